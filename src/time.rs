@@ -1,0 +1,169 @@
+//! Time: the only module that reads a clock.
+//!
+//! Everything else receives "now" from a [`Clock`], so that tests decide what time it is.
+
+use std::fmt;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// Where the time comes from.
+///
+/// Two times are kept apart. Claims (`exp`, `nbf`, `iat`) are compared with the [wall time](Clock::now). Ages, such as
+/// how old a key set is, are measured in [monotonic time](Clock::monotonic), which a jump of the wall clock leaves alone.
+pub trait Clock: fmt::Debug + Send + Sync {
+    /// The wall time, or `None` when the machine's clock stands before 1970: no token is accepted then.
+    fn now(&self) -> Option<UnixTime>;
+
+    /// Time passed since an arbitrary start; it never goes back.
+    fn monotonic(&self) -> Duration;
+}
+
+/// A point in time as the duration since 1970-01-01T00:00:00Z, not counting leap seconds
+/// (`NumericDate`, RFC 7519 §2).
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct UnixTime(Duration);
+
+impl UnixTime {
+    /// The last second of the year 9999: nothing later is accepted in a claim.
+    pub const MAX: Self = Self::from_secs(253_402_300_799);
+
+    /// A time given in whole seconds since 1970.
+    #[must_use]
+    pub const fn from_secs(seconds: u64) -> Self {
+        Self(Duration::from_secs(seconds))
+    }
+
+    /// A time given as the duration since 1970.
+    #[must_use]
+    pub const fn from_duration(since_epoch: Duration) -> Self {
+        Self(since_epoch)
+    }
+
+    /// Whole seconds since 1970, fractions cut off.
+    #[must_use]
+    pub const fn as_secs(self) -> u64 {
+        self.0.as_secs()
+    }
+
+    /// How long after `earlier` this is; zero when it is not after it.
+    #[must_use]
+    pub const fn saturating_since(self, earlier: Self) -> Duration {
+        self.0.saturating_sub(earlier.0)
+    }
+
+    /// This time, `duration` later; at the end of what can be represented it stays there.
+    #[must_use]
+    pub const fn saturating_add(self, duration: Duration) -> Self {
+        Self(self.0.saturating_add(duration))
+    }
+
+    /// This time, `duration` earlier; not before 1970.
+    #[must_use]
+    pub const fn saturating_sub(self, duration: Duration) -> Self {
+        Self(self.0.saturating_sub(duration))
+    }
+}
+
+impl fmt::Display for UnixTime {
+    /// Seconds since 1970, as the claims write them.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0.as_secs_f64())
+    }
+}
+
+/// The machine's clocks.
+#[derive(Clone, Copy, Debug)]
+pub struct SystemClock {
+    started: Instant,
+}
+
+impl SystemClock {
+    /// A clock whose monotonic time starts now.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { started: Instant::now() }
+    }
+}
+
+impl Default for SystemClock {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Clock for SystemClock {
+    fn now(&self) -> Option<UnixTime> {
+        SystemTime::now().duration_since(UNIX_EPOCH).ok().map(UnixTime)
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.started.elapsed()
+    }
+}
+
+#[cfg(feature = "test-util")]
+pub use manual::ManualClock;
+
+#[cfg(feature = "test-util")]
+mod manual {
+    use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+    use std::time::Duration;
+
+    use super::{Clock, UnixTime};
+
+    /// A clock that moves only when told to. Clones share one time.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tower_bearer::time::{Clock, ManualClock, UnixTime};
+    ///
+    /// let clock = ManualClock::at(UnixTime::from_secs(1_000));
+    /// clock.advance(Duration::from_secs(5));
+    /// assert_eq!(clock.now(), Some(UnixTime::from_secs(1_005)));
+    /// assert_eq!(clock.monotonic(), Duration::from_secs(5));
+    /// ```
+    #[derive(Clone, Debug)]
+    pub struct ManualClock {
+        times: Arc<Mutex<Times>>,
+    }
+
+    #[derive(Clone, Copy, Debug)]
+    struct Times {
+        wall: Option<UnixTime>,
+        monotonic: Duration,
+    }
+
+    impl ManualClock {
+        /// A clock that stands at `now`; its monotonic time starts at zero.
+        #[must_use]
+        pub fn at(now: UnixTime) -> Self {
+            let times = Times { wall: Some(now), monotonic: Duration::ZERO };
+            Self { times: Arc::new(Mutex::new(times)) }
+        }
+
+        /// Lets `duration` pass, on both times.
+        pub fn advance(&self, duration: Duration) {
+            let mut times = self.times();
+            times.wall = times.wall.map(|wall| wall.saturating_add(duration));
+            times.monotonic = times.monotonic.saturating_add(duration);
+        }
+
+        /// Sets the wall time alone, as an administrator or a time server does; `None` stands for a time before 1970.
+        pub fn set_wall(&self, now: Option<UnixTime>) {
+            self.times().wall = now;
+        }
+
+        fn times(&self) -> MutexGuard<'_, Times> {
+            self.times.lock().unwrap_or_else(PoisonError::into_inner)
+        }
+    }
+
+    impl Clock for ManualClock {
+        fn now(&self) -> Option<UnixTime> {
+            self.times().wall
+        }
+
+        fn monotonic(&self) -> Duration {
+            self.times().monotonic
+        }
+    }
+}
