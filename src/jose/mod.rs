@@ -1,7 +1,22 @@
-//! JOSE: signed tokens and the keys that verify them.
+//! JOSE: signed tokens and the keys that verify them (RFC 7515, 7517, 7518).
 //!
-//! No I/O and no HTTP types here.
+//! No I/O and no HTTP types here. Only signed tokens in the compact form are read: encrypted tokens (JWE), nested tokens
+//! and the JSON forms are refused. Keys come from the configuration, never from a token.
 
 mod algorithm;
+mod json;
+mod jwk;
+mod jwk_set;
+mod jws;
+mod pem;
+mod verifying_key;
 
 pub use algorithm::Algorithm;
+pub use verifying_key::{KeyFault, VerifyingKey};
+
+pub(crate) use json::{Members, StringList, StringOrArray, WalkError, walk_object};
+#[cfg(feature = "remote-keys")]
+pub(crate) use jwk::MAX_KEY_ID_BYTES;
+pub(crate) use jwk_set::{Candidates, JwkSet, MAX_CANDIDATES, MAX_KEYS};
+pub(crate) use jws::{CompactJws, TokenType, VerifiedPayload};
+pub(crate) use pem::verifying_keys as verifying_keys_from_pem;

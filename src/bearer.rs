@@ -1,0 +1,102 @@
+//! The token in a request: one `Authorization` header, one scheme, one token (RFC 6750 §2.1).
+
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, Uri};
+
+use crate::error::{RequestFault, TokenError};
+
+const SCHEME: &str = "bearer";
+
+/// A bearer token as it stood in the request, with the characters that RFC 6750 §2.1 allows. It has no `Debug`.
+#[derive(Clone, Copy)]
+pub(crate) struct BearerToken<'r>(&'r str);
+
+impl<'r> BearerToken<'r> {
+    /// Finds the token. A request without one, or with another scheme, gives `None`.
+    ///
+    /// Tokens in the query or in a form body are not read (RFC 9700 §4.3.2); one in the query beside one in the header
+    /// is refused (RFC 6750 §2).
+    pub(crate) fn from_request(headers: &'r HeaderMap, uri: &Uri) -> Result<Option<Self>, TokenError> {
+        let mut values = headers.get_all(AUTHORIZATION).iter();
+        let Some(value) = values.next() else { return Ok(None) };
+        if values.next().is_some() {
+            return Err(TokenError::Request(RequestFault::Repeated));
+        }
+        let token = Self::from_header(value.as_bytes()).map_err(TokenError::Request)?;
+        if token.is_some() && has_token_in_query(uri) {
+            return Err(TokenError::Request(RequestFault::TwoPlaces));
+        }
+        Ok(token)
+    }
+
+    pub(crate) const fn as_str(self) -> &'r str {
+        self.0
+    }
+
+    /// `credentials = "Bearer" 1*SP b64token`, the scheme without regard to case (RFC 9110 §11.1).
+    fn from_header(value: &'r [u8]) -> Result<Option<Self>, RequestFault> {
+        let Ok(value) = std::str::from_utf8(value) else { return Err(RequestFault::IllegalCharacters) };
+        if !value.is_ascii() {
+            return Err(RequestFault::IllegalCharacters);
+        }
+        let scheme_end = value.bytes().position(|byte| !is_tchar(byte)).unwrap_or(value.len());
+        let (scheme, rest) = value.split_at(scheme_end);
+        if !scheme.eq_ignore_ascii_case(SCHEME) {
+            return Self::refuse_other_scheme(value, rest);
+        }
+        let token = rest.trim_start_matches(' ');
+        if token.is_empty() {
+            Err(RequestFault::Empty)
+        } else if token.len() == rest.len() {
+            Err(RequestFault::IllegalCharacters)
+        } else if is_b64token(token) {
+            Ok(Some(Self(token)))
+        } else if hides_bearer(token) {
+            Err(RequestFault::Repeated)
+        } else {
+            Err(RequestFault::IllegalCharacters)
+        }
+    }
+
+    /// Another scheme counts as no token, unless a token hides in it.
+    fn refuse_other_scheme(value: &str, rest: &str) -> Result<Option<Self>, RequestFault> {
+        if rest.is_empty() && value.bytes().filter(|byte| *byte == b'.').count() == 2 {
+            Err(RequestFault::SchemeMissing)
+        } else if hides_bearer(rest) {
+            Err(RequestFault::Repeated)
+        } else {
+            Ok(None)
+        }
+    }
+}
+
+/// Whether another credential with our scheme follows after a comma: some clients and proxies join headers so.
+fn hides_bearer(rest: &str) -> bool {
+    rest.split(',').skip(1).any(|part| {
+        let part = part.trim_start_matches([' ', '\t']);
+        part.get(..SCHEME.len()).is_some_and(|scheme| scheme.eq_ignore_ascii_case(SCHEME))
+            && part.as_bytes().get(SCHEME.len()).is_none_or(|byte| !is_tchar(*byte))
+    })
+}
+
+/// `tchar` (RFC 9110 §5.6.2).
+const fn is_tchar(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric()
+        || matches!(
+            byte,
+            b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+' | b'-' | b'.' | b'^' | b'_' | b'`' | b'|' | b'~'
+        )
+}
+
+/// `b64token = 1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="` (RFC 6750 §2.1).
+fn is_b64token(token: &str) -> bool {
+    let body = token.trim_end_matches('=');
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'+' | b'/');
+    !body.is_empty() && body.bytes().all(allowed)
+}
+
+/// Whether the query has `access_token` (RFC 6750 §2.3). Its value is not looked at.
+fn has_token_in_query(uri: &Uri) -> bool {
+    let parameters = uri.query().unwrap_or_default().split('&');
+    parameters.map(|parameter| parameter.split('=').next()).any(|name| name == Some("access_token"))
+}

@@ -1,0 +1,245 @@
+//! The claims of a token whose signature was verified (RFC 7519 §4, RFC 9068 §2.2).
+
+use std::borrow::Cow;
+use std::fmt;
+use std::time::Duration;
+
+use serde::de::{DeserializeSeed, Deserializer, MapAccess, Visitor};
+
+use crate::error::{ClaimFault, TokenError};
+use crate::jose::{Members, StringList, StringOrArray, VerifiedPayload, WalkError, walk_object};
+use crate::scope::Scope;
+use crate::time::UnixTime;
+
+/// How many claims a token may have.
+const MAX_CLAIMS: usize = 1024;
+
+/// Longer identifiers (`sub`, `client_id`, `jti`) are refused: they end up in logs and databases.
+const MAX_IDENTIFIER_BYTES: usize = 1024;
+
+/// Whom a token is for: the `aud` claim (RFC 7519 §4.1.3).
+#[derive(Clone, Eq, PartialEq)]
+pub struct Audience(StringList);
+
+impl Audience {
+    /// Whether this very name is among the audiences, byte by byte.
+    #[must_use]
+    pub fn contains(&self, name: &str) -> bool {
+        self.iter().any(|member| member == name)
+    }
+
+    /// The audiences, in the token's order.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        let names = match &self.0 {
+            StringList::One(name) => std::slice::from_ref(name),
+            StringList::Several(names) => names,
+        };
+        names.iter().map(AsRef::as_ref)
+    }
+}
+
+impl fmt::Debug for Audience {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.iter()).finish()
+    }
+}
+
+/// Under which names an issuer puts what has no single registered place.
+#[derive(Clone, Debug)]
+pub(crate) struct ClaimNames {
+    pub(crate) audience: Box<str>,
+    /// In order of preference.
+    pub(crate) scope: Vec<Box<str>>,
+}
+
+/// The claims that a decision needs, with the types their definitions say. What has another type was refused.
+#[derive(Debug, Default)]
+pub(crate) struct RegisteredClaims {
+    pub(crate) issuer: Option<Box<str>>,
+    pub(crate) subject: Option<Box<str>>,
+    pub(crate) client_id: Option<Box<str>>,
+    pub(crate) token_id: Option<Box<str>>,
+    pub(crate) audience: Option<Audience>,
+    pub(crate) expires_at: Option<UnixTime>,
+    pub(crate) not_before: Option<UnixTime>,
+    pub(crate) issued_at: Option<UnixTime>,
+    pub(crate) scope: Option<Scope>,
+    /// Position in [`ClaimNames::scope`] of the claim that `scope` came from.
+    scope_preference: usize,
+    pub(crate) typ: Option<Box<str>>,
+    pub(crate) token_use: Option<Box<str>>,
+    pub(crate) has_nonce: bool,
+    pub(crate) has_confirmation: bool,
+    /// A claim that only ID tokens and security events have.
+    pub(crate) foreign: Option<&'static str>,
+}
+
+impl RegisteredClaims {
+    pub(crate) fn parse(payload: &VerifiedPayload, names: &ClaimNames) -> Result<Self, TokenError> {
+        let mut reader = ClaimsReader { names, claims: Self::default(), reading: Cow::Borrowed(""), invalid: None };
+        walk_object(payload.as_bytes(), MAX_CLAIMS, &mut reader).map_err(|error| match error {
+            WalkError::Json(fault) => TokenError::Claims(fault),
+            WalkError::WrongType => TokenError::claim(reader.reading, ClaimFault::WrongType),
+        })?;
+        match reader.invalid {
+            Some(name) => Err(TokenError::claim(name, ClaimFault::Invalid)),
+            None => Ok(reader.claims),
+        }
+    }
+}
+
+/// `iss` before the signature is checked: good for choosing among configured issuers and for nothing else.
+pub(crate) fn untrusted_iss(payload: &[u8]) -> Option<Box<str>> {
+    struct IssuerReader(Option<Box<str>>);
+    impl<'de> Members<'de> for IssuerReader {
+        fn read<A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<bool, A::Error> {
+            let is_issuer = name == "iss";
+            if is_issuer {
+                self.0 = Some(map.next_value()?);
+            }
+            Ok(is_issuer)
+        }
+    }
+    let mut reader = IssuerReader(None);
+    walk_object(payload, MAX_CLAIMS, &mut reader).ok()?;
+    reader.0
+}
+
+struct ClaimsReader<'a> {
+    names: &'a ClaimNames,
+    claims: RegisteredClaims,
+    /// The claim being read, for the error when its type is wrong.
+    reading: Cow<'static, str>,
+    invalid: Option<&'static str>,
+}
+
+impl<'de> Members<'de> for ClaimsReader<'_> {
+    fn read<A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<bool, A::Error> {
+        if name == &*self.names.audience {
+            return self.read_audience(name, map);
+        }
+        if let Some(preference) = self.names.scope.iter().position(|scope| &**scope == name) {
+            return self.read_scope(name, preference, map);
+        }
+        let claims = &mut self.claims;
+        let mut reading = |name| self.reading = Cow::Borrowed(name);
+        match name {
+            "iss" => {
+                reading("iss");
+                claims.issuer = Some(map.next_value()?);
+            }
+            "sub" => {
+                reading("sub");
+                claims.subject = Some(identifier("sub", map.next_value()?, &mut self.invalid));
+            }
+            "client_id" => {
+                reading("client_id");
+                claims.client_id = Some(identifier("client_id", map.next_value()?, &mut self.invalid));
+            }
+            "jti" => {
+                reading("jti");
+                claims.token_id = Some(identifier("jti", map.next_value()?, &mut self.invalid));
+            }
+            // An audience that was configured to be read from elsewhere must not hide a malformed `aud`.
+            "aud" => {
+                reading("aud");
+                map.next_value_seed(StringOrArray)?;
+            }
+            "exp" => {
+                reading("exp");
+                claims.expires_at = Some(map.next_value_seed(NumericDate)?);
+            }
+            "nbf" => {
+                reading("nbf");
+                claims.not_before = Some(map.next_value_seed(NumericDate)?);
+            }
+            "iat" => {
+                reading("iat");
+                claims.issued_at = Some(map.next_value_seed(NumericDate)?);
+            }
+            "typ" => {
+                reading("typ");
+                claims.typ = Some(map.next_value()?);
+            }
+            "token_use" => {
+                reading("token_use");
+                claims.token_use = Some(map.next_value()?);
+            }
+            "nonce" => claims.has_nonce = true,
+            "cnf" => claims.has_confirmation = true,
+            "at_hash" => claims.foreign = Some("at_hash"),
+            "c_hash" => claims.foreign = Some("c_hash"),
+            "events" => claims.foreign = Some("events"),
+            _ => return Ok(false),
+        }
+        // Of the last five only the presence counts; the walk checks and skips their values.
+        Ok(!matches!(name, "nonce" | "cnf" | "at_hash" | "c_hash" | "events"))
+    }
+}
+
+impl ClaimsReader<'_> {
+    fn read_audience<'de, A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<bool, A::Error> {
+        self.reading = Cow::Owned(name.to_owned());
+        let audience = map.next_value_seed(StringOrArray)?;
+        if let ("client_id", StringList::One(client_id)) = (name, &audience) {
+            self.claims.client_id = Some(identifier("client_id", client_id.clone(), &mut self.invalid));
+        }
+        self.claims.audience = Some(Audience(audience));
+        Ok(true)
+    }
+
+    fn read_scope<'de, A: MapAccess<'de>>(
+        &mut self,
+        name: &str,
+        preference: usize,
+        map: &mut A,
+    ) -> Result<bool, A::Error> {
+        self.reading = Cow::Owned(name.to_owned());
+        let scope = match map.next_value_seed(StringOrArray)? {
+            StringList::One(text) => Scope::parse(&text),
+            StringList::Several(tokens) => Scope::new(&tokens),
+        };
+        if self.claims.scope.is_none() || preference < self.claims.scope_preference {
+            self.claims.scope = Some(scope);
+            self.claims.scope_preference = preference;
+        }
+        Ok(true)
+    }
+}
+
+fn identifier(name: &'static str, value: Box<str>, invalid: &mut Option<&'static str>) -> Box<str> {
+    if value.is_empty() || value.len() > MAX_IDENTIFIER_BYTES || value.chars().any(char::is_control) {
+        *invalid = Some(name);
+    }
+    value
+}
+
+/// A number of seconds since 1970, fractions allowed (`NumericDate`, RFC 7519 §2), up to the end of the year 9999.
+struct NumericDate;
+
+impl<'de> DeserializeSeed<'de> for NumericDate {
+    type Value = UnixTime;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<UnixTime, D::Error> {
+        // Asking for a number keeps this right when another crate switches on serde_json's `arbitrary_precision`.
+        deserializer.deserialize_f64(self)
+    }
+}
+
+impl Visitor<'_> for NumericDate {
+    type Value = UnixTime;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("seconds between 0 and 253402300799")
+    }
+
+    fn visit_u64<E: serde::de::Error>(self, seconds: u64) -> Result<UnixTime, E> {
+        let time = UnixTime::from_secs(seconds);
+        if time <= UnixTime::MAX { Ok(time) } else { Err(E::custom("out of range")) }
+    }
+
+    fn visit_f64<E: serde::de::Error>(self, seconds: f64) -> Result<UnixTime, E> {
+        let time = Duration::try_from_secs_f64(seconds).map(UnixTime::from_duration).map_err(E::custom)?;
+        if time <= UnixTime::MAX { Ok(time) } else { Err(E::custom("out of range")) }
+    }
+}

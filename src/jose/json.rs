@@ -1,0 +1,287 @@
+//! JSON from a token, walked once within bounds.
+//!
+//! serde's derived structs skip unknown members without looking at their depth or at duplicates, and maps keep the last
+//! of two members with one name. So every object of a token passes through this walk first: UTF-8, one object, nothing
+//! behind it, at most [`MAX_DEPTH`] levels, a bounded number of members in each object, and no name twice in an object
+//! at any level. (RFC 7515 §4 and RFC 7519 §4 speak of the top level only; two readers of one token must not disagree
+//! about a nested role either.)
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::error::Category;
+
+use crate::error::JsonFault;
+
+/// How deep objects and arrays may be nested, the outermost object counted.
+pub(crate) const MAX_DEPTH: usize = 32;
+
+/// What a walk does with the members it knows. The rest is checked and skipped.
+pub(crate) trait Members<'de> {
+    /// Reads the value of a known member and returns true, or leaves it and returns false.
+    fn read<A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<bool, A::Error>;
+}
+
+/// Why a walk ended early.
+#[derive(Debug, PartialEq)]
+pub(crate) enum WalkError {
+    /// The text is refused as a whole.
+    Json(JsonFault),
+    /// A known member has another type than it must have.
+    WrongType,
+}
+
+/// Walks one JSON object of at most `max_members` members, nested ones alike.
+pub(crate) fn walk_object<'de>(
+    text: &'de [u8],
+    max_members: usize,
+    members: &mut impl Members<'de>,
+) -> Result<(), WalkError> {
+    let text = std::str::from_utf8(text).map_err(|_| WalkError::Json(JsonFault::Invalid))?;
+    let mut fault = None;
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    let walk = Walk { depth: 1, max_members, fault: &mut fault };
+    let walked = deserializer.deserialize_map(TopLevel { walk, members }).and_then(|()| deserializer.end());
+    match (fault, walked) {
+        (Some(fault), _) => Err(WalkError::Json(fault)),
+        (None, Ok(())) => Ok(()),
+        (None, Err(error)) if error.classify() == Category::Data && text.trim_start().starts_with('{') => {
+            Err(WalkError::WrongType)
+        }
+        (None, Err(_)) => Err(WalkError::Json(JsonFault::Invalid)),
+    }
+}
+
+/// The bounds, and where the walk stands in them.
+struct Walk<'a> {
+    depth: usize,
+    max_members: usize,
+    /// serde's errors are text; the fault travels beside them.
+    fault: &'a mut Option<JsonFault>,
+}
+
+impl Walk<'_> {
+    fn deeper(&mut self) -> Walk<'_> {
+        Walk { depth: self.depth + 1, max_members: self.max_members, fault: self.fault }
+    }
+
+    fn check_depth<E: serde::de::Error>(&mut self) -> Result<(), E> {
+        if self.depth > MAX_DEPTH { Err(self.refuse(JsonFault::TooDeep)) } else { Ok(()) }
+    }
+
+    fn refuse<E: serde::de::Error>(&mut self, fault: JsonFault) -> E {
+        *self.fault = Some(fault);
+        E::custom("refused")
+    }
+
+    fn walk_members<'de, A: MapAccess<'de>>(
+        &mut self,
+        mut map: A,
+        members: &mut impl Members<'de>,
+    ) -> Result<(), A::Error> {
+        self.check_depth()?;
+        let mut names: Vec<Cow<'de, str>> = Vec::with_capacity(16);
+        while let Some(name) = map.next_key_seed(Name)? {
+            if names.len() == self.max_members {
+                return Err(self.refuse(JsonFault::TooManyMembers));
+            }
+            if !members.read(&name, &mut map)? {
+                map.next_value_seed(self.deeper())?;
+            }
+            names.push(name);
+        }
+        names.sort_unstable();
+        if names.windows(2).any(|pair| matches!(pair, [one, other] if one == other)) {
+            return Err(self.refuse(JsonFault::Duplicate));
+        }
+        Ok(())
+    }
+}
+
+struct TopLevel<'a, M> {
+    walk: Walk<'a>,
+    members: &'a mut M,
+}
+
+impl<'de, M: Members<'de>> Visitor<'de> for TopLevel<'_, M> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(mut self, map: A) -> Result<(), A::Error> {
+        self.walk.walk_members(map, self.members)
+    }
+}
+
+/// Nothing below the top level is known.
+struct NoMembers;
+
+impl<'de> Members<'de> for NoMembers {
+    fn read<A: MapAccess<'de>>(&mut self, _: &str, _: &mut A) -> Result<bool, A::Error> {
+        Ok(false)
+    }
+}
+
+/// A value that is checked and skipped.
+impl<'de> DeserializeSeed<'de> for Walk<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Walk<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("any JSON value")
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(mut self, mut seq: A) -> Result<(), A::Error> {
+        self.check_depth()?;
+        while seq.next_element_seed(self.deeper())?.is_some() {}
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(mut self, map: A) -> Result<(), A::Error> {
+        self.walk_members(map, &mut NoMembers)
+    }
+}
+
+/// A member's name after unescaping, borrowed where nothing was escaped.
+struct Name;
+
+impl<'de> DeserializeSeed<'de> for Name {
+    type Value = Cow<'de, str>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Name {
+    type Value = Cow<'de, str>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a member name")
+    }
+
+    fn visit_borrowed_str<E>(self, name: &'de str) -> Result<Self::Value, E> {
+        Ok(Cow::Borrowed(name))
+    }
+
+    fn visit_str<E>(self, name: &str) -> Result<Self::Value, E> {
+        Ok(Cow::Owned(name.to_owned()))
+    }
+}
+
+/// Reads a value that must be a string, or an array of strings.
+pub(crate) struct StringOrArray;
+
+impl<'de> DeserializeSeed<'de> for StringOrArray {
+    type Value = StringList;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+/// One string, or several.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum StringList {
+    One(Box<str>),
+    Several(Vec<Box<str>>),
+}
+
+impl<'de> Visitor<'de> for StringOrArray {
+    type Value = StringList;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string or an array of strings")
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<StringList, E> {
+        Ok(StringList::One(text.into()))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<StringList, A::Error> {
+        let mut texts = Vec::new();
+        while let Some(text) = seq.next_element()? {
+            texts.push(text);
+        }
+        Ok(StringList::Several(texts))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn walk(text: &str) -> Result<(), WalkError> {
+        walk_object(text.as_bytes(), 4, &mut NoMembers)
+    }
+
+    fn refused(fault: JsonFault) -> Result<(), WalkError> {
+        Err(WalkError::Json(fault))
+    }
+
+    #[test]
+    fn r35_duplicates_are_found_after_unescaping_at_any_level() {
+        assert_eq!(walk(r#"{"alg":1,"\u0061lg":2}"#), refused(JsonFault::Duplicate));
+        assert_eq!(walk(r#"{"a":{"b":1,"b":2}}"#), refused(JsonFault::Duplicate));
+        assert_eq!(walk(r#"{"a":[{"b":1,"b":2}]}"#), refused(JsonFault::Duplicate));
+        assert_eq!(walk(r#"{"a":{"b":1},"b":2}"#), Ok(()));
+    }
+
+    #[test]
+    fn c08_depth_is_bounded_at_its_limit() {
+        let nested = |levels: usize| format!("{{\"a\":{}{}}}", "[".repeat(levels - 1), "]".repeat(levels - 1));
+        assert_eq!(walk(&nested(MAX_DEPTH - 1)), Ok(()));
+        assert_eq!(walk(&nested(MAX_DEPTH)), Ok(()));
+        assert_eq!(walk(&nested(MAX_DEPTH + 1)), refused(JsonFault::TooDeep));
+    }
+
+    #[test]
+    fn c12_the_number_of_members_is_bounded_at_its_limit() {
+        assert_eq!(walk(r#"{"a":1,"b":1,"c":1,"d":1}"#), Ok(()));
+        assert_eq!(walk(r#"{"a":1,"b":1,"c":1,"d":1,"e":1}"#), refused(JsonFault::TooManyMembers));
+        assert_eq!(walk(r#"{"n":{"a":1,"b":1,"c":1,"d":1,"e":1}}"#), refused(JsonFault::TooManyMembers));
+    }
+
+    #[test]
+    fn c07_only_one_object_in_utf8_passes() {
+        for text in ["", "1", "[]", "null", "\"a\"", "{}{}", "{} x", "\u{feff}{}", r#"{"a":"\ud800"}"#, "{\"a\":1e999}"] {
+            assert_eq!(walk(text), refused(JsonFault::Invalid), "{text:?}");
+        }
+        assert_eq!(walk_object(b"{\"a\":\"\xff\"}", 4, &mut NoMembers), refused(JsonFault::Invalid));
+        assert_eq!(walk(" {\"a\": [1, -1, 1.5, true, null, {}]} "), Ok(()));
+    }
+}

@@ -1,0 +1,109 @@
+//! One JSON Web Key (RFC 7517 §4): which signatures it verifies, if any.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+
+use super::algorithm::Algorithm;
+use super::verifying_key::{KeyFault, VerifyingKey};
+
+/// Longer key ids are nobody's honest choice, and they are kept for as long as the set lives.
+pub(crate) const MAX_KEY_ID_BYTES: usize = 1024;
+
+/// The members of a public JWK that matter; unknown ones are ignored (RFC 7517 §4).
+#[derive(Deserialize)]
+struct PublicJwk {
+    kty: Box<str>,
+    kid: Option<Box<str>>,
+    #[serde(rename = "use")]
+    public_key_use: Option<Box<str>>,
+    key_ops: Option<Vec<Box<str>>>,
+    alg: Option<Box<str>>,
+    crv: Option<Box<str>>,
+    n: Option<Box<str>>,
+    e: Option<Box<str>>,
+    x: Option<Box<str>>,
+    y: Option<Box<str>>,
+    /// The private exponent or scalar.
+    d: Option<IgnoredAny>,
+    /// The symmetric key.
+    k: Option<IgnoredAny>,
+}
+
+/// The key once for each of the `allowed` algorithms that it fits.
+pub(crate) fn verifying_keys(
+    jwk: serde_json::Value,
+    allowed: &[Algorithm],
+) -> Result<Vec<VerifyingKey>, KeyFault> {
+    let jwk = PublicJwk::deserialize(jwk).map_err(|_| KeyFault::NotAJwk)?;
+    jwk.check_use()?;
+    let algorithms = jwk.algorithms()?.iter().filter(|algorithm| jwk.alg_permits(**algorithm));
+    let keys = algorithms
+        .filter(|algorithm| allowed.contains(algorithm))
+        .map(|algorithm| Ok(jwk.verifying_key(*algorithm)?.with_key_id(jwk.kid.clone())))
+        .collect::<Result<Vec<_>, _>>()?;
+    if keys.is_empty() { Err(KeyFault::OtherAlgorithm) } else { Ok(keys) }
+}
+
+impl VerifyingKey {
+    /// Reads a public JWK (RFC 7517) for use with one algorithm.
+    ///
+    /// # Errors
+    ///
+    /// When it is not a public key for verifying signatures of this algorithm, or a member is missing or out of range.
+    pub fn from_jwk(jwk: &str, algorithm: Algorithm) -> Result<Self, KeyFault> {
+        let jwk = serde_json::from_str(jwk).map_err(|_| KeyFault::NotAJwk)?;
+        verifying_keys(jwk, &[algorithm])?.pop().ok_or(KeyFault::OtherAlgorithm)
+    }
+}
+
+impl PublicJwk {
+    /// Public, and for verifying signatures (RFC 7517 §4.2, §4.3).
+    fn check_use(&self) -> Result<(), KeyFault> {
+        if self.d.is_some() || self.k.is_some() {
+            return Err(KeyFault::NotPublic);
+        }
+        if self.public_key_use.as_deref().is_some_and(|key_use| key_use != "sig")
+            || self.key_ops.as_ref().is_some_and(|operations| !operations.iter().any(|op| &**op == "verify"))
+        {
+            return Err(KeyFault::OtherUse);
+        }
+        if self.kid.as_ref().is_some_and(|kid| kid.len() > MAX_KEY_ID_BYTES) {
+            return Err(KeyFault::InvalidMember);
+        }
+        Ok(())
+    }
+
+    /// What the key type and curve can verify (RFC 7518 §3.1, RFC 8037 §3.1).
+    fn algorithms(&self) -> Result<&'static [Algorithm], KeyFault> {
+        use Algorithm::{ES256, ES384, ES512, EdDSA, PS256, PS384, PS512, RS256, RS384, RS512};
+        match (&*self.kty, self.crv.as_deref()) {
+            ("RSA", _) => Ok(&[RS256, RS384, RS512, PS256, PS384, PS512]),
+            ("EC", Some("P-256")) => Ok(&[ES256]),
+            ("EC", Some("P-384")) => Ok(&[ES384]),
+            ("EC", Some("P-521")) => Ok(&[ES512]),
+            ("OKP", Some("Ed25519")) => Ok(&[EdDSA]),
+            ("oct", _) => Err(KeyFault::NotPublic),
+            _ => Err(KeyFault::UnknownType),
+        }
+    }
+
+    /// A key with `alg` is for that algorithm only, known or not (RFC 7517 §4.4).
+    fn alg_permits(&self, algorithm: Algorithm) -> bool {
+        self.alg.as_deref().is_none_or(|alg| Algorithm::from_name(alg) == Some(algorithm))
+    }
+
+    fn verifying_key(&self, algorithm: Algorithm) -> Result<VerifyingKey, KeyFault> {
+        match &*self.kty {
+            "RSA" => VerifyingKey::rsa(algorithm, &bytes(&self.n)?, &bytes(&self.e)?),
+            "EC" => VerifyingKey::ec(algorithm, &[&[0x04], &*bytes(&self.x)?, &*bytes(&self.y)?].concat()),
+            _ => VerifyingKey::ed25519(&bytes(&self.x)?),
+        }
+    }
+}
+
+fn bytes(member: &Option<Box<str>>) -> Result<Vec<u8>, KeyFault> {
+    let text = member.as_deref().ok_or(KeyFault::InvalidMember)?;
+    URL_SAFE_NO_PAD.decode(text).map_err(|_| KeyFault::InvalidMember)
+}

@@ -1,0 +1,117 @@
+//! A set of keys (RFC 7517 §5), and which of them fit a token.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use serde::Deserialize;
+
+use super::algorithm::Algorithm;
+use super::jwk;
+use super::verifying_key::{KeyFault, VerifyingKey};
+use crate::error::{KeySetError, TokenError};
+
+/// A set with more keys is a failure, not a set.
+pub(crate) const MAX_KEYS: usize = 100;
+
+/// How many keys are tried for one token: each costs a signature check.
+pub(crate) const MAX_CANDIDATES: usize = 4;
+
+/// The usable keys of one issuer, each parsed for each allowed algorithm that it fits.
+#[derive(Debug)]
+pub(crate) struct JwkSet {
+    keys: Vec<Arc<VerifyingKey>>,
+    by_key_id: HashMap<Box<str>, Vec<Arc<VerifyingKey>>>,
+    /// Keys from PEM and shared secrets have no name; they fit a token whatever its `kid`.
+    ignores_key_id: bool,
+}
+
+/// The keys to try for one token: at least one.
+#[derive(Debug)]
+pub(crate) struct Candidates([Option<Arc<VerifyingKey>>; MAX_CANDIDATES]);
+
+impl Candidates {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &VerifyingKey> {
+        self.0.iter().flatten().map(AsRef::as_ref)
+    }
+}
+
+#[derive(Deserialize)]
+struct Document {
+    keys: Vec<serde_json::Value>,
+}
+
+impl JwkSet {
+    /// Reads a set. Unusable keys are dropped one by one; the rest works (RFC 7517 §5).
+    ///
+    /// # Errors
+    ///
+    /// When it is not a JWK Set, has more than [`MAX_KEYS`] keys, or none that can be used.
+    pub(crate) fn parse(json: &[u8], allowed: &[Algorithm]) -> Result<Self, KeySetError> {
+        let document: Document =
+            serde_json::from_slice(json).map_err(|error| KeySetError::NotAJwkSet(error.to_string().into()))?;
+        if document.keys.len() > MAX_KEYS {
+            return Err(KeySetError::TooManyKeys { found: document.keys.len() });
+        }
+        let (mut keys, mut dropped) = (Vec::new(), Vec::new());
+        for (position, jwk) in document.keys.into_iter().enumerate() {
+            match jwk::verifying_keys(jwk, allowed) {
+                Ok(usable) => keys.extend(usable),
+                Err(fault) => {
+                    tracing::debug!(position, %fault, "dropped a key of the JWK Set");
+                    dropped.push(fault);
+                }
+            }
+        }
+        if keys.is_empty() {
+            return Err(KeySetError::NoUsableKey { dropped: describe(&dropped).into() });
+        }
+        Ok(Self::new(keys, false))
+    }
+
+    /// Keys without names, which are tried whatever `kid` a token has.
+    pub(crate) fn of_unnamed(keys: Vec<VerifyingKey>) -> Self {
+        Self::new(keys, true)
+    }
+
+    /// Whether a key has this `kid`, for whatever algorithm.
+    pub(crate) fn knows(&self, key_id: &str) -> bool {
+        self.ignores_key_id || self.by_key_id.contains_key(key_id)
+    }
+
+    /// The keys to try for a token, at least one and at most [`MAX_CANDIDATES`].
+    ///
+    /// With a `kid`, those of that name; without one, every key of the algorithm (RFC 7515 §6).
+    pub(crate) fn candidates(
+        &self,
+        key_id: Option<&str>,
+        algorithm: Algorithm,
+    ) -> Result<Candidates, TokenError> {
+        let named = match key_id {
+            Some(key_id) if !self.ignores_key_id => self.by_key_id.get(key_id).map_or(&[][..], Vec::as_slice),
+            _ => &self.keys,
+        };
+        let mut fitting = named.iter().filter(|key| key.algorithm() == algorithm);
+        let candidates = Candidates(std::array::from_fn(|_| fitting.next().cloned()));
+        match (&candidates.0, fitting.next()) {
+            (_, Some(_)) => Err(TokenError::TooManyKeys),
+            ([None, ..], None) => Err(TokenError::NoMatchingKey),
+            _ => Ok(candidates),
+        }
+    }
+
+    fn new(keys: Vec<VerifyingKey>, ignores_key_id: bool) -> Self {
+        let keys: Vec<_> = keys.into_iter().map(Arc::new).collect();
+        let mut by_key_id: HashMap<Box<str>, Vec<_>> = HashMap::new();
+        for key in &keys {
+            if let Some(key_id) = key.key_id() {
+                by_key_id.entry(key_id.into()).or_default().push(Arc::clone(key));
+            }
+        }
+        Self { keys, by_key_id, ignores_key_id }
+    }
+}
+
+fn describe(dropped: &[KeyFault]) -> String {
+    let faults: Vec<_> = dropped.iter().map(ToString::to_string).collect();
+    faults.join(", ")
+}

@@ -1,0 +1,192 @@
+//! A signed token in the compact form (RFC 7515 §7.1), read up to the point where a key is needed.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::de::MapAccess;
+
+use super::algorithm::Algorithm;
+use super::json::{Members, WalkError, walk_object};
+use super::jwk_set::Candidates;
+use crate::error::{MalformedFault, TokenError};
+
+/// How many parameters a header may have.
+const MAX_HEADER_MEMBERS: usize = 32;
+
+/// A token whose three parts are well-formed. Nothing in it is proven yet.
+#[derive(Debug)]
+pub(crate) struct CompactJws<'t> {
+    signing_input: &'t str,
+    header: Header,
+    untrusted_payload: Vec<u8>,
+    signature: Vec<u8>,
+}
+
+/// The header parameters that a decision needs. Keys and URLs in a header (`jwk`, `jku`, `x5u`, `x5c`) are never read
+/// (RFC 8725 §3.10).
+#[derive(Debug, Default)]
+pub(crate) struct Header {
+    /// `alg`, when it is one that exists.
+    pub(crate) algorithm: Option<Algorithm>,
+    pub(crate) key_id: Option<Box<str>>,
+    pub(crate) typ: TokenType,
+}
+
+/// The kind of token that `typ` states, compared as media types are: without regard to case, with or without
+/// `application/` (RFC 7515 §4.1.9).
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) enum TokenType {
+    #[default]
+    Absent,
+    /// `at+jwt` (RFC 9068 §2.1).
+    AccessToken,
+    /// `JWT`, which says nothing about the use.
+    Jwt,
+    Other,
+}
+
+/// The claims of a token whose signature was verified. Only [`CompactJws::verify`] makes one.
+#[derive(Debug)]
+pub(crate) struct VerifiedPayload {
+    bytes: Vec<u8>,
+    typ: TokenType,
+}
+
+impl<'t> CompactJws<'t> {
+    /// Reads a token of at most `max_bytes`; the size is looked at before anything else.
+    pub(crate) fn parse(token: &'t str, max_bytes: usize) -> Result<Self, TokenError> {
+        if token.len() > max_bytes {
+            return Err(TokenError::Malformed(MalformedFault::TooLarge));
+        }
+        let (signing_input, [header, payload, signature]) = split(token).map_err(TokenError::Malformed)?;
+        let decode = |part| URL_SAFE_NO_PAD.decode(part).map_err(|_| TokenError::Malformed(MalformedFault::Base64));
+        let (header, untrusted_payload, signature) = (decode(header)?, decode(payload)?, decode(signature)?);
+        Ok(Self { signing_input, header: Header::parse(&header)?, untrusted_payload, signature })
+    }
+
+    pub(crate) const fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// The claims before the signature is checked: only good for choosing where to look for keys.
+    pub(crate) fn untrusted_payload(&self) -> &[u8] {
+        &self.untrusted_payload
+    }
+
+    /// Checks the signature with each key in turn.
+    pub(crate) fn verify(self, candidates: &Candidates) -> Result<VerifiedPayload, TokenError> {
+        let message = self.signing_input.as_bytes();
+        if candidates.iter().any(|key| key.verify(message, &self.signature)) {
+            Ok(VerifiedPayload { bytes: self.untrusted_payload, typ: self.header.typ })
+        } else {
+            Err(TokenError::BadSignature)
+        }
+    }
+}
+
+impl VerifiedPayload {
+    pub(crate) const fn typ(&self) -> TokenType {
+        self.typ
+    }
+
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    pub(crate) fn into_bytes(self) -> Vec<u8> {
+        self.bytes
+    }
+}
+
+/// The signing input and the three parts. Dots are counted, not collected.
+fn split(token: &str) -> Result<(&str, [&str; 3]), MalformedFault> {
+    let dots = token.bytes().filter(|byte| *byte == b'.').count();
+    match (dots, token.rsplit_once('.')) {
+        (2, Some((signing_input, signature))) => {
+            let (header, payload) = signing_input.split_once('.').ok_or(MalformedFault::Parts)?;
+            Ok((signing_input, [header, payload, signature]))
+        }
+        (4, _) => Err(MalformedFault::Encrypted),
+        // "eyJ" is how `{"` begins in base64url: what looks like a JWT and is not one is broken, not opaque.
+        (0 | 1, _) if !token.starts_with("eyJ") => Err(MalformedFault::Opaque),
+        _ => Err(MalformedFault::Parts),
+    }
+}
+
+impl Header {
+    fn parse(json: &[u8]) -> Result<Self, TokenError> {
+        let mut reader = HeaderReader::default();
+        walk_object(json, MAX_HEADER_MEMBERS, &mut reader).map_err(|error| match (error, reader.reading) {
+            (WalkError::Json(fault), _) => TokenError::Malformed(MalformedFault::Header(fault)),
+            (WalkError::WrongType, "alg") => TokenError::Malformed(MalformedFault::Algorithm),
+            (WalkError::WrongType, name) => TokenError::HeaderParameter(name),
+        })?;
+        if !reader.has_algorithm {
+            return Err(TokenError::Malformed(MalformedFault::Algorithm));
+        }
+        match reader.unsupported {
+            Some(name) => Err(TokenError::UnsupportedHeader(name)),
+            None => Ok(reader.header),
+        }
+    }
+}
+
+#[derive(Default)]
+struct HeaderReader {
+    header: Header,
+    has_algorithm: bool,
+    unsupported: Option<&'static str>,
+    /// The parameter being read, for the error when its type is wrong.
+    reading: &'static str,
+}
+
+impl<'de> Members<'de> for HeaderReader {
+    fn read<A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<bool, A::Error> {
+        match name {
+            "alg" => {
+                self.reading = "alg";
+                self.header.algorithm = Algorithm::from_name(&map.next_value::<Box<str>>()?);
+                self.has_algorithm = true;
+            }
+            "kid" => {
+                self.reading = "kid";
+                self.header.key_id = Some(map.next_value()?);
+            }
+            "typ" => {
+                self.reading = "typ";
+                self.header.typ = TokenType::from_name(&map.next_value::<Box<str>>()?);
+            }
+            // A nested token (RFC 7519 §5.2) would need checks of its own: refused as a whole (RFC 8725 §3.3).
+            "cty" => {
+                self.reading = "cty";
+                if TokenType::from_name(&map.next_value::<Box<str>>()?) == TokenType::Jwt {
+                    self.unsupported = Some("cty");
+                }
+            }
+            // No extension is understood, and an empty or malformed list is invalid (RFC 7515 §4.1.11): any `crit`
+            // ends in a refusal. `b64` changes what is signed (RFC 7797 §3), `zip` belongs to encryption.
+            "crit" => self.unsupported = Some("crit"),
+            "b64" => self.unsupported = Some("b64"),
+            "zip" => self.unsupported = Some("zip"),
+            _ => return Ok(false),
+        }
+        // `crit`, `b64` and `zip` were not read: the walk checks and skips their values.
+        Ok(!matches!(name, "crit" | "b64" | "zip"))
+    }
+}
+
+impl TokenType {
+    fn from_name(name: &str) -> Self {
+        const PREFIX: &str = "application/";
+        let name = match name.get(..PREFIX.len()) {
+            Some(prefix) if prefix.eq_ignore_ascii_case(PREFIX) => name.get(PREFIX.len()..).unwrap_or_default(),
+            _ => name,
+        };
+        if name.eq_ignore_ascii_case("at+jwt") {
+            Self::AccessToken
+        } else if name.eq_ignore_ascii_case("JWT") {
+            Self::Jwt
+        } else {
+            Self::Other
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! A key that verifies signatures of one algorithm.
+
+use std::fmt;
+
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ECDSA_P521_SHA512_FIXED, ED25519, ParsedPublicKey,
+    RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_2048_8192_SHA384, RSA_PKCS1_2048_8192_SHA512, RSA_PSS_2048_8192_SHA256,
+    RSA_PSS_2048_8192_SHA384, RSA_PSS_2048_8192_SHA512, RsaParameters, RsaPublicKeyComponents, VerificationAlgorithm,
+};
+use aws_lc_rs::{constant_time, hmac};
+
+use super::algorithm::Algorithm;
+
+/// A key for one algorithm, parsed once and used for many tokens (RFC 8725 §3.1: one key, one algorithm).
+///
+/// Its `Debug` shows the id and the algorithm, never the key.
+pub struct VerifyingKey {
+    key_id: Option<Box<str>>,
+    algorithm: Algorithm,
+    material: Material,
+}
+
+enum Material {
+    Public(ParsedPublicKey),
+    Secret(hmac::Key),
+}
+
+/// Why a key cannot be used.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum KeyFault {
+    /// The JWK is not a JSON object with members of the right types.
+    #[error("not a JWK")]
+    NotAJwk,
+    /// An unknown key type or curve (RFC 7517 §4.1).
+    #[error("unknown key type or curve")]
+    UnknownType,
+    /// A private or symmetric key where a public one belongs.
+    #[error("private or symmetric key")]
+    NotPublic,
+    /// `use` or `key_ops` say that the key does not verify signatures (RFC 7517 §4.2, §4.3).
+    #[error("not for verifying signatures")]
+    OtherUse,
+    /// The key does not fit the algorithm: another type, curve or JWK `alg` (RFC 7517 §4.4).
+    #[error("does not fit an allowed algorithm")]
+    OtherAlgorithm,
+    /// A member is missing, has the wrong length or range, or the point is not on the curve.
+    #[error("missing or invalid key member")]
+    InvalidMember,
+    /// An RSA modulus outside of 2048 to 8192 bits, or an exponent outside of 3 to 33 bits (RFC 7518 §3.3).
+    #[error("RSA key of unacceptable size")]
+    Size,
+}
+
+impl VerifyingKey {
+    /// An RSA key from its big-endian modulus and exponent.
+    pub(crate) fn rsa(algorithm: Algorithm, n: &[u8], e: &[u8]) -> Result<Self, KeyFault> {
+        let parameters: &'static RsaParameters = match algorithm {
+            Algorithm::RS256 => &RSA_PKCS1_2048_8192_SHA256,
+            Algorithm::RS384 => &RSA_PKCS1_2048_8192_SHA384,
+            Algorithm::RS512 => &RSA_PKCS1_2048_8192_SHA512,
+            Algorithm::PS256 => &RSA_PSS_2048_8192_SHA256,
+            Algorithm::PS384 => &RSA_PSS_2048_8192_SHA384,
+            Algorithm::PS512 => &RSA_PSS_2048_8192_SHA512,
+            _ => return Err(KeyFault::OtherAlgorithm),
+        };
+        check_rsa(n, e)?;
+        let key = RsaPublicKeyComponents { n, e }.to_parsed_public_key(parameters);
+        Self::public(algorithm, key.map_err(|_| KeyFault::InvalidMember)?)
+    }
+
+    /// An elliptic-curve key from its uncompressed point (SEC 1 §2.3.3). aws-lc checks that the point is on the curve.
+    pub(crate) fn ec(algorithm: Algorithm, point: &[u8]) -> Result<Self, KeyFault> {
+        let (verification, coordinate_bytes): (&'static dyn VerificationAlgorithm, usize) = match algorithm {
+            Algorithm::ES256 => (&ECDSA_P256_SHA256_FIXED, 32),
+            Algorithm::ES384 => (&ECDSA_P384_SHA384_FIXED, 48),
+            Algorithm::ES512 => (&ECDSA_P521_SHA512_FIXED, 66),
+            _ => return Err(KeyFault::OtherAlgorithm),
+        };
+        if point.len() != 1 + 2 * coordinate_bytes || point.first() != Some(&0x04) {
+            return Err(KeyFault::InvalidMember);
+        }
+        Self::public(algorithm, ParsedPublicKey::new(verification, point).map_err(|_| KeyFault::InvalidMember)?)
+    }
+
+    /// An Ed25519 key (RFC 8032 §5.1.5).
+    pub(crate) fn ed25519(x: &[u8]) -> Result<Self, KeyFault> {
+        let x: &[u8; 32] = x.try_into().map_err(|_| KeyFault::InvalidMember)?;
+        if !is_canonical(x) || is_small_order(x) {
+            return Err(KeyFault::InvalidMember);
+        }
+        Self::public(Algorithm::EdDSA, ParsedPublicKey::new(&ED25519, x).map_err(|_| KeyFault::InvalidMember)?)
+    }
+
+    /// A shared secret, at least as long as the hash (RFC 7518 §3.2).
+    pub(crate) fn secret(algorithm: Algorithm, secret: &[u8]) -> Result<Self, KeyFault> {
+        let (hash, hash_bytes) = match algorithm {
+            Algorithm::HS256 => (hmac::HMAC_SHA256, 32),
+            Algorithm::HS384 => (hmac::HMAC_SHA384, 48),
+            Algorithm::HS512 => (hmac::HMAC_SHA512, 64),
+            _ => return Err(KeyFault::OtherAlgorithm),
+        };
+        if secret.len() < hash_bytes {
+            return Err(KeyFault::Size);
+        }
+        Ok(Self { key_id: None, algorithm, material: Material::Secret(hmac::Key::new(hash, secret)) })
+    }
+
+    pub(crate) fn with_key_id(self, key_id: Option<Box<str>>) -> Self {
+        Self { key_id, ..self }
+    }
+
+    /// The `kid` of the key (RFC 7517 §4.5).
+    #[must_use]
+    pub fn key_id(&self) -> Option<&str> {
+        self.key_id.as_deref()
+    }
+
+    /// The only algorithm that this key is used with.
+    #[must_use]
+    pub const fn algorithm(&self) -> Algorithm {
+        self.algorithm
+    }
+
+    /// Whether this key made this signature of this message.
+    #[must_use]
+    pub fn verify(&self, message: &[u8], signature: &[u8]) -> bool {
+        match &self.material {
+            // aws-lc accepts a small-order R; RFC 8032 §5.1.7 leaves it open, no honest signer makes one.
+            Material::Public(_) if self.algorithm == Algorithm::EdDSA && starts_with_small_order(signature) => false,
+            Material::Public(key) => key.verify_sig(message, signature).is_ok(),
+            Material::Secret(key) => {
+                let tag = hmac::sign(key, message);
+                constant_time::verify_slices_are_equal(tag.as_ref(), signature).is_ok()
+            }
+        }
+    }
+
+    fn public(algorithm: Algorithm, key: ParsedPublicKey) -> Result<Self, KeyFault> {
+        Ok(Self { key_id: None, algorithm, material: Material::Public(key) })
+    }
+}
+
+impl fmt::Debug for VerifyingKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("VerifyingKey")
+            .field("key_id", &self.key_id)
+            .field("algorithm", &self.algorithm)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Modulus of 2048 to 8192 bits without leading zeros and odd; exponent odd, 3 or more, at most 33 bits.
+fn check_rsa(n: &[u8], e: &[u8]) -> Result<(), KeyFault> {
+    let (Some(n_first), Some(n_last), Some(e_first), Some(e_last)) = (n.first(), n.last(), e.first(), e.last()) else {
+        return Err(KeyFault::InvalidMember);
+    };
+    if *n_first == 0 || *e_first == 0 || n_last % 2 == 0 || e_last % 2 == 0 {
+        return Err(KeyFault::InvalidMember);
+    }
+    let bits = |number: &[u8], first: &u8| number.len() * 8 - usize::try_from(first.leading_zeros()).unwrap_or(0);
+    if !(2048..=8192).contains(&bits(n, n_first)) || bits(e, e_first) > 33 || e == [1] {
+        return Err(KeyFault::Size);
+    }
+    Ok(())
+}
+
+/// The y-coordinates of the points of small order on edwards25519, little-endian: 0, 1, -1, and the two of order 8.
+/// Points that differ in the sign bit only have the same y.
+const SMALL_ORDER_Y: [[u8; 32]; 5] = {
+    let zero = [0; 32];
+    let mut one = [0; 32];
+    one[0] = 1;
+    let mut minus_one = [0xff; 32];
+    minus_one[0] = 0xec;
+    minus_one[31] = 0x7f;
+    [
+        zero,
+        one,
+        minus_one,
+        [
+            0x26, 0xe8, 0x95, 0x8f, 0xc2, 0xb2, 0x27, 0xb0, 0x45, 0xc3, 0xf4, 0x89, 0xf2, 0xef, 0x98, 0xf0, 0xd5, 0xdf,
+            0xac, 0x05, 0xd3, 0xc6, 0x33, 0x39, 0xb1, 0x38, 0x02, 0x88, 0x6d, 0x53, 0xfc, 0x05,
+        ],
+        [
+            0xc7, 0x17, 0x6a, 0x70, 0x3d, 0x4d, 0xd8, 0x4f, 0xba, 0x3c, 0x0b, 0x76, 0x0d, 0x10, 0x67, 0x0f, 0x2a, 0x20,
+            0x53, 0xfa, 0x2c, 0x39, 0xcc, 0xc6, 0x4e, 0xc7, 0xfd, 0x77, 0x92, 0xac, 0x03, 0x7a,
+        ],
+    ]
+};
+
+fn is_small_order(point: &[u8; 32]) -> bool {
+    let y = without_sign(point);
+    SMALL_ORDER_Y.contains(&y)
+}
+
+fn starts_with_small_order(signature: &[u8]) -> bool {
+    signature.first_chunk::<32>().is_some_and(|r| is_small_order(r) || !is_canonical(r))
+}
+
+/// Whether y is below p = 2^255 - 19.
+fn is_canonical(point: &[u8; 32]) -> bool {
+    let y = without_sign(point);
+    let [low, middle @ .., high] = y;
+    !(low >= 0xed && high == 0x7f && middle.iter().all(|byte| *byte == 0xff))
+}
+
+fn without_sign(point: &[u8; 32]) -> [u8; 32] {
+    let mut y = *point;
+    if let Some(last) = y.last_mut() {
+        *last &= 0x7f;
+    }
+    y
+}

@@ -1,0 +1,295 @@
+//! The cached key set of one issuer.
+//!
+//! A request whose key is known reads a snapshot and one atomic number: no lock of ours, no waiting. Everything else
+//! goes through [`KeyPolicy::step`]. A fetch runs in a task of its own, at most one at a time, so that a cancelled
+//! request cannot cancel it; requests wait for its end.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use arc_swap::ArcSwapOption;
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+
+use super::policy::{KeyPolicy, KeySeen, Seen, Step};
+use super::Lookup;
+use crate::error::{KeySetError, TokenError};
+use crate::jose::{Algorithm, JwkSet, MAX_KEY_ID_BYTES};
+use crate::time::Clock;
+
+/// How many key ids are remembered as not found.
+const MAX_NOT_FOUND: u64 = 1024;
+
+/// Where a cache gets its JWK Set: the document's bytes.
+pub(crate) trait KeySource: fmt::Debug + Send + Sync {
+    fn fetch(&self) -> Pin<Box<dyn Future<Output = Result<Vec<u8>, KeySetError>> + Send + '_>>;
+}
+
+/// See the module's documentation.
+pub(crate) struct KeyCache {
+    issuer: Arc<str>,
+    algorithms: Arc<[Algorithm]>,
+    source: Box<dyn KeySource>,
+    policy: KeyPolicy,
+    clock: Arc<dyn Clock>,
+    snapshot: ArcSwapOption<Snapshot>,
+    /// When the next fetch on the cache's own account is due, in milliseconds of monotonic time; [`NEVER`] while one is
+    /// under way.
+    due: AtomicU64,
+    waiting: AtomicUsize,
+    /// When a `kid` was looked for and not found. Bounded, and keyed against hash flooding.
+    not_found: moka::sync::Cache<Box<str>, Duration>,
+    state: Mutex<State>,
+}
+
+const NEVER: u64 = u64::MAX;
+
+struct Snapshot {
+    set: JwkSet,
+    fetched_at: Duration,
+}
+
+#[derive(Default)]
+struct State {
+    /// Closed when the fetch under way ends, however it ends.
+    in_flight: Option<watch::Receiver<()>>,
+    failures: u32,
+    /// When the last fetches for unknown `kid`s were attempted.
+    unknown_kid_attempts: [Option<Duration>; KeyPolicy::UNKNOWN_KID_FETCHES],
+}
+
+impl KeyCache {
+    pub(crate) fn new(
+        issuer: Arc<str>,
+        algorithms: Arc<[Algorithm]>,
+        source: Box<dyn KeySource>,
+        policy: KeyPolicy,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self {
+            issuer,
+            algorithms,
+            source,
+            policy,
+            clock,
+            snapshot: ArcSwapOption::empty(),
+            due: AtomicU64::new(0),
+            waiting: AtomicUsize::new(0),
+            not_found: moka::sync::Cache::new(MAX_NOT_FOUND),
+            state: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn look_up(
+        self: &Arc<Self>,
+        key_id: Option<&str>,
+        algorithm: Algorithm,
+        has_waited: bool,
+    ) -> Lookup {
+        let now = self.clock.monotonic();
+        let snapshot = self.snapshot.load();
+        let candidates = snapshot.as_ref().map(|snapshot| snapshot.set.candidates(key_id, algorithm));
+        let key = match (&candidates, &*snapshot, key_id) {
+            (Some(Err(TokenError::NoMatchingKey)), Some(snapshot), Some(id)) if !snapshot.set.knows(id) => {
+                self.see_missing(id, now)
+            }
+            (None, _, _) => KeySeen::Unknown,
+            _ => KeySeen::Known,
+        };
+        let mut seen = Seen {
+            age: snapshot.as_ref().map(|snapshot| now.saturating_sub(snapshot.fetched_at)),
+            key,
+            fetching: false,
+            refresh_due: self.is_due(now),
+            unknown_kid_fetches: 0,
+            waiting: 0,
+            has_waited,
+        };
+        let mut step = self.policy.step(&seen);
+        if !matches!(step, Step::Use | Step::UseAndRefresh) {
+            self.see_fetches(&mut seen, now);
+            step = self.policy.step(&seen);
+        }
+        match (step, candidates) {
+            (Step::Use | Step::UseAndRefresh, Some(candidates)) => {
+                if step == Step::UseAndRefresh {
+                    drop(self.join_or_start(KeySeen::Known));
+                }
+                candidates.map_or_else(Lookup::Refused, Lookup::Found)
+            }
+            (Step::Wait, _) => Lookup::Wait,
+            (Step::NoSuchKey, _) => Lookup::Refused(TokenError::NoMatchingKey),
+            _ => Lookup::Refused(TokenError::KeysUnavailable { retry_after: self.until_due(now) }),
+        }
+    }
+
+    pub(crate) async fn wait(self: &Arc<Self>, key_id: Option<&str>) {
+        let began = self.clock.monotonic();
+        let Some(mut done) = self.join_or_start(KeySeen::Unknown) else { return };
+        let _waiting = Waiting::new(&self.waiting);
+        // The sender never sends: the channel closes when the fetch ends.
+        let _ = tokio::time::timeout(self.policy.request_wait, done.changed()).await;
+        let snapshot = self.snapshot.load();
+        if let (Some(snapshot), Some(key_id)) = (&*snapshot, key_id) {
+            if snapshot.fetched_at >= began && !snapshot.set.knows(key_id) {
+                self.not_found.insert(key_id.into(), snapshot.fetched_at);
+            }
+        }
+    }
+
+    fn see_missing(&self, key_id: &str, now: Duration) -> KeySeen {
+        // No set has a longer one: looking for it costs nobody a request.
+        let is_impossible = key_id.len() > MAX_KEY_ID_BYTES;
+        let looked_for = || self.not_found.get(key_id);
+        let is_recent = |at: Duration| now.saturating_sub(at) < KeyPolicy::UNKNOWN_KID_WINDOW;
+        if is_impossible || looked_for().is_some_and(is_recent) { KeySeen::NotFoundLately } else { KeySeen::Unknown }
+    }
+
+    fn see_fetches(&self, seen: &mut Seen, now: Duration) {
+        let state = self.state();
+        seen.fetching = state.in_flight.is_some();
+        seen.unknown_kid_fetches = state.unknown_kid_fetches(now);
+        seen.waiting = self.waiting.load(Ordering::Relaxed);
+    }
+
+    /// The fetch under way, or a new one when the policy's accounts allow it.
+    fn join_or_start(self: &Arc<Self>, key: KeySeen) -> Option<watch::Receiver<()>> {
+        let now = self.clock.monotonic();
+        let mut state = self.state();
+        if let Some(in_flight) = &state.in_flight {
+            return Some(in_flight.clone());
+        }
+        let is_due = self.is_due(now);
+        let has_budget =
+            key == KeySeen::Unknown && state.unknown_kid_fetches(now) < KeyPolicy::UNKNOWN_KID_FETCHES;
+        if !is_due && !has_budget {
+            return None;
+        }
+        let Ok(runtime) = Handle::try_current() else {
+            tracing::error!(issuer = %self.issuer, "keys cannot be fetched outside of a tokio runtime");
+            return None;
+        };
+        if !is_due {
+            state.note_unknown_kid_attempt(now);
+        }
+        self.due.store(NEVER, Ordering::Relaxed);
+        let (done, in_flight) = watch::channel(());
+        state.in_flight = Some(in_flight.clone());
+        let fetch = Fetch { cache: Arc::clone(self), started_at: now, ended: false, _done: done };
+        runtime.spawn(fetch.run());
+        Some(in_flight)
+    }
+
+    fn finish(&self, started_at: Duration, result: Result<JwkSet, KeySetError>) {
+        let now = self.clock.monotonic();
+        let mut state = self.state();
+        state.in_flight = None;
+        let due = match result {
+            Ok(set) => {
+                state.failures = 0;
+                self.snapshot.store(Some(Arc::new(Snapshot { set, fetched_at: started_at })));
+                tracing::debug!(issuer = %self.issuer, "fetched the keys");
+                started_at.saturating_add(self.policy.refresh_after())
+            }
+            Err(error) => {
+                state.failures = state.failures.saturating_add(1);
+                let retry_after = KeyPolicy::backoff(state.failures);
+                tracing::warn!(
+                    issuer = %self.issuer, %error, failures = state.failures, retry_after_s = retry_after.as_secs(),
+                    "could not fetch the keys; the last good set is kept"
+                );
+                now.saturating_add(retry_after)
+            }
+        };
+        self.due.store(millis(due), Ordering::Relaxed);
+    }
+
+    fn is_due(&self, now: Duration) -> bool {
+        millis(now) >= self.due.load(Ordering::Relaxed)
+    }
+
+    fn until_due(&self, now: Duration) -> Duration {
+        match self.due.load(Ordering::Relaxed) {
+            // A fetch is under way: it ends, well or badly, within its timeout.
+            NEVER => self.policy.fetch_timeout,
+            due => Duration::from_millis(due).saturating_sub(now),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for KeyCache {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeyCache").field("issuer", &self.issuer).field("source", &self.source).finish_non_exhaustive()
+    }
+}
+
+impl State {
+    fn unknown_kid_fetches(&self, now: Duration) -> usize {
+        let is_recent = |at: &Duration| now.saturating_sub(*at) < KeyPolicy::UNKNOWN_KID_WINDOW;
+        self.unknown_kid_attempts.iter().flatten().filter(|at| is_recent(at)).count()
+    }
+
+    fn note_unknown_kid_attempt(&mut self, now: Duration) {
+        self.unknown_kid_attempts.rotate_right(1);
+        if let Some(latest) = self.unknown_kid_attempts.first_mut() {
+            *latest = Some(now);
+        }
+    }
+}
+
+/// One fetch. However it ends, also when its task is dropped, the cache hears of it, and then those who wait.
+struct Fetch {
+    cache: Arc<KeyCache>,
+    started_at: Duration,
+    ended: bool,
+    _done: watch::Sender<()>,
+}
+
+impl Fetch {
+    async fn run(mut self) {
+        let limit = self.cache.policy.fetch_timeout;
+        let result = match tokio::time::timeout(limit, self.cache.source.fetch()).await {
+            Ok(Ok(json)) => JwkSet::parse(&json, &self.cache.algorithms),
+            Ok(Err(error)) => Err(error),
+            Err(_) => Err(KeySetError::Timeout(limit)),
+        };
+        self.ended = true;
+        self.cache.finish(self.started_at, result);
+    }
+}
+
+impl Drop for Fetch {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.cache.finish(self.started_at, Err(KeySetError::Interrupted));
+        }
+    }
+}
+
+/// Counts a request among those that wait, for as long as it does.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl<'a> Waiting<'a> {
+    fn new(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(NEVER)
+}

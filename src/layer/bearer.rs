@@ -1,0 +1,154 @@
+//! The layer around a whole API.
+
+use std::fmt;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use http::{Method, Request, Response, Uri};
+use tower::{Layer, Service};
+
+use super::body::ResponseBody;
+use super::future::BearerFuture;
+use crate::bearer::BearerToken;
+use crate::error::TokenError;
+use crate::resource_server::{Decision, PendingKey, ResourceServer};
+use crate::token::{Refusal, ServerContext, ValidatedToken};
+
+type PublicRequests = dyn Fn(&Method, &Uri) -> bool + Send + Sync;
+
+/// Lets only requests with a good token through. Made by [`ResourceServer::layer`].
+#[derive(Clone)]
+#[must_use = "a layer does nothing until it is added to a service"]
+pub struct BearerLayer {
+    server: ResourceServer,
+    is_optional: bool,
+    is_public: Option<Arc<PublicRequests>>,
+}
+
+impl BearerLayer {
+    pub(crate) const fn new(server: ResourceServer) -> Self {
+        Self { server, is_optional: false, is_public: None }
+    }
+
+    /// Lets requests *without* a token through as well: no `Authorization` header, or one of another scheme. A bad token
+    /// is refused as ever. Handlers take `Option<ValidatedToken>`.
+    pub const fn optional(mut self) -> Self {
+        self.is_optional = true;
+        self
+    }
+
+    /// Lets requests through without looking at their credentials, when the closure says so: health checks, CORS
+    /// preflights.
+    ///
+    /// The closure sees the URI as the client wrote it. Compare exact paths: `//health`, `/Health` and `/health%2f` are
+    /// other paths, and a prefix that passes may reach more than you think. Leaving public routes outside of the layer is
+    /// safer still.
+    ///
+    /// ```
+    /// # use tower_bearer::{Issuer, ResourceServer};
+    /// # let issuer = Issuer::new("https://as.example.com").jwk_set_url("https://as.example.com/keys");
+    /// # let api = ResourceServer::builder().audience("https://api.example.com").issuer(issuer).build()?;
+    /// let layer = api.layer().public_when(|method, uri| method == "GET" && uri.path() == "/health");
+    /// # let _ = layer;
+    /// # Ok::<(), tower_bearer::ConfigError>(())
+    /// ```
+    pub fn public_when(mut self, is_public: impl Fn(&Method, &Uri) -> bool + Send + Sync + 'static) -> Self {
+        self.is_public = Some(Arc::new(is_public));
+        self
+    }
+}
+
+impl<S> Layer<S> for BearerLayer {
+    type Service = BearerService<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        BearerService { inner, layer: self.clone() }
+    }
+}
+
+impl fmt::Debug for BearerLayer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BearerLayer")
+            .field("server", &self.server)
+            .field("is_optional", &self.is_optional)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The service that [`BearerLayer`] makes.
+#[derive(Clone, Debug)]
+pub struct BearerService<S> {
+    inner: S,
+    layer: BearerLayer,
+}
+
+/// What becomes of a request before the inner service sees it.
+enum Verdict {
+    Pass(Option<ValidatedToken>),
+    Refuse(TokenError),
+    /// Only a fetch of keys can tell.
+    Wait(PendingKey, String),
+}
+
+impl BearerLayer {
+    fn judge<B>(&self, request: &Request<B>) -> Verdict {
+        if self.is_public.as_ref().is_some_and(|is_public| is_public(request.method(), request.uri())) {
+            return Verdict::Pass(None);
+        }
+        let token = match BearerToken::from_request(request.headers(), request.uri()) {
+            Ok(Some(token)) => token.as_str(),
+            Ok(None) if self.is_optional => return Verdict::Pass(None),
+            Ok(None) => return Verdict::Refuse(TokenError::Absent),
+            Err(error) => return Verdict::Refuse(error),
+        };
+        match self.server.decide_now(token) {
+            Decision::Verdict(Ok(token)) => Verdict::Pass(Some(token)),
+            Decision::Verdict(Err(error)) => Verdict::Refuse(error),
+            Decision::NeedsKey(pending) => Verdict::Wait(pending, token.to_owned()),
+        }
+    }
+}
+
+impl<S, ReqBody, ResBody> Service<Request<ReqBody>> for BearerService<S>
+where
+    S: Service<Request<ReqBody>, Response = Response<ResBody>> + Clone,
+{
+    type Response = Response<ResponseBody<ResBody>>;
+    type Error = S::Error;
+    type Future = BearerFuture<S, ReqBody>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
+        let context = self.layer.server.context();
+        match self.layer.judge(&request) {
+            Verdict::Pass(token) => {
+                admit(&mut request, token, context);
+                BearerFuture::pass(self.inner.call(request))
+            }
+            Verdict::Refuse(error) => BearerFuture::refuse(Refusal::new(error, Some(Arc::clone(context)))),
+            Verdict::Wait(pending, token) => {
+                // The future takes the service that was polled ready and leaves its clone behind.
+                let clone = self.inner.clone();
+                let ready = std::mem::replace(&mut self.inner, clone);
+                let decision = self.layer.server.clone().decide_after(token, pending);
+                BearerFuture::wait(decision, Arc::clone(context), ready, request)
+            }
+        }
+    }
+}
+
+/// Marks the request as judged, replacing whatever an outer layer left.
+pub(super) fn admit<B>(
+    request: &mut Request<B>,
+    token: Option<ValidatedToken>,
+    context: &Arc<ServerContext>,
+) {
+    let extensions = request.extensions_mut();
+    extensions.insert(Arc::clone(context));
+    if let Some(token) = token {
+        extensions.insert(token);
+    }
+}

@@ -1,0 +1,123 @@
+//! The future of one request.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use pin_project_lite::pin_project;
+use tower::Service;
+
+use super::bearer::admit;
+use super::body::ResponseBody;
+use crate::error::TokenError;
+use crate::token::{Refusal, ServerContext, ValidatedToken};
+
+pin_project! {
+    /// Answers one request. Only one whose key is not known yet owns a box.
+    pub struct BearerFuture<S, ReqBody>
+    where
+        S: Service<Request<ReqBody>>,
+    {
+        #[pin]
+        state: State<S, S::Future, ReqBody>,
+    }
+}
+
+pin_project! {
+    #[project = StateProjection]
+    enum State<S, F, ReqBody> {
+        Passed {
+            #[pin]
+            answer: F,
+        },
+        Refused {
+            response: Option<Response<Bytes>>,
+        },
+        Waiting {
+            decision: Pin<Box<dyn Future<Output = Result<ValidatedToken, TokenError>> + Send>>,
+            parked: Option<Box<Parked<S, ReqBody>>>,
+        },
+    }
+}
+
+/// A request that waits for a key, with the service that is ready for it.
+struct Parked<S, ReqBody> {
+    context: Arc<ServerContext>,
+    ready: S,
+    request: Request<ReqBody>,
+}
+
+impl<S, ReqBody> BearerFuture<S, ReqBody>
+where
+    S: Service<Request<ReqBody>>,
+{
+    pub(super) const fn pass(answer: S::Future) -> Self {
+        Self { state: State::Passed { answer } }
+    }
+
+    pub(super) fn refuse(refusal: Refusal) -> Self {
+        Self { state: State::Refused { response: Some(refusal.to_logged_response()) } }
+    }
+
+    pub(super) fn wait(
+        decision: impl Future<Output = Result<ValidatedToken, TokenError>> + Send + 'static,
+        context: Arc<ServerContext>,
+        ready: S,
+        request: Request<ReqBody>,
+    ) -> Self {
+        let parked = Some(Box::new(Parked { context, ready, request }));
+        Self { state: State::Waiting { decision: Box::pin(decision), parked } }
+    }
+}
+
+impl<S, ReqBody, ResBody> Future for BearerFuture<S, ReqBody>
+where
+    S: Service<Request<ReqBody>, Response = Response<ResBody>>,
+{
+    type Output = Result<Response<ResponseBody<ResBody>>, S::Error>;
+
+    fn poll(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut state = self.project().state;
+        loop {
+            let next = match state.as_mut().project() {
+                StateProjection::Passed { answer } => {
+                    return answer.poll(task).map_ok(|response| response.map(ResponseBody::inner));
+                }
+                StateProjection::Refused { response } => match response.take() {
+                    Some(response) => return Poll::Ready(Ok(ResponseBody::refusal(response))),
+                    // Polled again after its end: a future may do anything then but harm.
+                    None => return Poll::Pending,
+                },
+                StateProjection::Waiting { decision, parked } => {
+                    let verdict = ready!(decision.as_mut().poll(task));
+                    let Some(parked) = parked.take() else { return Poll::Pending };
+                    let Parked { context, mut ready, mut request } = *parked;
+                    match verdict {
+                        Ok(token) => {
+                            admit(&mut request, Some(token), &context);
+                            State::Passed { answer: ready.call(request) }
+                        }
+                        Err(error) => {
+                            let refusal = Refusal::new(error, Some(context));
+                            State::Refused { response: Some(refusal.to_logged_response()) }
+                        }
+                    }
+                }
+            };
+            state.set(next);
+        }
+    }
+}
+
+impl<S, ReqBody> fmt::Debug for BearerFuture<S, ReqBody>
+where
+    S: Service<Request<ReqBody>>,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BearerFuture").finish_non_exhaustive()
+    }
+}

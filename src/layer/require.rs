@@ -1,0 +1,302 @@
+//! Layers for single routes: what more a good token must have.
+//!
+//! They need no handle. The [`BearerLayer`](super::BearerLayer) around them leaves the token and the way to answer in the
+//! request's extensions. Without that layer, or with a token that another resource server judged, they answer 500 and log
+//! an error: a wrongly built service lets nobody through.
+
+use std::borrow::Cow;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::{Extensions, Request, Response};
+use pin_project_lite::pin_project;
+use tower::{Layer, Service};
+
+use super::body::ResponseBody;
+use crate::error::{ConfigError, TokenError};
+use crate::requirement::{ClaimPath, Requirement};
+use crate::resource_server::ResourceServer;
+use crate::scope::{Quantity, ScopeRequirement};
+use crate::token::{Refusal, ServerContext, ValidatedToken};
+
+macro_rules! require_layer {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug)]
+        #[must_use = "a layer does nothing until it is added to a service"]
+        pub struct $name {
+            requirement: Requirement,
+            server_id: Option<u64>,
+        }
+
+        impl $name {
+            const fn new(requirement: Requirement) -> Self {
+                Self { requirement, server_id: None }
+            }
+
+            /// Insists on tokens that this resource server judged, where several are at work in one application.
+            pub fn under(mut self, server: &ResourceServer) -> Self {
+                self.server_id = Some(server.context().id());
+                self
+            }
+        }
+
+        impl<S> Layer<S> for $name {
+            type Service = RequireService<S>;
+
+            fn layer(&self, inner: S) -> Self::Service {
+                RequireService { inner, requirement: self.requirement.clone(), server_id: self.server_id }
+            }
+        }
+    };
+}
+
+require_layer! {
+    /// Asks for scopes: a token without them gets 403, and the challenge names them (RFC 6750 §3.1).
+    ///
+    /// ```
+    /// use tower_bearer::RequireScopes;
+    ///
+    /// let reading = RequireScopes::any(["read:leads", "admin"]);
+    /// let from_a_file = RequireScopes::try_all(vec![String::from("write:leads")])?;
+    /// # let _ = (reading, from_a_file);
+    /// # Ok::<(), tower_bearer::ConfigError>(())
+    /// ```
+    RequireScopes
+}
+
+impl RequireScopes {
+    /// Asks for every one of these scopes.
+    ///
+    /// # Panics
+    ///
+    /// At start-up, when the list is empty or a text is not one scope. Use [`try_all`](Self::try_all) for text that is
+    /// not a constant.
+    #[track_caller]
+    pub fn all<const N: usize>(scopes: [&'static str; N]) -> Self {
+        constant(Self::try_all(scopes))
+    }
+
+    /// Asks for at least one of these scopes.
+    ///
+    /// # Panics
+    ///
+    /// As [`all`](Self::all).
+    #[track_caller]
+    pub fn any<const N: usize>(scopes: [&'static str; N]) -> Self {
+        constant(Self::try_any(scopes))
+    }
+
+    /// Asks for every one of these scopes, which come from a configuration.
+    ///
+    /// # Errors
+    ///
+    /// When the list is empty or a text is not one scope (RFC 6749 §3.3).
+    pub fn try_all<T: Into<String>>(scopes: impl IntoIterator<Item = T>) -> Result<Self, ConfigError> {
+        ScopeRequirement::try_all(scopes).map(Requirement::Scopes).map(Self::new)
+    }
+
+    /// Asks for at least one of these scopes, which come from a configuration.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_all`](Self::try_all).
+    pub fn try_any<T: Into<String>>(scopes: impl IntoIterator<Item = T>) -> Result<Self, ConfigError> {
+        ScopeRequirement::try_any(scopes).map(Requirement::Scopes).map(Self::new)
+    }
+}
+
+require_layer! {
+    /// Asks for roles: a token without them gets 403.
+    ///
+    /// ```
+    /// use tower_bearer::RequireRoles;
+    ///
+    /// let keycloak = RequireRoles::any(["realm_access", "roles"], ["admin", "sales"]);
+    /// let namespaced = RequireRoles::all("https://example.com/roles", ["admin"]);
+    /// # let _ = (keycloak, namespaced);
+    /// ```
+    RequireRoles
+}
+
+impl RequireRoles {
+    /// Asks for every one of these roles in the claim at `path`.
+    ///
+    /// # Panics
+    ///
+    /// At start-up, when the path or the list is empty.
+    #[track_caller]
+    pub fn all<const N: usize>(path: impl Into<ClaimPath>, roles: [&'static str; N]) -> Self {
+        constant(Self::try_all(path, roles))
+    }
+
+    /// Asks for at least one of these roles in the claim at `path`.
+    ///
+    /// # Panics
+    ///
+    /// As [`all`](Self::all).
+    #[track_caller]
+    pub fn any<const N: usize>(path: impl Into<ClaimPath>, roles: [&'static str; N]) -> Self {
+        constant(Self::try_any(path, roles))
+    }
+
+    /// Asks for every one of these roles, which come from a configuration.
+    ///
+    /// # Errors
+    ///
+    /// When the path or the list is empty.
+    pub fn try_all<T: Into<String>>(
+        path: impl Into<ClaimPath>,
+        roles: impl IntoIterator<Item = T>,
+    ) -> Result<Self, ConfigError> {
+        Self::try_new(&path.into(), roles, Quantity::All)
+    }
+
+    /// Asks for at least one of these roles, which come from a configuration.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_all`](Self::try_all).
+    pub fn try_any<T: Into<String>>(
+        path: impl Into<ClaimPath>,
+        roles: impl IntoIterator<Item = T>,
+    ) -> Result<Self, ConfigError> {
+        Self::try_new(&path.into(), roles, Quantity::Any)
+    }
+
+    fn try_new<T: Into<String>>(
+        path: &ClaimPath,
+        roles: impl IntoIterator<Item = T>,
+        quantity: Quantity,
+    ) -> Result<Self, ConfigError> {
+        Requirement::roles(path, roles.into_iter().map(Into::into).collect(), quantity).map(Self::new)
+    }
+}
+
+require_layer! {
+    /// Asks whatever a closure decides: a token that it turns down gets 403.
+    ///
+    /// ```
+    /// use tower_bearer::RequireToken;
+    ///
+    /// let users_only = RequireToken::that("speaks for a user", |token| !token.is_client_itself());
+    /// # let _ = users_only;
+    /// ```
+    RequireToken
+}
+
+impl RequireToken {
+    /// Asks that the closure is true of the token. The name is for logs; clients do not see it.
+    pub fn that(
+        name: impl Into<Cow<'static, str>>,
+        predicate: impl Fn(&ValidatedToken) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        Self::new(Requirement::Predicate { name: name.into(), predicate: Arc::new(predicate) })
+    }
+}
+
+/// The service that the `Require` layers make.
+#[derive(Clone, Debug)]
+pub struct RequireService<S> {
+    inner: S,
+    requirement: Requirement,
+    server_id: Option<u64>,
+}
+
+impl<S, ReqBody, ResBody> Service<Request<ReqBody>> for RequireService<S>
+where
+    S: Service<Request<ReqBody>, Response = Response<ResBody>>,
+{
+    type Response = Response<ResponseBody<ResBody>>;
+    type Error = S::Error;
+    type Future = RequireFuture<S::Future>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
+        let token = required_token(request.extensions(), self.server_id);
+        match token.and_then(|token| self.requirement.check(token).map_err(|error| token.refuse(error))) {
+            Ok(()) => RequireFuture { state: State::Passed { answer: self.inner.call(request) } },
+            Err(refusal) => RequireFuture { state: State::Refused { response: Some(refusal.to_logged_response()) } },
+        }
+    }
+}
+
+/// The token that the nearest bearer layer left, if it let the request through with one.
+///
+/// Errors when there is no such layer, or when token and layer do not belong together.
+pub(crate) fn judged_token(
+    extensions: &Extensions,
+    server_id: Option<u64>,
+) -> Result<Option<&ValidatedToken>, Refusal> {
+    let Some(context) = extensions.get::<Arc<ServerContext>>() else {
+        return Err(Refusal::new(TokenError::LayerMissing, None));
+    };
+    let token = extensions.get::<ValidatedToken>();
+    let is_other = |id: u64| id != context.id();
+    if server_id.is_some_and(is_other) || token.is_some_and(|token| is_other(token.server().id())) {
+        return Err(Refusal::new(TokenError::OtherResourceServer, Some(Arc::clone(context))));
+    }
+    Ok(token)
+}
+
+/// As [`judged_token`], where a request without a token is refused.
+pub(crate) fn required_token(extensions: &Extensions, server_id: Option<u64>) -> Result<&ValidatedToken, Refusal> {
+    let token = judged_token(extensions, server_id)?;
+    token.ok_or_else(|| Refusal::new(TokenError::Absent, extensions.get::<Arc<ServerContext>>().cloned()))
+}
+
+pin_project! {
+    /// Answers one request.
+    #[derive(Debug)]
+    pub struct RequireFuture<F> {
+        #[pin]
+        state: State<F>,
+    }
+}
+
+pin_project! {
+    #[derive(Debug)]
+    #[project = StateProjection]
+    enum State<F> {
+        Passed {
+            #[pin]
+            answer: F,
+        },
+        Refused {
+            response: Option<Response<Bytes>>,
+        },
+    }
+}
+
+impl<F, ResBody, E> Future for RequireFuture<F>
+where
+    F: Future<Output = Result<Response<ResBody>, E>>,
+{
+    type Output = Result<Response<ResponseBody<ResBody>>, E>;
+
+    fn poll(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.project().state.project() {
+            StateProjection::Passed { answer } => answer.poll(task).map_ok(|response| response.map(ResponseBody::inner)),
+            StateProjection::Refused { response } => match response.take() {
+                Some(response) => Poll::Ready(Ok(ResponseBody::refusal(response))),
+                None => Poll::Pending,
+            },
+        }
+    }
+}
+
+/// A constant that is wrong is a mistake in the program: it ends at start-up, as `HeaderName::from_static` does.
+#[track_caller]
+#[expect(clippy::panic, reason = "only texts from the program's source get here")]
+fn constant<T>(built: Result<T, ConfigError>) -> T {
+    match built {
+        Ok(layer) => layer,
+        Err(error) => panic!("{error}"),
+    }
+}

@@ -1,0 +1,91 @@
+//! What a route asks of a good token.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::error::{ConfigError, TokenError};
+use crate::scope::{Quantity, ScopeRequirement};
+use crate::token::ValidatedToken;
+
+/// One requirement: scopes, roles, or anything that a closure decides.
+#[derive(Clone)]
+pub(crate) enum Requirement {
+    Scopes(ScopeRequirement),
+    Roles { path: Arc<[Box<str>]>, roles: Arc<[Box<str>]>, quantity: Quantity },
+    Predicate { name: Cow<'static, str>, predicate: Arc<dyn Fn(&ValidatedToken) -> bool + Send + Sync> },
+    /// Nothing meets it: a handler asked for a scope that no token can have.
+    Impossible,
+}
+
+impl Requirement {
+    pub(crate) fn scope(scope: &str) -> Self {
+        ScopeRequirement::try_all([scope]).map_or(Self::Impossible, Self::Scopes)
+    }
+
+    pub(crate) fn roles(path: &ClaimPath, roles: Vec<String>, quantity: Quantity) -> Result<Self, ConfigError> {
+        if roles.is_empty() || path.0.is_empty() {
+            return Err(ConfigError::new("roles", "the claim path or the list is empty; name the claim and a role"));
+        }
+        let roles = roles.into_iter().map(String::into_boxed_str).collect();
+        Ok(Self::Roles { path: Arc::clone(&path.0), roles, quantity })
+    }
+
+    pub(crate) fn check(&self, token: &ValidatedToken) -> Result<(), TokenError> {
+        match self {
+            Self::Scopes(requirement) if requirement.is_met_by(token.scope()) => Ok(()),
+            Self::Scopes(requirement) => Err(TokenError::InsufficientScope(requirement.clone())),
+            Self::Roles { path, roles, quantity } => {
+                let granted = token.claim(path);
+                let has = |role: &Box<str>| granted.as_ref().is_some_and(|granted| names_role(granted, role));
+                if quantity.holds(roles, has) { Ok(()) } else { Err(TokenError::InsufficientRole) }
+            }
+            Self::Predicate { predicate, .. } if predicate(token) => Ok(()),
+            Self::Predicate { name, .. } => Err(TokenError::RequirementNotMet(name.clone())),
+            Self::Impossible => Err(TokenError::RequirementNotMet(Cow::Borrowed("a text that is not one scope"))),
+        }
+    }
+}
+
+impl fmt::Debug for Requirement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Scopes(requirement) => f.debug_tuple("Scopes").field(requirement).finish(),
+            Self::Roles { path, roles, quantity } => {
+                f.debug_tuple("Roles").field(path).field(quantity).field(roles).finish()
+            }
+            Self::Predicate { name, .. } => f.debug_tuple("Predicate").field(name).finish(),
+            Self::Impossible => f.write_str("Impossible"),
+        }
+    }
+}
+
+/// Where a claim is: the names from the outermost member inwards.
+///
+/// A text is one name, whatever characters it has (`"https://example.com/roles"`); an array is a path
+/// (`["realm_access", "roles"]`).
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ClaimPath(Arc<[Box<str>]>);
+
+impl From<&str> for ClaimPath {
+    fn from(name: &str) -> Self {
+        Self([name.into()].into())
+    }
+}
+
+impl<T: AsRef<str>, const N: usize> From<[T; N]> for ClaimPath {
+    fn from(names: [T; N]) -> Self {
+        Self(names.iter().map(|name| name.as_ref().into()).collect())
+    }
+}
+
+/// A claim of roles is an array of strings, or one string that is one role.
+fn names_role(granted: &Value, role: &str) -> bool {
+    match granted {
+        Value::String(granted) => granted == role,
+        Value::Array(granted) => granted.iter().any(|granted| granted.as_str() == Some(role)),
+        _ => false,
+    }
+}

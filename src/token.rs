@@ -1,0 +1,241 @@
+//! A token that passed every check.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::Bytes;
+use http::Response;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::claims::RegisteredClaims;
+use crate::error::TokenError;
+use crate::requirement::Requirement;
+use crate::response::{RefusalKind, Responder};
+use crate::scope::Scope;
+use crate::time::UnixTime;
+
+/// An access token that passed every check, with its claims.
+///
+/// The layer puts it into the request's extensions; with axum it is an extractor. Clones share one set of claims. It
+/// does not hold the token itself, and its `Debug` shows who it is for and what it permits.
+///
+/// ```
+/// # #[cfg(feature = "test-util")] {
+/// use tower_bearer::ValidatedToken;
+/// use tower_bearer::test_util::ValidatedTokenBuilder;
+///
+/// fn greet(token: &ValidatedToken) -> String {
+///     format!("hello, {}", token.subject().unwrap_or("service"))
+/// }
+///
+/// let token = ValidatedTokenBuilder::new().subject("alice").scope("read:leads").build();
+/// assert_eq!(greet(&token), "hello, alice");
+/// assert!(token.require("read:leads").is_ok());
+/// assert!(token.require("write:leads").is_err());
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct ValidatedToken(Arc<Inner>);
+
+struct Inner {
+    claims: RegisteredClaims,
+    expires_at: UnixTime,
+    payload: Box<[u8]>,
+    server: Arc<ServerContext>,
+}
+
+/// What travels with every judged request: which resource server judged it, and how that one answers.
+#[derive(Debug)]
+pub(crate) struct ServerContext {
+    id: u64,
+    pub(crate) responder: Responder,
+}
+
+impl ServerContext {
+    pub(crate) fn new(responder: Responder) -> Self {
+        static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+        Self { id: NEXT_ID.fetch_add(1, Ordering::Relaxed), responder }
+    }
+
+    pub(crate) const fn id(&self) -> u64 {
+        self.id
+    }
+}
+
+impl ValidatedToken {
+    pub(crate) fn new(
+        claims: RegisteredClaims,
+        expires_at: UnixTime,
+        payload: Vec<u8>,
+        server: Arc<ServerContext>,
+    ) -> Self {
+        Self(Arc::new(Inner { claims, expires_at, payload: payload.into_boxed_slice(), server }))
+    }
+
+    /// `iss`: the configured issuer that made the token. A `sub` is unique only within its issuer (RFC 8725 §3.8).
+    #[must_use]
+    pub fn issuer(&self) -> &str {
+        self.0.claims.issuer.as_deref().unwrap_or_default()
+    }
+
+    /// `sub`: whom the token speaks for.
+    #[must_use]
+    pub fn subject(&self) -> Option<&str> {
+        self.0.claims.subject.as_deref()
+    }
+
+    /// `client_id`: the client that the token was issued to (RFC 9068 §2.2).
+    #[must_use]
+    pub fn client_id(&self) -> Option<&str> {
+        self.0.claims.client_id.as_deref()
+    }
+
+    /// Whether the token speaks for a client itself and not for a user: `sub` is the `client_id`.
+    ///
+    /// An authorization server that lets clients choose their id could make one that looks like a user's `sub`; look
+    /// here before you treat `sub` as a user (RFC 9700 §4.15).
+    #[must_use]
+    pub fn is_client_itself(&self) -> bool {
+        self.subject().is_some() && self.subject() == self.client_id()
+    }
+
+    /// `jti`: the token's own id. Key a deny-list by this, never by the token's text: an ECDSA signature has two valid
+    /// forms.
+    #[must_use]
+    pub fn token_id(&self) -> Option<&str> {
+        self.0.claims.token_id.as_deref()
+    }
+
+    /// `aud`: every audience that the token names, ours among them.
+    pub fn audiences(&self) -> impl Iterator<Item = &str> {
+        self.0.claims.audience.iter().flat_map(|audience| audience.iter())
+    }
+
+    /// `exp`: when the token ends. The layer looks once, when a request starts: close a WebSocket or an event stream
+    /// yourself when this moment comes.
+    #[must_use]
+    pub fn expires_at(&self) -> UnixTime {
+        self.0.expires_at
+    }
+
+    /// `iat`: when the token was issued.
+    #[must_use]
+    pub fn issued_at(&self) -> Option<UnixTime> {
+        self.0.claims.issued_at
+    }
+
+    /// What the token permits. A token without a scope claim permits nothing.
+    #[must_use]
+    pub fn scope(&self) -> &Scope {
+        static NONE: std::sync::LazyLock<Scope> = std::sync::LazyLock::new(Scope::default);
+        self.0.claims.scope.as_ref().unwrap_or(&NONE)
+    }
+
+    /// Asks for a scope within a handler; the error is the same 403 as that of the route layer.
+    ///
+    /// # Errors
+    ///
+    /// When the token lacks the scope, or the text is not one scope (RFC 6749 §3.3).
+    pub fn require(&self, scope: &str) -> Result<(), Refusal> {
+        let requirement = Requirement::scope(scope);
+        requirement.check(self).map_err(|error| self.refuse(error))
+    }
+
+    /// The claims as a struct of the application's own.
+    ///
+    /// # Errors
+    ///
+    /// [`TokenError::ClaimsShape`] when they do not fit.
+    pub fn claims<T: DeserializeOwned>(&self) -> Result<T, Refusal> {
+        // What does not fit is logged by its place only: serde's message can repeat a claim's value.
+        serde_json::from_slice(&self.0.payload).map_err(|error| {
+            tracing::debug!(column = error.column(), "the claims do not fit {}", std::any::type_name::<T>());
+            self.refuse(TokenError::ClaimsShape)
+        })
+    }
+
+    /// One claim by its path: `["realm_access", "roles"]` is the member `roles` of the member `realm_access`.
+    #[must_use]
+    pub fn claim(&self, path: &[impl AsRef<str>]) -> Option<Value> {
+        let claims: Value = serde_json::from_slice(&self.0.payload).ok()?;
+        path.iter().try_fold(&claims, |value, name| value.get(name.as_ref())).cloned()
+    }
+
+    pub(crate) fn server(&self) -> &Arc<ServerContext> {
+        &self.0.server
+    }
+
+    pub(crate) fn refuse(&self, error: TokenError) -> Refusal {
+        Refusal { error, server: Some(Arc::clone(&self.0.server)) }
+    }
+}
+
+impl fmt::Debug for ValidatedToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ValidatedToken")
+            .field("issuer", &self.issuer())
+            .field("subject", &self.subject())
+            .field("client_id", &self.client_id())
+            .field("scope", &self.scope().as_str())
+            .field("expires_at", &self.expires_at())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A refusal together with the way in which its resource server answers.
+///
+/// Handlers return it with `?`; with the feature `axum` it is a response.
+#[derive(Clone, Debug)]
+pub struct Refusal {
+    error: TokenError,
+    server: Option<Arc<ServerContext>>,
+}
+
+impl Refusal {
+    pub(crate) const fn new(error: TokenError, server: Option<Arc<ServerContext>>) -> Self {
+        Self { error, server }
+    }
+
+    /// Why.
+    #[must_use]
+    pub const fn error(&self) -> &TokenError {
+        &self.error
+    }
+
+    /// The response of a route layer or an extractor, which log what they refuse as the bearer layer does.
+    pub(crate) fn to_logged_response(&self) -> Response<Bytes> {
+        match RefusalKind::from(&self.error) {
+            RefusalKind::Misconfigured => {
+                tracing::error!(reason = self.error.reason(), error = %self.error, "the service is put together wrongly");
+            }
+            RefusalKind::Unavailable => {
+                tracing::warn!(reason = self.error.reason(), error = %self.error, "cannot judge a request");
+            }
+            _ => tracing::debug!(reason = self.error.reason(), error = %self.error, "refused a request"),
+        }
+        self.to_response()
+    }
+
+    /// The response: status, challenge and body, with the [`TokenError`] in its extensions.
+    #[must_use]
+    pub fn to_response(&self) -> Response<Bytes> {
+        match &self.server {
+            Some(server) => server.responder.respond(&self.error),
+            None => Responder::unconfigured().respond(&self.error),
+        }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
+impl std::error::Error for Refusal {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.error)
+    }
+}

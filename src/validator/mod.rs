@@ -1,0 +1,186 @@
+//! The rules for an access token (RFC 9068 §4, RFC 8725), in order and nothing else: no I/O, no HTTP, no clock.
+
+mod step;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use step::{Check, Step, StepListener};
+
+pub(crate) use step::{NoListener, report};
+
+use crate::claims::{Audience, ClaimNames, RegisteredClaims};
+use crate::error::{ClaimFault, TokenError};
+use crate::jose::{Algorithm, TokenType, VerifiedPayload};
+use crate::time::UnixTime;
+
+/// What one issuer's tokens must be like.
+#[derive(Clone, Debug)]
+pub(crate) struct TokenRules {
+    pub(crate) issuer: Arc<str>,
+    /// A token must name one of them.
+    pub(crate) audiences: Arc<[Box<str>]>,
+    pub(crate) algorithms: Arc<[Algorithm]>,
+    pub(crate) claim_names: ClaimNames,
+    /// How far apart the clocks may be.
+    pub(crate) leeway: Duration,
+    pub(crate) max_token_age: Option<Duration>,
+    /// Strict RFC 9068: `typ` must be `at+jwt`, and the claims of §2.2 must be there.
+    pub(crate) require_at_jwt: bool,
+    pub(crate) allow_nonce: bool,
+    pub(crate) accept_sender_constrained: bool,
+}
+
+impl TokenRules {
+    pub(crate) fn check_algorithm(&self, algorithm: Option<Algorithm>) -> Result<Algorithm, TokenError> {
+        algorithm.filter(|algorithm| self.algorithms.contains(algorithm)).ok_or(TokenError::AlgorithmNotAllowed)
+    }
+
+    /// RFC 9068 §4 from the point where the signature is verified. Also says when the token ends.
+    pub(crate) fn check_claims<L: StepListener>(
+        &self,
+        payload: &VerifiedPayload,
+        now: UnixTime,
+        listener: &mut L,
+    ) -> Result<(RegisteredClaims, UnixTime), TokenError> {
+        let claims = RegisteredClaims::parse(payload, &self.claim_names);
+        let found = format_args!("{} bytes", payload.as_bytes().len());
+        let claims = report(listener, Check::Claims, claims, format_args!("one JSON object"), found)?;
+
+        let verdict = self.check_type(payload.typ(), &claims);
+        let expected = if self.require_at_jwt { "at+jwt" } else { "at+jwt, JWT or absent" };
+        let found = payload.typ();
+        report(listener, Check::TokenType, verdict, format_args!("{expected}"), format_args!("{found:?}"))?;
+
+        let verdict = self.check_sender_constraint(&claims);
+        let found = if claims.has_confirmation { "`cnf`" } else { "no `cnf`" };
+        report(listener, Check::SenderConstraint, verdict, format_args!("no `cnf`"), format_args!("{found}"))?;
+
+        let verdict = self.check_issuer(claims.issuer.as_deref());
+        let found = Shown(&claims.issuer);
+        report(listener, Check::Issuer, verdict, format_args!("{:?}", self.issuer), format_args!("{found}"))?;
+
+        let verdict = self.check_audience(claims.audience.as_ref());
+        let found = Shown(&claims.audience);
+        report(listener, Check::Audience, verdict, format_args!("one of {:?}", self.audiences), format_args!("{found}"))?;
+
+        let verdict = self.check_expiry(claims.expires_at, now);
+        let found = Shown(&claims.expires_at);
+        let expires_at =
+            report(listener, Check::Expiry, verdict, format_args!("after {now}"), format_args!("{found}"))?;
+
+        let verdict = self.check_not_before(claims.not_before, now);
+        let found = Shown(&claims.not_before);
+        report(listener, Check::NotBefore, verdict, format_args!("not after {now}"), format_args!("{found}"))?;
+
+        let verdict = self.check_issued_at(claims.issued_at, now);
+        let found = Shown(&claims.issued_at);
+        report(listener, Check::IssuedAt, verdict, format_args!("not after {now}"), format_args!("{found}"))?;
+
+        let verdict = self.check_required_claims(&claims);
+        let expected = if self.require_at_jwt { "sub, client_id, iat, jti" } else { "none" };
+        report(listener, Check::RequiredClaims, verdict, format_args!("{expected}"), format_args!("the claims above"))?;
+        Ok((claims, expires_at))
+    }
+
+    /// RFC 9068 §4 ("typ") and §5; RFC 8725 §3.11, §3.12.
+    fn check_type(&self, typ: TokenType, claims: &RegisteredClaims) -> Result<(), TokenError> {
+        match typ {
+            TokenType::AccessToken => {}
+            TokenType::Jwt | TokenType::Absent if !self.require_at_jwt => {}
+            TokenType::Jwt | TokenType::Absent | TokenType::Other => return Err(TokenError::TokenType),
+        }
+        let is_foreign = |typ: &str| ["ID", "Refresh", "Offline", "Logout"].iter().any(|it| typ.eq_ignore_ascii_case(it));
+        if claims.typ.as_deref().is_some_and(is_foreign) {
+            return Err(TokenError::NotAnAccessToken("typ"));
+        }
+        if claims.token_use.as_deref().is_some_and(|token_use| token_use != "access") {
+            return Err(TokenError::NotAnAccessToken("token_use"));
+        }
+        if claims.has_nonce && !self.allow_nonce {
+            return Err(TokenError::NotAnAccessToken("nonce"));
+        }
+        claims.foreign.map_or(Ok(()), |name| Err(TokenError::NotAnAccessToken(name)))
+    }
+
+    /// RFC 9449 §7.2, RFC 8705 §3: a bound token without proof is somebody else's.
+    fn check_sender_constraint(&self, claims: &RegisteredClaims) -> Result<(), TokenError> {
+        if claims.has_confirmation && !self.accept_sender_constrained {
+            return Err(TokenError::SenderConstrained);
+        }
+        Ok(())
+    }
+
+    /// RFC 9068 §4 ("iss"): equal byte by byte, no normalization.
+    pub(crate) fn check_issuer(&self, issuer: Option<&str>) -> Result<(), TokenError> {
+        match issuer {
+            Some(issuer) if issuer == &*self.issuer => Ok(()),
+            Some(_) => Err(TokenError::IssuerMismatch),
+            None => Err(TokenError::claim("iss", ClaimFault::Missing)),
+        }
+    }
+
+    /// RFC 9068 §4 ("aud"), RFC 9700 §2.3: one exact member.
+    fn check_audience(&self, audience: Option<&Audience>) -> Result<(), TokenError> {
+        match audience {
+            Some(audience) if self.audiences.iter().any(|ours| audience.contains(ours)) => Ok(()),
+            Some(_) => Err(TokenError::AudienceMismatch),
+            None => Err(TokenError::claim(String::from(&*self.claim_names.audience), ClaimFault::Missing)),
+        }
+    }
+
+    /// RFC 7519 §4.1.4: now must be before `exp`.
+    fn check_expiry(&self, expires_at: Option<UnixTime>, now: UnixTime) -> Result<UnixTime, TokenError> {
+        let expires_at = expires_at.ok_or(TokenError::claim("exp", ClaimFault::Missing))?;
+        if now < expires_at.saturating_add(self.leeway) { Ok(expires_at) } else { Err(TokenError::Expired) }
+    }
+
+    /// RFC 7519 §4.1.5: now must not be before `nbf`.
+    fn check_not_before(&self, not_before: Option<UnixTime>, now: UnixTime) -> Result<(), TokenError> {
+        match not_before {
+            Some(not_before) if not_before > now.saturating_add(self.leeway) => Err(TokenError::NotYetValid),
+            _ => Ok(()),
+        }
+    }
+
+    /// RFC 7519 §4.1.6 gives `iat` for the age of a token; one from the future has none.
+    fn check_issued_at(&self, issued_at: Option<UnixTime>, now: UnixTime) -> Result<(), TokenError> {
+        if issued_at.is_some_and(|issued_at| issued_at > now.saturating_add(self.leeway)) {
+            return Err(TokenError::IssuedInFuture);
+        }
+        let Some(max_age) = self.max_token_age else { return Ok(()) };
+        let issued_at = issued_at.ok_or(TokenError::claim("iat", ClaimFault::Missing))?;
+        let limit = max_age.saturating_add(self.leeway);
+        if now.saturating_since(issued_at) > limit { Err(TokenError::TooOld) } else { Ok(()) }
+    }
+
+    /// RFC 9068 §2.2. `iss`, `exp` and `aud` are required anyway.
+    fn check_required_claims(&self, claims: &RegisteredClaims) -> Result<(), TokenError> {
+        if !self.require_at_jwt {
+            return Ok(());
+        }
+        let required = [
+            ("sub", claims.subject.is_some()),
+            ("client_id", claims.client_id.is_some()),
+            ("iat", claims.issued_at.is_some()),
+            ("jti", claims.token_id.is_some()),
+        ];
+        match required.into_iter().find(|(_, is_present)| !is_present) {
+            Some((name, _)) => Err(TokenError::claim(name, ClaimFault::Missing)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A claim's value, or that it is absent.
+struct Shown<'a, T>(&'a Option<T>);
+
+impl<T: fmt::Debug> fmt::Display for Shown<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(value) => write!(f, "{value:?}"),
+            None => f.write_str("absent"),
+        }
+    }
+}

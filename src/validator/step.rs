@@ -1,0 +1,88 @@
+//! What the validator says about each step, for whoever explains a verdict.
+
+use std::fmt;
+
+/// The checks of a token, in the order in which they are made.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Check {
+    /// Size, three parts, base64url, and a header that can be read (RFC 7515 §5.2).
+    Structure,
+    /// The token comes from one of the configured issuers, as far as can be told before the signature is checked.
+    IssuerChoice,
+    /// `alg` is allowed for the issuer (RFC 8725 §3.1).
+    Algorithm,
+    /// The issuer has a key with this `kid` for this `alg`.
+    Key,
+    /// The key made the signature.
+    Signature,
+    /// The claims are one JSON object, with the types their definitions say.
+    Claims,
+    /// `typ`, and the claims that only other kinds of token have (RFC 9068 §4, §5).
+    TokenType,
+    /// The token is not bound to a key that the request does not prove.
+    SenderConstraint,
+    /// `iss`.
+    Issuer,
+    /// `aud`.
+    Audience,
+    /// `exp`.
+    Expiry,
+    /// `nbf`.
+    NotBefore,
+    /// `iat`, and the maximum age.
+    IssuedAt,
+    /// The claims that RFC 9068 §2.2 requires, when `require_at_jwt` is set.
+    RequiredClaims,
+}
+
+/// One step: what was checked, what the configuration expects, what the token has.
+///
+/// The texts are made only when they are displayed. `found` may repeat what the token says: show it to people who may
+/// see the token's claims. It never has the token or its signature.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug)]
+pub struct Step<'a> {
+    /// What was checked.
+    pub check: Check,
+    /// Whether the token passed.
+    pub passed: bool,
+    /// What the configuration expects.
+    pub expected: fmt::Arguments<'a>,
+    /// What the token has.
+    pub found: fmt::Arguments<'a>,
+}
+
+/// Hears of each step the validator took, up to the first that failed.
+pub trait StepListener {
+    /// Called once for each step, in order.
+    fn step(&mut self, step: Step<'_>);
+}
+
+/// Nobody listens. The compiler removes the reports.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NoListener;
+
+impl StepListener for NoListener {
+    #[inline(always)]
+    fn step(&mut self, _: Step<'_>) {}
+}
+
+impl<L: StepListener + ?Sized> StepListener for &mut L {
+    #[inline(always)]
+    fn step(&mut self, step: Step<'_>) {
+        (**self).step(step);
+    }
+}
+
+/// Reports a step and passes its verdict on.
+pub(crate) fn report<L: StepListener, T, E>(
+    listener: &mut L,
+    check: Check,
+    verdict: Result<T, E>,
+    expected: fmt::Arguments<'_>,
+    found: fmt::Arguments<'_>,
+) -> Result<T, E> {
+    listener.step(Step { check, passed: verdict.is_ok(), expected, found });
+    verdict
+}
