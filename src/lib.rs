@@ -1,6 +1,8 @@
 //! wip
 #![allow(missing_docs)]
 
+#[cfg(feature = "authorization-server")]
+pub mod authorization_server;
 #[cfg(feature = "axum")]
 mod axum;
 mod bearer;
@@ -15,6 +17,8 @@ mod requirement;
 mod resource_server;
 mod response;
 mod scope;
+#[cfg(feature = "test-util")]
+pub mod test_util;
 pub mod time;
 mod token;
 mod validator;

@@ -1,0 +1,136 @@
+//! A validated token for the unit test of a handler.
+
+use std::error::Error;
+use std::fmt;
+use std::sync::{Arc, LazyLock};
+
+use http::Extensions;
+use serde_json::Value;
+
+use super::{TestIssuer, TokenBuilder};
+use crate::error::TokenError;
+use crate::jose::Algorithm;
+use crate::resource_server::{Decision, ResourceServer};
+use crate::token::ValidatedToken;
+
+const AUDIENCE: &str = "https://api.example.com";
+
+/// Makes a [`ValidatedToken`] to call a handler with.
+///
+/// The token is signed with a key made for the occasion and goes through the same checks as any other, so a handler's
+/// test never sees one that could not exist.
+///
+/// ```
+/// use tower_bearer::ValidatedToken;
+/// use tower_bearer::test_util::ValidatedTokenBuilder;
+///
+/// async fn handler(token: ValidatedToken) -> String {
+///     format!("leads of {}", token.subject().unwrap_or_default())
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let token = ValidatedTokenBuilder::new().subject("alice").scope("read:leads").build();
+/// assert_eq!(handler(token).await, "leads of alice");
+/// # }
+/// ```
+#[derive(Clone)]
+#[must_use = "a builder does nothing until `build()`"]
+pub struct ValidatedTokenBuilder(TokenBuilder);
+
+impl ValidatedTokenBuilder {
+    /// Starts a token of the issuer `https://as.example.com` for `https://api.example.com`, without a scope.
+    ///
+    /// # Panics
+    ///
+    /// When the machine gives no random numbers for a key.
+    #[expect(clippy::new_without_default, reason = "a default that panics would surprise")]
+    pub fn new() -> Self {
+        Self(shared().issuer.token().audience(AUDIENCE))
+    }
+
+    /// Sets `sub`.
+    pub fn subject(self, subject: impl Into<String>) -> Self {
+        Self(self.0.subject(subject))
+    }
+
+    /// Sets `client_id`.
+    pub fn client_id(self, client_id: impl Into<String>) -> Self {
+        Self(self.0.client_id(client_id))
+    }
+
+    /// Sets `scope`, space-separated.
+    pub fn scope(self, scope: impl Into<String>) -> Self {
+        Self(self.0.scope(scope))
+    }
+
+    /// Sets any claim.
+    pub fn claim(self, name: impl Into<String>, value: impl Into<Value>) -> Self {
+        Self(self.0.claim(name, value))
+    }
+
+    /// Makes the token.
+    ///
+    /// # Panics
+    ///
+    /// When the claims would be refused; the message says why. [`try_build`](Self::try_build) does not.
+    #[must_use]
+    #[track_caller]
+    #[expect(clippy::panic, reason = "only tests call this, and a wrong fixture should end them")]
+    pub fn build(self) -> ValidatedToken {
+        match self.try_build() {
+            Ok(token) => token,
+            Err(error) => panic!("no token could have these claims: {error}"),
+        }
+    }
+
+    /// Makes the token.
+    ///
+    /// # Errors
+    ///
+    /// Why the claims are refused.
+    pub fn try_build(self) -> Result<ValidatedToken, TokenError> {
+        match shared().server.decide_now(&self.0.sign()) {
+            Decision::Verdict(verdict) => verdict,
+            Decision::NeedsKey(_) => Err(TokenError::NoMatchingKey),
+        }
+    }
+}
+
+impl fmt::Debug for ValidatedTokenBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ValidatedTokenBuilder").finish_non_exhaustive()
+    }
+}
+
+/// Puts a token into a request's extensions as the bearer layer does, to test routes and extractors without the layer.
+///
+/// ```
+/// use tower_bearer::test_util::{ValidatedTokenBuilder, insert_token};
+///
+/// let mut request = http::Request::new(());
+/// insert_token(request.extensions_mut(), ValidatedTokenBuilder::new().scope("read:leads").build());
+/// ```
+pub fn insert_token(extensions: &mut Extensions, token: ValidatedToken) {
+    extensions.insert(Arc::clone(token.server()));
+    extensions.insert(token);
+}
+
+struct Shared {
+    issuer: TestIssuer,
+    server: ResourceServer,
+}
+
+/// One key for all: making one takes time.
+#[expect(clippy::panic, reason = "only tests call this")]
+fn shared() -> &'static Shared {
+    static SHARED: LazyLock<Result<Shared, Box<dyn Error + Send + Sync>>> = LazyLock::new(|| {
+        let issuer = TestIssuer::with_algorithm("https://as.example.com", Algorithm::EdDSA)?;
+        let server = ResourceServer::builder().audience(AUDIENCE).issuer(issuer.trusted()).build()?;
+        Ok(Shared { issuer, server })
+    });
+    match &*SHARED {
+        Ok(shared) => shared,
+        Err(error) => panic!("no key for tests: {error}"),
+    }
+}

@@ -1,0 +1,13 @@
+//! The public API over real sockets and in memory. A module per topic; tests carry the ids of the rules that they prove.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::as_conversions,
+    missing_docs,
+    reason = "a test ends where something unexpected happens"
+)]
+
+mod support;
+mod statuses;
