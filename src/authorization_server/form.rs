@@ -20,6 +20,7 @@ impl Form {
         if !is_form(request.headers()) {
             return Err(OAuthError::InvalidRequest("the content type is not application/x-www-form-urlencoded"));
         }
+        // It fails at the limit, or when the client goes away, who then hears no answer anyway.
         let body = axum::body::to_bytes(request.into_body(), MAX_BODY_BYTES).await;
         Self::parse(&body.map_err(|_| OAuthError::BodyTooLarge)?)
     }
