@@ -74,7 +74,12 @@ impl TestIssuer {
     /// Takes the time of tokens from `clock` instead of the machine's.
     #[must_use]
     pub fn with_clock(self, clock: impl Clock + 'static) -> Self {
-        Self { clock: Arc::new(clock), ..self }
+        self.with_shared_clock(Arc::new(clock))
+    }
+
+    #[must_use]
+    pub(crate) fn with_shared_clock(self, clock: Arc<dyn Clock>) -> Self {
+        Self { clock, ..self }
     }
 
     /// The issuer URL, as it stands in `iss`.

@@ -2,4 +2,12 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test that fails should say where")]
 
+mod client_authentication;
+mod discovery;
+mod lifecycle;
+mod secrecy;
+mod settings;
+mod support;
 mod test_util;
+mod token_endpoint;
+mod tokens;

@@ -1,0 +1,92 @@
+//! Secrets, and what a client sends, come out nowhere.
+
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex};
+
+use reqwest::header::AUTHORIZATION;
+use tower_bearer::authorization_server::{AuthorizationServer, Client};
+use tower_bearer::jose::Algorithm;
+use tracing_subscriber::fmt::MakeWriter;
+
+use crate::support::{AUDIENCE, basic, client, unauthenticated};
+
+const SECRET: &str = "canary-secret";
+const SENT: &str = "canary-sent";
+
+#[tokio::test]
+async fn neither_secrets_nor_what_was_sent_come_back() {
+    let logs = Captured::default();
+    let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(logs.clone()).finish();
+    let _capturing = tracing::subscriber::set_default(subscriber);
+
+    let app = Client::new("app", SECRET).scopes(["read:leads"]).audience(AUDIENCE);
+    let builder = AuthorizationServer::builder().client(app.clone()).signing_algorithm(Algorithm::ES256);
+    let mut seen = vec![format!("{app:?} {builder:?}")];
+    let server = builder.start().await.unwrap();
+    seen.push(format!("{server:?}"));
+
+    let grant = ("grant_type", "client_credentials");
+    let requests = [
+        unauthenticated(&server, &[grant]).header(AUTHORIZATION, basic("app", SECRET)),
+        unauthenticated(&server, &[grant, ("client_id", "app"), ("client_secret", SECRET)]),
+        unauthenticated(&server, &[grant, ("scope", SENT)]).header(AUTHORIZATION, basic("app", SECRET)),
+        unauthenticated(&server, &[("grant_type", SENT)]).header(AUTHORIZATION, basic("app", SECRET)),
+        unauthenticated(&server, &[grant, (SENT, SENT), (SENT, SENT)]).header(AUTHORIZATION, basic("app", SECRET)),
+        unauthenticated(&server, &[grant]).header(AUTHORIZATION, basic(SENT, SECRET)),
+        unauthenticated(&server, &[grant]).header(AUTHORIZATION, format!("Bearer {SENT}")),
+        unauthenticated(&server, &[grant, ("client_id", SENT), ("client_secret", SECRET)]),
+        client().post(server.token_endpoint()).header("content-type", SENT).body(SENT),
+        client().get(server.token_endpoint()).header(AUTHORIZATION, basic("app", SECRET)),
+        client().get(format!("{}/{SENT}", server.issuer())),
+        client().get(server.jwks_uri()),
+    ];
+    let mut token = None;
+    for request in requests {
+        let response = request.send().await.unwrap();
+        let (issued, headers) = (response.status().is_success(), format!("{:?}", response.headers()));
+        let body = response.text().await.unwrap();
+        if issued && token.is_none() {
+            let answer: serde_json::Value = serde_json::from_str(&body).unwrap();
+            token = Some(answer["access_token"].as_str().unwrap().to_owned());
+        }
+        seen.extend([headers, body]);
+    }
+
+    // Only the server's own log lines: the client that these tests use logs on the same thread.
+    let logs = logs.lines_of("tower_bearer");
+    assert!(logs.contains("token issued") && logs.contains("token request refused"), "{logs}");
+    assert!(!logs.contains(&token.unwrap()));
+    seen.push(logs);
+    for text in seen {
+        assert!(!text.contains(SECRET) && !text.contains(SENT), "{text}");
+    }
+}
+
+#[derive(Clone, Default)]
+struct Captured(Arc<Mutex<Vec<u8>>>);
+
+impl Captured {
+    fn lines_of(&self, target: &str) -> String {
+        let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
+        text.lines().filter(|line| line.contains(target)).collect::<Vec<_>>().join("\n")
+    }
+}
+
+impl Write for Captured {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> MakeWriter<'a> for Captured {
+    type Writer = Self;
+
+    fn make_writer(&'a self) -> Self {
+        self.clone()
+    }
+}
