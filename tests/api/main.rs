@@ -9,5 +9,5 @@
     reason = "a test ends where something unexpected happens"
 )]
 
-mod support;
 mod statuses;
+mod support;
