@@ -61,7 +61,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         return Ok(serving.await??);
     }
 
-    let http = reqwest::Client::new();
+    let http = reqwest::Client::builder().no_proxy().build()?;
     let token = server.token().sign();
     for (method, path, authorization, expected) in [
         ("GET", "/health", None, 200),

@@ -44,7 +44,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         return Ok(serving.await??);
     }
 
-    let http = reqwest::Client::new();
+    let http = reqwest::Client::builder().no_proxy().build()?;
     for (sent, path, token, expected) in [
         ("department and on_call", "/duty", on_call().sign(), 200),
         ("no department", "/duty", server.token().sign(), 401),

@@ -53,7 +53,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         return Ok(serving.await??);
     }
 
-    let http = reqwest::Client::new();
+    let http = reqwest::Client::builder().no_proxy().build()?;
     let answer = http.get(&url).bearer_auth(&token).send().await?;
     println!("with a token    {}", answer.status());
     assert_eq!(answer.status(), 200);
