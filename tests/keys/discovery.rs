@@ -1,0 +1,83 @@
+//! Finding the keys (RFC 8414 §3, OpenID Connect Discovery 1.0 §4).
+
+use tower_bearer::{Issuer, TokenError};
+
+use crate::provider::*;
+
+#[tokio::test]
+async fn r31_oauth_metadata_is_asked_first() {
+    let (provider, issuer) = Provider::with_keys().await;
+    assert_eq!(reason(&provider.resource_server(), &token(&issuer)).await, "accepted");
+    assert_eq!(provider.requests(), [OAUTH_METADATA, JWK_SET]);
+}
+
+#[tokio::test]
+async fn r31_openid_metadata_is_asked_second() {
+    let provider = Provider::start().await;
+    let issuer = provider.issuer(key(0));
+    provider.answer(OPENID_METADATA, provider.metadata(&provider.url("")));
+    provider.publish(&issuer);
+    assert_eq!(reason(&provider.resource_server(), &token(&issuer)).await, "accepted");
+    assert_eq!(provider.requests(), [OAUTH_METADATA, OPENID_METADATA, JWK_SET]);
+}
+
+#[tokio::test]
+async fn r31_the_well_known_path_goes_before_the_issuers_own_and_behind_it() {
+    for path in ["/tenant/a", "/tenant/a/"] {
+        let provider = Provider::start().await;
+        let server = provider.resource_server_trusting(Issuer::new(provider.url(path)));
+        let issuer = tower_bearer::test_util::TestIssuer::with_key(provider.url(path), key(0));
+        assert_eq!(reason(&server, &token(&issuer)).await, "keys_unavailable");
+        let (oauth, openid) = (format!("{OAUTH_METADATA}/tenant/a"), format!("/tenant/a{OPENID_METADATA}"));
+        assert_eq!(provider.requests(), [oauth, openid], "{path}");
+    }
+}
+
+#[tokio::test]
+async fn r31_metadata_of_another_issuer_is_refused() {
+    for other in ["/", "/other", "x"] {
+        let (provider, issuer) = Provider::with_keys().await;
+        provider.answer(OAUTH_METADATA, provider.metadata(&provider.url(other)));
+        assert_eq!(reason(&provider.resource_server(), &token(&issuer)).await, "keys_unavailable", "{other}");
+        assert_eq!(provider.requests(), [OAUTH_METADATA], "the keys of another issuer are not fetched");
+    }
+}
+
+#[tokio::test]
+async fn r65_a_jwks_uri_that_is_not_https_is_refused() {
+    for uri in ["http://as.example.com/jwks", "file:///etc/passwd", "ftp://127.0.0.1/jwks", "not a url"] {
+        let (provider, issuer) = Provider::with_keys().await;
+        let metadata = serde_json::json!({ "issuer": provider.url(""), "jwks_uri": uri });
+        provider.answer(OAUTH_METADATA, Answer::Json(metadata.to_string()));
+        assert_eq!(reason(&provider.resource_server(), &token(&issuer)).await, "keys_unavailable", "{uri}");
+    }
+}
+
+#[tokio::test]
+async fn r65_urls_in_the_token_are_not_fetched() {
+    let (provider, issuer) = Provider::with_keys().await;
+    let server = provider.resource_server();
+    let canary = Provider::start().await;
+    for name in ["jku", "x5u"] {
+        let spoiled = issuer.token().audience(AUDIENCE).header(name, canary.url("/")).key(&key(1)).sign();
+        assert_eq!(reason(&server, &spoiled).await, "no_matching_key");
+    }
+    assert_eq!(canary.requests(), [""; 0]);
+}
+
+#[tokio::test]
+async fn d11_a_foreign_issuer_costs_no_request() {
+    let (provider, _) = Provider::with_keys().await;
+    let server = provider.resource_server();
+    let foreign = tower_bearer::test_util::TestIssuer::with_key("https://elsewhere.example", key(1));
+    assert_eq!(server.validate(&token(&foreign)).await.err(), Some(TokenError::IssuerMismatch));
+    assert_eq!(provider.requests(), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_known_key_set_url_needs_no_metadata() {
+    let (provider, issuer) = Provider::with_keys().await;
+    let trusted = Issuer::new(provider.url("")).jwk_set_url(provider.url(JWK_SET));
+    assert_eq!(reason(&provider.resource_server_trusting(trusted), &token(&issuer)).await, "accepted");
+    assert_eq!(provider.requests(), [JWK_SET]);
+}

@@ -1,0 +1,14 @@
+//! Keys from a provider, over real sockets: real time for the network, a manual clock for the policy.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    missing_docs,
+    reason = "a test ends where something unexpected happens"
+)]
+
+mod discovery;
+mod failures;
+mod provider;
+mod refresh;
