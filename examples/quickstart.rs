@@ -22,7 +22,7 @@ async fn main() -> Result<ExitCode> {
     let http = Http::builder().no_proxy().build()?;
     let request = http.post(server.token_endpoint()).basic_auth("demo", Some("demo-secret"));
     let answer: serde_json::Value = request.form(&[("grant_type", "client_credentials")]).send().await?.json().await?;
-    let token = answer["access_token"].as_str().ok_or("no access_token")?.to_owned();
+    let token = answer.get("access_token").and_then(|token| token.as_str()).ok_or("no access_token")?.to_owned();
     let bearer = |token: &str| vec![format!("Bearer {token}")];
     let mut rows = vec![];
     let mut row = |sent: &str, path, headers, status| rows.push((sent.to_owned(), path, headers, status));

@@ -19,17 +19,16 @@ const MAX_IDENTIFIER_BYTES: usize = 1024;
 
 /// Whom a token is for: the `aud` claim (RFC 7519 §4.1.3).
 #[derive(Clone, Eq, PartialEq)]
-pub struct Audience(StringList);
+pub(crate) struct Audience(StringList);
 
 impl Audience {
     /// Whether this very name is among the audiences, byte by byte.
-    #[must_use]
-    pub fn contains(&self, name: &str) -> bool {
+    pub(crate) fn contains(&self, name: &str) -> bool {
         self.iter().any(|member| member == name)
     }
 
     /// The audiences, in the token's order.
-    pub fn iter(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &str> {
         let names = match &self.0 {
             StringList::One(name) => std::slice::from_ref(name),
             StringList::Several(names) => names,

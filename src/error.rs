@@ -356,9 +356,8 @@ impl fmt::Display for ConfigError {
 impl StdError for ConfigError {}
 
 /// Why a key set could not be had.
-#[non_exhaustive]
 #[derive(Clone, Debug, thiserror::Error)]
-pub enum KeySetError {
+pub(crate) enum KeySetError {
     /// The document is not a JWK Set (RFC 7517 §5).
     #[error("the document is not a JWK Set: {0}")]
     NotAJwkSet(Arc<str>),

@@ -1,5 +1,97 @@
-//! wip
-#![allow(missing_docs)]
+//! A [tower] layer that decides, for every HTTP request, whether its OAuth 2.0 access token is good.
+//!
+//! It reads `Authorization: Bearer`, checks signature, expiry, audience and scope against the cached keys of the token's
+//! issuer, and lets the request through or answers it. It goes on an axum `Router`, a plain hyper service, or anything
+//! that is a `tower::Service<http::Request<B>>`.
+//!
+//! # A protected route
+//!
+//! ```toml
+//! [dependencies]
+//! tower-bearer = "0.1"
+//! ```
+//!
+//! ```
+//! # #[cfg(all(feature = "axum", feature = "remote-keys"))] {
+//! use axum::{Router, routing::get};
+//! use tower_bearer::{Issuer, RequireScopes, ResourceServer, ValidatedToken};
+//!
+//! # fn app() -> Result<Router, tower_bearer::ConfigError> {
+//! let api = ResourceServer::builder()
+//!     .audience("https://api.example.com") // what the authorization server writes into `aud` for this API
+//!     .issuer(Issuer::new("https://as.example.com")) // its keys are found by discovery, when first needed
+//!     .build()?; // checks the configuration; no network
+//!
+//! let app = Router::new()
+//!     .route("/leads", get(list_leads).route_layer(RequireScopes::all(["read:leads"])))
+//!     .route_layer(api.layer());
+//! # Ok(app)
+//! # }
+//! # app().unwrap();
+//!
+//! async fn list_leads(token: ValidatedToken) -> String {
+//!     format!("leads for {:?}", token.subject())
+//! }
+//! # }
+//! ```
+//!
+//! No authorization server at hand? The feature `authorization-server` has one for tests and demonstrations, and the
+//! feature `test-util` makes tokens without any network.
+//!
+//! # What is checked
+//!
+//! In this order; the first failure ends it, and nothing of the claims is used before the signature is verified.
+//!
+//! 1. One `Authorization` header with one bearer token of at most 16 KiB (RFC 6750 §2.1).
+//! 2. Three parts of strict base64url; a header without duplicates, `crit`, or a nested token (RFC 7515).
+//! 3. `alg` is among the configured algorithms; the key is found by issuer, `kid` and `alg`, never in the token
+//!    (RFC 8725 §3.1, §3.10).
+//! 4. The signature.
+//! 5. One JSON object of claims, without duplicates at any depth, each with the type its definition says.
+//! 6. `typ` and the claims are those of an access token, not of an ID, refresh or logout token (RFC 9068 §4, §5).
+//! 7. No `cnf`: a token that is bound to a key is not a bearer token (RFC 9449 §7.2).
+//! 8. `iss` and `aud`, byte by byte; `exp`, `nbf` and `iat`, with 30 seconds of leeway.
+//! 9. Per route: [scopes](RequireScopes), [roles](RequireRoles), or [anything else](RequireToken).
+//!
+//! What fails becomes a [`TokenError`] with a stable [reason](TokenError::reason), and one place turns that into a
+//! response: see [`StatusPolicy`] for the statuses.
+//!
+//! # Keys
+//!
+//! A request whose key is known never waits for the network and takes no lock. Keys are fetched when first needed,
+//! refreshed ahead in the background, and kept through an outage of the provider for up to an hour past their lifetime;
+//! then requests are answered with 503, never with 401: an outage is not the client's fault. A flood of unknown `kid`s
+//! costs the provider two requests in 30 seconds. [`KeyPolicy`] has the settings.
+//!
+//! # With axum
+//!
+//! - Add routes before the layer: a layer covers the routes that are there when it is added.
+//! - Use `route_layer`, so that unknown paths stay 404 instead of asking for a token.
+//! - Put `CorsLayer` outside: preflights have no token. Expose `WWW-Authenticate` to browsers.
+//! - Extractors: [`ValidatedToken`], `Option<ValidatedToken>` and [`Claims<T>`](Claims).
+//!
+//! # With long-lived connections
+//!
+//! The layer looks once, when a request starts. For a WebSocket or an event stream, read
+//! [`ValidatedToken::expires_at`] and end the stream then; judge a token that comes in a message with
+//! [`ResourceServer::validate`].
+//!
+//! # What it does not do
+//!
+//! Opaque tokens (introspection, RFC 7662), DPoP (RFC 9449), certificate-bound tokens (RFC 8705), encrypted tokens, and
+//! revocation lists. Tokens that need one of these are refused, each with its own reason.
+//!
+//! # Features
+//!
+//! | feature | default | what it adds |
+//! |---|---|---|
+//! | `remote-keys` | yes | keys from a URL or by discovery |
+//! | `axum` | yes | extractors |
+//! | `test-util` | no | tokens, keys and a clock for tests |
+//! | `authorization-server` | no | an authorization server for tests and demonstrations |
+//!
+//! For FIPS-validated cryptography, add `aws-lc-rs` with its feature `fips` to your own `Cargo.toml`: Cargo unifies
+//! features, so this crate uses the same module.
 
 #[cfg(feature = "authorization-server")]
 pub mod authorization_server;
@@ -25,8 +117,7 @@ mod validator;
 
 #[cfg(feature = "axum")]
 pub use axum::Claims;
-pub use claims::Audience;
-pub use error::{ClaimFault, ConfigError, JsonFault, KeySetError, MalformedFault, RequestFault, TokenError};
+pub use error::{ClaimFault, ConfigError, JsonFault, MalformedFault, RequestFault, TokenError};
 pub use issuer::Issuer;
 pub use keys::KeyPolicy;
 pub use layer::{BearerLayer, RequireRoles, RequireScopes, RequireToken};

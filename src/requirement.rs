@@ -46,7 +46,7 @@ impl Requirement {
             Self::Scopes(requirement) => Err(TokenError::InsufficientScope(requirement.clone())),
             Self::Roles { path, roles, quantity } => {
                 let granted = token.claim(path);
-                let has = |role: &Box<str>| granted.as_ref().is_some_and(|granted| names_role(granted, role));
+                let has = |role: &str| granted.as_ref().is_some_and(|granted| names_role(granted, role));
                 if quantity.holds(roles, has) { Ok(()) } else { Err(TokenError::InsufficientRole) }
             }
             Self::Predicate { predicate, .. } if predicate(token) => Ok(()),

@@ -71,13 +71,11 @@ pub(crate) struct PendingKey {
 
 impl ResourceServer {
     /// Starts a configuration. At least one audience and one issuer are needed.
-    #[must_use]
     pub fn builder() -> ResourceServerBuilder {
         ResourceServerBuilder::default()
     }
 
     /// The layer that lets only requests with a good token through.
-    #[must_use]
     pub fn layer(&self) -> BearerLayer {
         BearerLayer::new(self.clone())
     }

@@ -81,10 +81,10 @@ pub(crate) enum Quantity {
 }
 
 impl Quantity {
-    pub(crate) fn holds<T>(self, needed: &[T], mut has: impl FnMut(&T) -> bool) -> bool {
+    pub(crate) fn holds(self, needed: &[Box<str>], has: impl Fn(&str) -> bool) -> bool {
         match self {
-            Self::All => needed.iter().all(&mut has),
-            Self::Any => needed.iter().any(&mut has),
+            Self::All => needed.iter().all(|one| has(one)),
+            Self::Any => needed.iter().any(|one| has(one)),
         }
     }
 }

@@ -22,7 +22,8 @@ pub struct VerifyingKey {
 
 enum Material {
     Public(ParsedPublicKey),
-    Secret(hmac::Key),
+    /// Boxed: its hash states are twenty times the size of a public key's handle.
+    Secret(Box<hmac::Key>),
 }
 
 /// Why a key cannot be used.
@@ -103,7 +104,7 @@ impl VerifyingKey {
         if secret.len() < hash_bytes {
             return Err(KeyFault::Size);
         }
-        Ok(Self { key_id: None, algorithm, material: Material::Secret(hmac::Key::new(hash, secret)) })
+        Ok(Self { key_id: None, algorithm, material: Material::Secret(Box::new(hmac::Key::new(hash, secret))) })
     }
 
     pub(crate) fn with_key_id(self, key_id: Option<Box<str>>) -> Self {

@@ -129,10 +129,11 @@ impl KeyCache {
         // The sender never sends: the channel closes when the fetch ends.
         let _ = tokio::time::timeout(self.policy.request_wait, done.changed()).await;
         let snapshot = self.snapshot.load();
-        if let (Some(snapshot), Some(key_id)) = (&*snapshot, key_id) {
-            if snapshot.fetched_at >= began && !snapshot.set.knows(key_id) {
-                self.not_found.insert(key_id.into(), snapshot.fetched_at);
-            }
+        if let (Some(snapshot), Some(key_id)) = (&*snapshot, key_id)
+            && snapshot.fetched_at >= began
+            && !snapshot.set.knows(key_id)
+        {
+            self.not_found.insert(key_id.into(), snapshot.fetched_at);
         }
     }
 
