@@ -356,8 +356,11 @@ impl fmt::Display for ConfigError {
 impl StdError for ConfigError {}
 
 /// Why a key set could not be had.
+///
+/// Requests never see it: they are judged by the last good set, or answered with 503. It is logged.
+#[non_exhaustive]
 #[derive(Clone, Debug, thiserror::Error)]
-pub(crate) enum KeySetError {
+pub enum KeySetError {
     /// The document is not a JWK Set (RFC 7517 §5).
     #[error("the document is not a JWK Set: {0}")]
     NotAJwkSet(Arc<str>),
@@ -396,10 +399,12 @@ pub(crate) enum KeySetError {
         status: u16,
     },
     /// The answer is larger than the size cap.
-    #[error("{url} sent more than {} bytes", crate::keys::MAX_BODY_BYTES)]
+    #[error("{url} sent more than {limit} bytes")]
     TooLarge {
         /// What was asked.
         url: Arc<str>,
+        /// The size cap.
+        limit: usize,
     },
     /// The fetch took too long.
     #[error("the fetch took longer than {} ms", .0.as_millis())]
@@ -413,7 +418,18 @@ pub(crate) enum KeySetError {
         #[source]
         source: Arc<dyn StdError + Send + Sync>,
     },
+    /// A source of the application's own failed.
+    #[error("the key source failed: {0}")]
+    Source(#[source] Arc<dyn StdError + Send + Sync>),
     /// The fetch ended without a result.
     #[error("the fetch was interrupted")]
     Interrupted,
+}
+
+impl KeySetError {
+    /// The failure of a [`KeySource`](crate::KeySource) of the application's own.
+    #[must_use]
+    pub fn source_failed(error: impl StdError + Send + Sync + 'static) -> Self {
+        Self::Source(Arc::new(error))
+    }
 }

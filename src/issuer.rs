@@ -9,9 +9,9 @@ use url::{Host, Url};
 use crate::claims::ClaimNames;
 use crate::error::ConfigError;
 use crate::jose::{Algorithm, JwkSet, VerifyingKey, verifying_keys_from_pem};
-use crate::keys::Keys;
 #[cfg(feature = "remote-keys")]
-use crate::keys::{HttpClient, KeyCache, KeyPolicy, RemoteSource};
+use crate::keys::{HttpClient, RemoteSource};
+use crate::keys::{KeyCache, KeyPolicy, KeySource, Keys};
 use crate::time::Clock;
 
 /// A secret with fewer different bytes is taken for a password (RFC 8725 §3.5).
@@ -37,7 +37,6 @@ pub struct Issuer {
     sources: Vec<Source>,
     pub(crate) audiences: Vec<Box<str>>,
     algorithms: Option<Vec<Algorithm>>,
-    #[cfg(feature = "remote-keys")]
     key_policy: KeyPolicy,
     pub(crate) audience_claim: Box<str>,
     pub(crate) scope_claims: Vec<Box<str>>,
@@ -51,6 +50,7 @@ pub struct Issuer {
 enum Source {
     #[cfg(feature = "remote-keys")]
     JwkSetUrl(String),
+    Own(Arc<dyn KeySource>),
     JwkSet(String),
     Pem(String),
     SharedSecret(Vec<u8>),
@@ -66,7 +66,6 @@ impl Issuer {
             sources: Vec::new(),
             audiences: Vec::new(),
             algorithms: None,
-            #[cfg(feature = "remote-keys")]
             key_policy: KeyPolicy::default(),
             audience_claim: "aud".into(),
             scope_claims: vec!["scope".into(), "scp".into()],
@@ -82,6 +81,13 @@ impl Issuer {
     #[must_use]
     pub fn jwk_set_url(mut self, url: impl Into<String>) -> Self {
         self.sources.push(Source::JwkSetUrl(url.into()));
+        self
+    }
+
+    /// Takes the keys from a source of the application's own, through the same cache.
+    #[must_use]
+    pub fn key_source(mut self, source: impl KeySource) -> Self {
+        self.sources.push(Source::Own(Arc::new(source)));
         self
     }
 
@@ -124,7 +130,6 @@ impl Issuer {
     }
 
     /// How its keys are fetched and kept.
-    #[cfg(feature = "remote-keys")]
     #[must_use]
     pub fn key_policy(mut self, policy: KeyPolicy) -> Self {
         self.key_policy = policy;
@@ -220,48 +225,44 @@ impl Issuer {
     }
 
     /// Keys that stand in the configuration are parsed here; others are fetched when first needed.
-    #[cfg_attr(not(feature = "remote-keys"), allow(unused_variables))]
     pub(crate) fn keys(&self, algorithms: &Arc<[Algorithm]>, clock: &Arc<dyn Clock>) -> Result<Keys, ConfigError> {
-        match self.sources.as_slice() {
+        let source: Arc<dyn KeySource> = match self.sources.as_slice() {
+            [Source::JwkSet(json)] => {
+                let set = JwkSet::parse(json.as_bytes(), algorithms);
+                let problem = |error| ConfigError::new("jwk_set", format!("{error}; give the issuer's public keys"));
+                return set.map(Keys::Fixed).map_err(problem);
+            }
+            [Source::SharedSecret(secret)] => return secret_keys(secret, algorithms),
+            [Source::Pem(_), ..] => return pem_keys(&self.sources, algorithms),
+            [Source::Own(source)] => Arc::clone(source),
             #[cfg(feature = "remote-keys")]
-            [] => self.cached_keys(algorithms, clock, None),
+            [Source::JwkSetUrl(url)] => Arc::new(RemoteSource::at(self.http_client()?, self.checked_jwk_set_url(url)?)),
+            #[cfg(feature = "remote-keys")]
+            [] => Arc::new(RemoteSource::discover(self.http_client()?, Arc::clone(&self.url), self.allow_http)),
             #[cfg(not(feature = "remote-keys"))]
-            [] => Err(ConfigError::new(
-                "issuer",
-                "has no keys; add `.jwk_set(..)` or `.pem(..)`, or switch on the feature `remote-keys` for discovery",
-            )),
-            #[cfg(feature = "remote-keys")]
-            [Source::JwkSetUrl(url)] => self.cached_keys(algorithms, clock, Some(url)),
-            [Source::JwkSet(json)] => match JwkSet::parse(json.as_bytes(), algorithms) {
-                Ok(set) => Ok(Keys::Fixed(set)),
-                Err(error) => Err(ConfigError::new("jwk_set", format!("{error}; give the issuer's public keys"))),
-            },
-            [Source::SharedSecret(secret)] => secret_keys(secret, algorithms),
-            sources => pem_keys(sources, algorithms),
-        }
+            [] => {
+                let problem = "has no keys; add `.jwk_set(..)`, or the feature `remote-keys` for discovery";
+                return Err(ConfigError::new("issuer", problem));
+            }
+            _ => return Err(mixed_sources()),
+        };
+        let (issuer, policy) = (Arc::clone(&self.url), self.key_policy.clone());
+        let cache = KeyCache::new(issuer, Arc::clone(algorithms), source, policy, Arc::clone(clock));
+        Ok(Keys::Cached(Arc::new(cache)))
     }
 
     #[cfg(feature = "remote-keys")]
-    fn cached_keys(
-        &self,
-        algorithms: &Arc<[Algorithm]>,
-        clock: &Arc<dyn Clock>,
-        jwk_set_url: Option<&String>,
-    ) -> Result<Keys, ConfigError> {
-        let policy = self.key_policy.clone();
-        let client = HttpClient::new(policy.connect_timeout, policy.fetch_timeout)?;
-        let source = match jwk_set_url {
-            Some(text) => {
-                let url = Url::parse(text).map_err(|error| {
-                    ConfigError::new("jwk_set_url", format!("{text:?} is not a URL ({error}); give the full URL"))
-                })?;
-                check_scheme("jwk_set_url", &url, self.allow_http)?;
-                RemoteSource::at(client, url)
-            }
-            None => RemoteSource::discover(client, Arc::clone(&self.url), self.allow_http),
-        };
-        let (issuer, algorithms, clock) = (Arc::clone(&self.url), Arc::clone(algorithms), Arc::clone(clock));
-        Ok(Keys::Cached(Arc::new(KeyCache::new(issuer, algorithms, Box::new(source), policy, clock))))
+    fn http_client(&self) -> Result<HttpClient, ConfigError> {
+        HttpClient::new(self.key_policy.connect_timeout, self.key_policy.fetch_timeout)
+    }
+
+    #[cfg(feature = "remote-keys")]
+    fn checked_jwk_set_url(&self, text: &str) -> Result<Url, ConfigError> {
+        let url = Url::parse(text).map_err(|error| {
+            ConfigError::new("jwk_set_url", format!("{text:?} is not a URL ({error}); give the full URL"))
+        })?;
+        check_scheme("jwk_set_url", &url, self.allow_http)?;
+        Ok(url)
     }
 }
 
@@ -281,6 +282,7 @@ impl fmt::Debug for Source {
         f.write_str(match self {
             #[cfg(feature = "remote-keys")]
             Self::JwkSetUrl(_) => "JwkSetUrl",
+            Self::Own(source) => return source.fmt(f),
             Self::JwkSet(_) => "JwkSet",
             Self::Pem(_) => "Pem",
             Self::SharedSecret(_) => "SharedSecret",
@@ -318,14 +320,16 @@ fn check_scheme(setting: &'static str, url: &Url, allows_http: bool) -> Result<(
     Err(ConfigError::new(setting, problem))
 }
 
+fn mixed_sources() -> ConfigError {
+    let problem = "keys come from more than one source; keep one of `jwk_set_url`, `key_source`, `jwk_set` and \
+                   `shared_secret`, or several `pem`";
+    ConfigError::new("issuer", problem)
+}
+
 fn pem_keys(sources: &[Source], algorithms: &[Algorithm]) -> Result<Keys, ConfigError> {
     let mut keys: Vec<VerifyingKey> = Vec::new();
     for source in sources {
-        let Source::Pem(pem) = source else {
-            let problem = "keys come from more than one kind of source; keep one of `jwk_set_url`, `jwk_set`, `pem` \
-                           and `shared_secret`";
-            return Err(ConfigError::new("issuer", problem));
-        };
+        let Source::Pem(pem) = source else { return Err(mixed_sources()) };
         keys.extend(verifying_keys_from_pem(pem, algorithms).map_err(|fault| {
             ConfigError::new("pem", format!("unusable key ({fault}); give a public key for an allowed algorithm"))
         })?);

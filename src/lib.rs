@@ -117,9 +117,9 @@ mod validator;
 
 #[cfg(feature = "axum")]
 pub use axum::Claims;
-pub use error::{ClaimFault, ConfigError, JsonFault, MalformedFault, RequestFault, TokenError};
+pub use error::{ClaimFault, ConfigError, JsonFault, KeySetError, MalformedFault, RequestFault, TokenError};
 pub use issuer::Issuer;
-pub use keys::KeyPolicy;
+pub use keys::{FetchedKeySet, KeyPolicy, KeySource};
 pub use layer::{BearerLayer, RequireRoles, RequireScopes, RequireToken};
 pub use requirement::ClaimPath;
 pub use resource_server::{ResourceServer, ResourceServerBuilder};

@@ -15,7 +15,6 @@ pub use algorithm::Algorithm;
 pub use verifying_key::{KeyFault, VerifyingKey};
 
 pub(crate) use json::{Members, StringList, StringOrArray, WalkError, walk_object};
-#[cfg(feature = "remote-keys")]
 pub(crate) use jwk::MAX_KEY_ID_BYTES;
 pub(crate) use jwk_set::{Candidates, JwkSet, MAX_CANDIDATES, MAX_KEYS};
 pub(crate) use jws::{CompactJws, TokenType, VerifiedPayload};

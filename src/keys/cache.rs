@@ -5,8 +5,6 @@
 //! request cannot cancel it; requests wait for its end.
 
 use std::fmt;
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -17,6 +15,7 @@ use tokio::sync::watch;
 
 use super::Lookup;
 use super::policy::{KeyPolicy, KeySeen, Seen, Step};
+use super::source::KeySource;
 use crate::error::{KeySetError, TokenError};
 use crate::jose::{Algorithm, JwkSet, MAX_KEY_ID_BYTES};
 use crate::time::Clock;
@@ -24,16 +23,11 @@ use crate::time::Clock;
 /// How many key ids are remembered as not found.
 const MAX_NOT_FOUND: u64 = 1024;
 
-/// Where a cache gets its JWK Set: the document's bytes.
-pub(crate) trait KeySource: fmt::Debug + Send + Sync {
-    fn fetch(&self) -> Pin<Box<dyn Future<Output = Result<Vec<u8>, KeySetError>> + Send + '_>>;
-}
-
 /// See the module's documentation.
 pub(crate) struct KeyCache {
     issuer: Arc<str>,
     algorithms: Arc<[Algorithm]>,
-    source: Box<dyn KeySource>,
+    source: Arc<dyn KeySource>,
     policy: KeyPolicy,
     clock: Arc<dyn Clock>,
     snapshot: ArcSwapOption<Snapshot>,
@@ -66,7 +60,7 @@ impl KeyCache {
     pub(crate) fn new(
         issuer: Arc<str>,
         algorithms: Arc<[Algorithm]>,
-        source: Box<dyn KeySource>,
+        source: Arc<dyn KeySource>,
         policy: KeyPolicy,
         clock: Arc<dyn Clock>,
     ) -> Self {
@@ -252,7 +246,7 @@ impl Fetch {
     async fn run(mut self) {
         let limit = self.cache.policy.fetch_timeout;
         let result = match tokio::time::timeout(limit, self.cache.source.fetch()).await {
-            Ok(Ok(json)) => JwkSet::parse(&json, &self.cache.algorithms),
+            Ok(Ok(fetched)) => JwkSet::parse(&fetched.json, &self.cache.algorithms),
             Ok(Err(error)) => Err(error),
             Err(_) => Err(KeySetError::Timeout(limit)),
         };

@@ -1,17 +1,16 @@
-//! Where an issuer's keys come from: fixed ones, or a cache in front of the provider.
+//! Where an issuer's keys come from: fixed ones, or a cache in front of a source.
 
-#[cfg(feature = "remote-keys")]
 mod cache;
 mod policy;
 #[cfg(feature = "remote-keys")]
 mod remote;
+mod source;
 
-#[cfg(feature = "remote-keys")]
 use std::sync::Arc;
 
 pub use policy::KeyPolicy;
+pub use source::{FetchedKeySet, KeySource};
 
-#[cfg(feature = "remote-keys")]
 pub(crate) use cache::KeyCache;
 #[cfg(feature = "remote-keys")]
 pub(crate) use remote::{HttpClient, RemoteSource};
@@ -19,14 +18,10 @@ pub(crate) use remote::{HttpClient, RemoteSource};
 use crate::error::TokenError;
 use crate::jose::{Algorithm, Candidates, JwkSet};
 
-/// The largest key set or metadata document that is read, in bytes.
-pub(crate) const MAX_BODY_BYTES: usize = 256 * 1024;
-
 /// The keys of one issuer.
 #[derive(Debug)]
 pub(crate) enum Keys {
     Fixed(JwkSet),
-    #[cfg(feature = "remote-keys")]
     Cached(Arc<KeyCache>),
 }
 
@@ -45,7 +40,6 @@ impl Keys {
     pub(crate) fn look_up(&self, key_id: Option<&str>, algorithm: Algorithm, has_waited: bool) -> Lookup {
         match self {
             Self::Fixed(set) => set.candidates(key_id, algorithm).map_or_else(Lookup::Refused, Lookup::Found),
-            #[cfg(feature = "remote-keys")]
             Self::Cached(cache) => cache.look_up(key_id, algorithm, has_waited),
         }
     }
@@ -54,7 +48,6 @@ impl Keys {
     pub(crate) async fn wait(&self, key_id: Option<&str>) {
         match self {
             Self::Fixed(_) => {}
-            #[cfg(feature = "remote-keys")]
             Self::Cached(cache) => cache.wait(key_id).await,
         }
     }

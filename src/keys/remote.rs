@@ -11,10 +11,12 @@ use reqwest::StatusCode;
 use serde::Deserialize;
 use url::Url;
 
-use super::MAX_BODY_BYTES;
-use super::cache::KeySource;
+use super::source::{FetchedKeySet, KeySource};
 use crate::error::{ConfigError, KeySetError};
 use crate::issuer::is_secure_enough;
+
+/// The largest key set or metadata document that is read, in bytes.
+const MAX_BODY_BYTES: usize = 256 * 1024;
 
 /// The HTTP client for key fetches: no redirects, no proxy from the environment, no cookies, no decompression, 200 only,
 /// bounded in size and time.
@@ -50,7 +52,7 @@ impl HttpClient {
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(transport)? {
             if body.len() + chunk.len() > MAX_BODY_BYTES {
-                return Err(KeySetError::TooLarge { url: shown() });
+                return Err(KeySetError::TooLarge { url: shown(), limit: MAX_BODY_BYTES });
             }
             body.extend_from_slice(&chunk);
         }
@@ -116,8 +118,8 @@ impl RemoteSource {
 }
 
 impl KeySource for RemoteSource {
-    fn fetch(&self) -> Pin<Box<dyn Future<Output = Result<Vec<u8>, KeySetError>> + Send + '_>> {
-        Box::pin(self.fetch_set())
+    fn fetch(&self) -> Pin<Box<dyn Future<Output = Result<FetchedKeySet, KeySetError>> + Send + '_>> {
+        Box::pin(async { self.fetch_set().await.map(FetchedKeySet::new) })
     }
 }
 

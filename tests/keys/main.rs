@@ -10,5 +10,6 @@
 
 mod discovery;
 mod failures;
+mod in_memory;
 mod provider;
 mod refresh;

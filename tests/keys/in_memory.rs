@@ -1,0 +1,133 @@
+//! The cache in front of a source in memory, under paused time: how long requests wait, and how many.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::Instant;
+use tower_bearer::test_util::TestIssuer;
+use tower_bearer::time::{ManualClock, UnixTime};
+use tower_bearer::{FetchedKeySet, Issuer, KeyPolicy, KeySetError, KeySource, ResourceServer};
+
+use crate::provider::{AUDIENCE, key, reason, token};
+
+#[derive(Clone, Copy, Debug)]
+enum Mood {
+    Answers,
+    Hangs,
+    Fails,
+    Panics,
+}
+
+#[derive(Debug)]
+struct Source {
+    issuer: TestIssuer,
+    mood: watch::Receiver<Mood>,
+    fetches: Arc<AtomicUsize>,
+}
+
+impl KeySource for Source {
+    fn fetch(&self) -> Pin<Box<dyn Future<Output = Result<FetchedKeySet, KeySetError>> + Send + '_>> {
+        self.fetches.fetch_add(1, Ordering::SeqCst);
+        let mood = *self.mood.borrow();
+        Box::pin(async move {
+            match mood {
+                Mood::Answers => Ok(FetchedKeySet::new(self.issuer.jwk_set().to_string())),
+                Mood::Fails => Err(KeySetError::source_failed(std::io::Error::other("no store"))),
+                Mood::Panics => panic!("a source of the application's own may panic"),
+                Mood::Hangs => std::future::pending().await,
+            }
+        })
+    }
+}
+
+struct Fixture {
+    server: ResourceServer,
+    token: String,
+    clock: ManualClock,
+    mood: watch::Sender<Mood>,
+    fetches: Arc<AtomicUsize>,
+}
+
+fn fixture(mood: Mood) -> Fixture {
+    let clock = ManualClock::at(UnixTime::from_secs(1_800_000_000));
+    let issuer = TestIssuer::with_key("https://as.example.com", key(0)).with_clock(clock.clone());
+    let token = token(&issuer);
+    let fetches = Arc::new(AtomicUsize::new(0));
+    let (mood, receiver) = watch::channel(mood);
+    let source = Source { issuer, mood: receiver, fetches: Arc::clone(&fetches) };
+    let trusted = Issuer::new("https://as.example.com").key_source(source);
+    let server = ResourceServer::builder().audience(AUDIENCE).issuer(trusted).clock(clock.clone()).build().unwrap();
+    Fixture { server, token, clock, mood, fetches }
+}
+
+#[tokio::test(start_paused = true)]
+async fn r18_the_first_request_waits_two_seconds_for_a_source_that_hangs() {
+    let it = fixture(Mood::Hangs);
+    let began = Instant::now();
+    assert_eq!(reason(&it.server, &it.token).await, "keys_unavailable");
+    assert_eq!(began.elapsed(), Duration::from_secs(2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn f09_a_fetch_that_hangs_ends_after_five_seconds() {
+    let it = fixture(Mood::Hangs);
+    let began = Instant::now();
+    // Two requests give up after two seconds each; the third sees the end of the fetch.
+    for seconds in [2, 4, 5] {
+        assert_eq!(reason(&it.server, &it.token).await, "keys_unavailable");
+        assert_eq!(began.elapsed(), Duration::from_secs(seconds));
+    }
+    assert_eq!(it.fetches.load(Ordering::SeqCst), 1, "one fetch at a time");
+    it.mood.send_replace(Mood::Answers);
+    it.clock.advance(KeyPolicy::MIN_BACKOFF);
+    assert_eq!(reason(&it.server, &it.token).await, "accepted");
+    assert_eq!(it.fetches.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn j08_at_most_256_requests_wait_for_one_fetch() {
+    let it = fixture(Mood::Hangs);
+    let began = Instant::now();
+    let requests: Vec<_> = (0..300)
+        .map(|_| {
+            let (server, token) = (it.server.clone(), it.token.clone());
+            tokio::spawn(async move {
+                assert_eq!(reason(&server, &token).await, "keys_unavailable");
+                began.elapsed()
+            })
+        })
+        .collect();
+    let mut at_once = 0;
+    for request in requests {
+        at_once += usize::from(request.await.unwrap().is_zero());
+    }
+    assert_eq!(at_once, 300 - KeyPolicy::MAX_WAITING_REQUESTS);
+    assert_eq!(it.fetches.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn f09_a_source_that_fails_or_panics_leaves_nobody_waiting() {
+    for mood in [Mood::Fails, Mood::Panics] {
+        let it = fixture(mood);
+        let began = Instant::now();
+        assert_eq!(reason(&it.server, &it.token).await, "keys_unavailable", "{mood:?}");
+        assert!(began.elapsed().is_zero(), "{mood:?}");
+        it.mood.send_replace(Mood::Answers);
+        it.clock.advance(KeyPolicy::MIN_BACKOFF);
+        assert_eq!(reason(&it.server, &it.token).await, "accepted", "{mood:?}");
+    }
+}
+
+#[test]
+fn outside_of_a_runtime_a_fetch_is_refused_without_a_panic() {
+    let it = fixture(Mood::Answers);
+    let mut validation = std::pin::pin!(it.server.validate(&it.token));
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    let std::task::Poll::Ready(verdict) = validation.as_mut().poll(&mut context) else { panic!("still waiting") };
+    assert_eq!(verdict.unwrap_err().reason(), "keys_unavailable");
+    assert_eq!(it.fetches.load(Ordering::SeqCst), 0);
+}
