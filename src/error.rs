@@ -39,7 +39,10 @@ pub enum TokenError {
     #[error("the issuer has no key with the token's `kid` and `alg`")]
     NoMatchingKey,
     /// More keys fit the token than are worth trying.
-    #[error("more than {} of the issuer's keys fit the token: give each key its own `kid`", crate::jose::MAX_CANDIDATES)]
+    #[error(
+        "more than {} of the issuer's keys fit the token: give each key its own `kid`",
+        crate::jose::MAX_CANDIDATES
+    )]
     TooManyKeys,
     /// No key of the issuer made this signature.
     #[error("the signature does not verify with the issuer's key")]

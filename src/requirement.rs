@@ -14,8 +14,15 @@ use crate::token::ValidatedToken;
 #[derive(Clone)]
 pub(crate) enum Requirement {
     Scopes(ScopeRequirement),
-    Roles { path: Arc<[Box<str>]>, roles: Arc<[Box<str>]>, quantity: Quantity },
-    Predicate { name: Cow<'static, str>, predicate: Arc<dyn Fn(&ValidatedToken) -> bool + Send + Sync> },
+    Roles {
+        path: Arc<[Box<str>]>,
+        roles: Arc<[Box<str>]>,
+        quantity: Quantity,
+    },
+    Predicate {
+        name: Cow<'static, str>,
+        predicate: Arc<dyn Fn(&ValidatedToken) -> bool + Send + Sync>,
+    },
     /// Nothing meets it: a handler asked for a scope that no token can have.
     Impossible,
 }

@@ -362,7 +362,10 @@ impl ResourceServerBuilder {
             return Err(ConfigError::new("leeway", problem));
         }
         if self.max_token_bytes == 0 {
-            return Err(ConfigError::new("max_token_bytes", "0 refuses every token; leave it at its default of 16 KiB"));
+            return Err(ConfigError::new(
+                "max_token_bytes",
+                "0 refuses every token; leave it at its default of 16 KiB",
+            ));
         }
         let mut issuers = Vec::with_capacity(self.issuers.len());
         let mut by_url = HashMap::new();

@@ -278,7 +278,8 @@ mod tests {
 
     #[test]
     fn c07_only_one_object_in_utf8_passes() {
-        for text in ["", "1", "[]", "null", "\"a\"", "{}{}", "{} x", "\u{feff}{}", r#"{"a":"\ud800"}"#, "{\"a\":1e999}"] {
+        for text in ["", "1", "[]", "null", "\"a\"", "{}{}", "{} x", "\u{feff}{}", r#"{"a":"\ud800"}"#, "{\"a\":1e999}"]
+        {
             assert_eq!(walk(text), refused(JsonFault::Invalid), "{text:?}");
         }
         assert_eq!(walk_object(b"{\"a\":\"\xff\"}", 4, &mut NoMembers), refused(JsonFault::Invalid));

@@ -81,11 +81,7 @@ impl JwkSet {
     /// The keys to try for a token, at least one and at most [`MAX_CANDIDATES`].
     ///
     /// With a `kid`, those of that name; without one, every key of the algorithm (RFC 7515 §6).
-    pub(crate) fn candidates(
-        &self,
-        key_id: Option<&str>,
-        algorithm: Algorithm,
-    ) -> Result<Candidates, TokenError> {
+    pub(crate) fn candidates(&self, key_id: Option<&str>, algorithm: Algorithm) -> Result<Candidates, TokenError> {
         let named = match key_id {
             Some(key_id) if !self.ignores_key_id => self.by_key_id.get(key_id).map_or(&[][..], Vec::as_slice),
             _ => &self.keys,

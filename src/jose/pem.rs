@@ -26,7 +26,8 @@ impl PublicKey {
         if pem.contains("PRIVATE KEY") {
             return Err(KeyFault::NotPublic);
         }
-        let content = |key: &DecodingKey| key.try_get_as_bytes().map(<[u8]>::to_vec).map_err(|_| KeyFault::InvalidMember);
+        let content =
+            |key: &DecodingKey| key.try_get_as_bytes().map(<[u8]>::to_vec).map_err(|_| KeyFault::InvalidMember);
         if let Ok(key) = DecodingKey::from_ec_pem(pem.as_bytes()) {
             return Ok(Self::Ec { point: content(&key)? });
         }

@@ -15,8 +15,8 @@ use arc_swap::ArcSwapOption;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
-use super::policy::{KeyPolicy, KeySeen, Seen, Step};
 use super::Lookup;
+use super::policy::{KeyPolicy, KeySeen, Seen, Step};
 use crate::error::{KeySetError, TokenError};
 use crate::jose::{Algorithm, JwkSet, MAX_KEY_ID_BYTES};
 use crate::time::Clock;
@@ -84,12 +84,7 @@ impl KeyCache {
         }
     }
 
-    pub(crate) fn look_up(
-        self: &Arc<Self>,
-        key_id: Option<&str>,
-        algorithm: Algorithm,
-        has_waited: bool,
-    ) -> Lookup {
+    pub(crate) fn look_up(self: &Arc<Self>, key_id: Option<&str>, algorithm: Algorithm, has_waited: bool) -> Lookup {
         let now = self.clock.monotonic();
         let snapshot = self.snapshot.load();
         let candidates = snapshot.as_ref().map(|snapshot| snapshot.set.candidates(key_id, algorithm));
@@ -164,8 +159,7 @@ impl KeyCache {
             return Some(in_flight.clone());
         }
         let is_due = self.is_due(now);
-        let has_budget =
-            key == KeySeen::Unknown && state.unknown_kid_fetches(now) < KeyPolicy::UNKNOWN_KID_FETCHES;
+        let has_budget = key == KeySeen::Unknown && state.unknown_kid_fetches(now) < KeyPolicy::UNKNOWN_KID_FETCHES;
         if !is_due && !has_budget {
             return None;
         }

@@ -180,7 +180,10 @@ mod tests {
         assert_eq!(step(&seen(KeySeen::Known, Some(Duration::ZERO))), Step::Use);
         assert_eq!(step(&seen(KeySeen::Known, Some(bound - SECOND))), Step::Use);
         assert_eq!(step(&seen(KeySeen::Known, Some(bound))), Step::Unavailable);
-        assert_eq!(step(&Seen { refresh_due: true, ..seen(KeySeen::Known, Some(bound - SECOND)) }), Step::UseAndRefresh);
+        assert_eq!(
+            step(&Seen { refresh_due: true, ..seen(KeySeen::Known, Some(bound - SECOND)) }),
+            Step::UseAndRefresh
+        );
         assert_eq!(step(&Seen { refresh_due: true, ..seen(KeySeen::Known, Some(bound)) }), Step::Wait);
     }
 

@@ -141,11 +141,7 @@ where
 }
 
 /// Marks the request as judged, replacing whatever an outer layer left.
-pub(super) fn admit<B>(
-    request: &mut Request<B>,
-    token: Option<ValidatedToken>,
-    context: &Arc<ServerContext>,
-) {
+pub(super) fn admit<B>(request: &mut Request<B>, token: Option<ValidatedToken>, context: &Arc<ServerContext>) {
     let extensions = request.extensions_mut();
     extensions.insert(Arc::clone(context));
     if let Some(token) = token {

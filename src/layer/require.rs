@@ -282,7 +282,9 @@ where
 
     fn poll(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project().state.project() {
-            StateProjection::Passed { answer } => answer.poll(task).map_ok(|response| response.map(ResponseBody::inner)),
+            StateProjection::Passed { answer } => {
+                answer.poll(task).map_ok(|response| response.map(ResponseBody::inner))
+            }
             StateProjection::Refused { response } => match response.take() {
                 Some(response) => Poll::Ready(Ok(ResponseBody::refusal(response))),
                 None => Poll::Pending,

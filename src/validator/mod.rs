@@ -63,7 +63,13 @@ impl TokenRules {
 
         let verdict = self.check_audience(claims.audience.as_ref());
         let found = Shown(&claims.audience);
-        report(listener, Check::Audience, verdict, format_args!("one of {:?}", self.audiences), format_args!("{found}"))?;
+        report(
+            listener,
+            Check::Audience,
+            verdict,
+            format_args!("one of {:?}", self.audiences),
+            format_args!("{found}"),
+        )?;
 
         let verdict = self.check_expiry(claims.expires_at, now);
         let found = Shown(&claims.expires_at);
@@ -91,7 +97,8 @@ impl TokenRules {
             TokenType::Jwt | TokenType::Absent if !self.require_at_jwt => {}
             TokenType::Jwt | TokenType::Absent | TokenType::Other => return Err(TokenError::TokenType),
         }
-        let is_foreign = |typ: &str| ["ID", "Refresh", "Offline", "Logout"].iter().any(|it| typ.eq_ignore_ascii_case(it));
+        let is_foreign =
+            |typ: &str| ["ID", "Refresh", "Offline", "Logout"].iter().any(|it| typ.eq_ignore_ascii_case(it));
         if claims.typ.as_deref().is_some_and(is_foreign) {
             return Err(TokenError::NotAnAccessToken("typ"));
         }

@@ -9,5 +9,7 @@
     reason = "a test ends where something unexpected happens"
 )]
 
-mod support;
+mod challenges;
+mod presenting;
 mod statuses;
+mod support;

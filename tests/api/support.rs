@@ -1,14 +1,20 @@
 //! What the tests share: one issuer, one audience, a clock that stands, and requests over a real socket.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use bytes::Bytes;
+use http::{HeaderMap, Request, Response, StatusCode};
+use http_body_util::{BodyExt, Full};
+use serde_json::Value;
+use tower::{Layer, ServiceExt, service_fn};
 use tower_bearer::jose::Algorithm;
 use tower_bearer::test_util::{SigningKey, TestIssuer, TokenBuilder};
 use tower_bearer::time::{ManualClock, UnixTime};
-use tower_bearer::{Issuer, ResourceServer, ResourceServerBuilder, TokenError};
+use tower_bearer::{BearerLayer, Issuer, ResourceServer, ResourceServerBuilder, StatusPolicy, TokenError};
 
 pub(crate) const ISSUER: &str = "https://as.example.com";
 pub(crate) const AUDIENCE: &str = "https://api.example.com";
@@ -128,4 +134,109 @@ pub(crate) fn challenge(response: &reqwest::Response) -> String {
     let challenge = values.next().map(|value| value.to_str().unwrap().to_owned()).unwrap_or_default();
     assert!(values.next().is_none(), "more than one challenge header");
     challenge
+}
+
+/// A resource server that trusts [`issuer`] and answers as RFC 6750 §3.1 says.
+pub(crate) fn rfc6750_server() -> ResourceServer {
+    builder().issuer(issuer().trusted()).status_policy(StatusPolicy::rfc6750()).build().unwrap()
+}
+
+/// What a service in memory answered.
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    /// Why the request was refused, from the response's extensions.
+    pub(crate) error: Option<TokenError>,
+    pub(crate) body: Bytes,
+}
+
+impl Answer {
+    pub(crate) fn reason(&self) -> &'static str {
+        self.error.as_ref().map_or("accepted", TokenError::reason)
+    }
+
+    /// The value of a header that is there at most once.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        let mut values = self.headers.get_all(name).iter();
+        let value = values.next().map(|value| value.to_str().unwrap());
+        assert!(values.next().is_none(), "`{name}` is there twice");
+        value
+    }
+
+    pub(crate) fn challenge(&self) -> &str {
+        self.header("www-authenticate").expect("a challenge")
+    }
+}
+
+/// Sends a request through the layer to a service that answers 200, in memory.
+pub(crate) async fn ask(layer: &BearerLayer, request: http::request::Builder) -> Answer {
+    let inner = service_fn(async |_: Request<()>| Ok::<_, Infallible>(Response::new(Full::<Bytes>::default())));
+    let response = layer.layer(inner).oneshot(request.body(()).unwrap()).await.unwrap();
+    let (parts, body) = response.into_parts();
+    let error = parts.extensions.get::<TokenError>().cloned();
+    let body = body.collect().await.unwrap().to_bytes();
+    Answer { status: parts.status, headers: parts.headers, error, body }
+}
+
+/// [`ask`] with this `Authorization` header.
+pub(crate) async fn ask_with(server: &ResourceServer, authorization: &[u8]) -> Answer {
+    ask(&server.layer(), Request::get("/leads").header("authorization", authorization)).await
+}
+
+/// [`ask`] with this bearer token.
+pub(crate) async fn ask_with_token(server: &ResourceServer, token: &str) -> Answer {
+    ask_with(server, format!("Bearer {token}").as_bytes()).await
+}
+
+/// The auth-params of a challenge that must be one `Bearer` challenge in the strict form of RFC 6750 §3: quoted values
+/// of the allowed characters, commas between them.
+pub(crate) fn auth_params(challenge: &str) -> Vec<(&str, &str)> {
+    let mut rest = challenge.strip_prefix("Bearer ").expect("the scheme, one space, and a parameter");
+    let mut params = Vec::new();
+    loop {
+        let (name, quoted) = rest.split_once("=\"").expect("name=\"value\"");
+        assert!(!name.is_empty() && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'), "{name:?}");
+        let (value, behind) = quoted.split_once('"').expect("a closing quote");
+        assert!(value.bytes().all(|byte| matches!(byte, 0x20..=0x21 | 0x23..=0x5b | 0x5d..=0x7e)), "{value:?}");
+        assert!(params.iter().all(|(other, _)| *other != name), "{name} is there twice");
+        params.push((name, value));
+        match behind {
+            "" => return params,
+            _ => rest = behind.strip_prefix(", ").expect("a comma between parameters"),
+        }
+    }
+}
+
+pub(crate) fn auth_param<'c>(challenge: &'c str, name: &str) -> Option<&'c str> {
+    auth_params(challenge).into_iter().find(|(other, _)| *other == name).map(|(_, value)| value)
+}
+
+/// The header parameters of a good RS256 token as JSON text without the braces, for what no JSON library would write.
+pub(crate) fn header_members() -> String {
+    format!(r#""typ":"at+jwt","alg":"RS256","kid":"{}""#, key(Algorithm::RS256).key_id())
+}
+
+/// The claims of a good token as JSON text without the braces.
+pub(crate) fn claim_members() -> String {
+    let (now, end) = (NOW.as_secs(), NOW.as_secs() + 300);
+    format!(r#""iss":"{ISSUER}","aud":"{AUDIENCE}","sub":"alice","client_id":"app","jti":"1","iat":{now},"exp":{end}"#)
+}
+
+pub(crate) fn object(members: &str) -> String {
+    format!("{{{members}}}")
+}
+
+/// Signs exactly these bytes with the key of [`issuer`].
+pub(crate) fn sign_raw(header: impl AsRef<[u8]>, claims: impl AsRef<[u8]>) -> String {
+    key(Algorithm::RS256).sign_compact(header, claims)
+}
+
+/// A resource server that trusts an issuer with these JWKs.
+pub(crate) fn server_with_jwks(jwks: &[Value]) -> ResourceServer {
+    server_trusting(Issuer::new(ISSUER).jwk_set(serde_json::json!({ "keys": jwks }).to_string()))
+}
+
+/// A loopback address at which nobody listens.
+pub(crate) fn closed_address() -> SocketAddr {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
