@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use http::Request;
 use serde_json::json;
-use tower::{Layer, ServiceExt, service_fn};
+use tower::{Layer, service_fn};
 use tower_bearer::jose::Algorithm;
 use tower_bearer::test_util::{Defect, SigningKey, TestIssuer};
-use tower_bearer::{Issuer, KeyPolicy, RefusalKind, RequireScopes, ResourceServer, StatusPolicy, TokenError};
+use tower_bearer::{Issuer, KeyPolicy, RefusalKind, RequireScopes, ResourceServer, StatusPolicy};
 
 use crate::support::*;
 
@@ -35,14 +35,8 @@ async fn refusals() -> Vec<(&'static str, Answer)> {
 
 /// A route that needs the scopes `write:leads` and `admin`.
 async fn ask_scope(server: &ResourceServer, authorization: &str) -> Answer {
-    let inner = service_fn(async |_: Request<()>| {
-        Ok::<_, std::convert::Infallible>(http::Response::new(http_body_util::Full::<bytes::Bytes>::default()))
-    });
-    let service = server.layer().layer(RequireScopes::all(["write:leads", "admin"]).layer(inner));
-    let request = Request::get("/leads").header("authorization", authorization).body(()).unwrap();
-    let (parts, _) = service.oneshot(request).await.unwrap().into_parts();
-    let error = parts.extensions.get::<TokenError>().cloned();
-    Answer { status: parts.status, headers: parts.headers, error, body: bytes::Bytes::new() }
+    let service = server.layer().layer(RequireScopes::all(["write:leads", "admin"]).layer(service_fn(ok)));
+    ask_service(service, Request::get("/leads").header("authorization", authorization)).await
 }
 
 #[tokio::test]

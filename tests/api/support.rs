@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use serde_json::Value;
-use tower::{Layer, ServiceExt, service_fn};
+use tower::{Layer, Service, ServiceExt, service_fn};
 use tower_bearer::jose::Algorithm;
 use tower_bearer::test_util::{SigningKey, TestIssuer, TokenBuilder};
 use tower_bearer::time::{ManualClock, UnixTime};
@@ -168,10 +168,23 @@ impl Answer {
     }
 }
 
-/// Sends a request through the layer to a service that answers 200, in memory.
+/// The end of a stack in memory: answers 200.
+pub(crate) async fn ok(_: Request<()>) -> Result<Response<Full<Bytes>>, Infallible> {
+    Ok(Response::default())
+}
+
+/// Sends a request through the layer to [`ok`], in memory.
 pub(crate) async fn ask(layer: &BearerLayer, request: http::request::Builder) -> Answer {
-    let inner = service_fn(async |_: Request<()>| Ok::<_, Infallible>(Response::new(Full::<Bytes>::default())));
-    let response = layer.layer(inner).oneshot(request.body(()).unwrap()).await.unwrap();
+    ask_service(layer.layer(service_fn(ok)), request).await
+}
+
+/// Sends a request to a service in memory.
+pub(crate) async fn ask_service<S, B>(service: S, request: http::request::Builder) -> Answer
+where
+    S: Service<Request<()>, Response = Response<B>, Error = Infallible>,
+    B: http_body::Body<Data = Bytes, Error: std::fmt::Debug>,
+{
+    let response = service.oneshot(request.body(()).unwrap()).await.unwrap();
     let (parts, body) = response.into_parts();
     let error = parts.extensions.get::<TokenError>().cloned();
     let body = body.collect().await.unwrap().to_bytes();
