@@ -9,6 +9,7 @@
     reason = "a test ends where something unexpected happens"
 )]
 
+mod access_token_profile;
 mod challenges;
 mod presenting;
 mod statuses;

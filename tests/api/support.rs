@@ -14,7 +14,7 @@ use tower::{Layer, Service, ServiceExt, service_fn};
 use tower_bearer::jose::Algorithm;
 use tower_bearer::test_util::{SigningKey, TestIssuer, TokenBuilder};
 use tower_bearer::time::{ManualClock, UnixTime};
-use tower_bearer::{BearerLayer, Issuer, ResourceServer, ResourceServerBuilder, StatusPolicy, TokenError};
+use tower_bearer::{BearerLayer, Issuer, KeyPolicy, ResourceServer, ResourceServerBuilder, StatusPolicy, TokenError};
 
 pub(crate) const ISSUER: &str = "https://as.example.com";
 pub(crate) const AUDIENCE: &str = "https://api.example.com";
@@ -252,4 +252,66 @@ pub(crate) fn server_with_jwks(jwks: &[Value]) -> ResourceServer {
 /// A loopback address at which nobody listens.
 pub(crate) fn closed_address() -> SocketAddr {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}
+
+/// `Retry-After` and timeouts must not depend on how busy the machine is.
+#[must_use]
+pub(crate) fn patient() -> KeyPolicy {
+    let minute = std::time::Duration::from_secs(60);
+    KeyPolicy::default().request_wait(minute).connect_timeout(minute).fetch_timeout(minute)
+}
+
+/// A provider on loopback: answers each path with a JSON document made from its own base URL, else 404. Counts requests.
+pub(crate) struct Provider {
+    pub(crate) url: String,
+    requests: Arc<AtomicUsize>,
+}
+
+impl Provider {
+    pub(crate) async fn start(answer: impl Fn(&str, &str) -> Option<Value> + Clone + Send + Sync + 'static) -> Self {
+        let requests = Arc::new(AtomicUsize::new(0));
+        let counter = Arc::clone(&requests);
+        let app = axum::Router::new().fallback(move |request: axum::extract::Request| {
+            counter.fetch_add(1, Ordering::SeqCst);
+            let base = format!("http://{}", request.headers()["host"].to_str().unwrap());
+            let answer = answer(&base, request.uri().path()).map(axum::Json).ok_or(StatusCode::NOT_FOUND);
+            async { answer }
+        });
+        Self { url: format!("http://{}", serve(app).await), requests }
+    }
+
+    pub(crate) fn requests(&self) -> usize {
+        self.requests.load(Ordering::SeqCst)
+    }
+}
+
+/// Everything that is logged on this thread until the guard is dropped.
+#[derive(Clone, Default)]
+pub(crate) struct Log(Arc<std::sync::Mutex<Vec<u8>>>);
+
+impl Log {
+    pub(crate) fn capture() -> (Self, tracing::subscriber::DefaultGuard) {
+        let log = Self::default();
+        let writer = log.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_max_level(tracing::Level::TRACE)
+            .with_ansi(false)
+            .with_writer(move || writer.clone())
+            .finish();
+        (log, tracing::subscriber::set_default(subscriber))
+    }
+
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+impl std::io::Write for Log {
+    fn write(&mut self, text: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(text)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
 }
