@@ -107,7 +107,14 @@ impl PublicJwk {
     fn verifying_key(&self, algorithm: Algorithm) -> Result<VerifyingKey, KeyFault> {
         match &*self.kty {
             "RSA" => VerifyingKey::rsa(algorithm, &bytes(&self.n)?, &bytes(&self.e)?),
-            "EC" => VerifyingKey::ec(algorithm, &[&[0x04], &*bytes(&self.x)?, &*bytes(&self.y)?].concat()),
+            "EC" => {
+                // The point's length is checked below; the same bytes cut in another place are another JWK.
+                let (x, y) = (bytes(&self.x)?, bytes(&self.y)?);
+                if x.len() != y.len() {
+                    return Err(KeyFault::InvalidMember);
+                }
+                VerifyingKey::ec(algorithm, &[&[0x04], &*x, &*y].concat())
+            }
             _ => VerifyingKey::ed25519(&bytes(&self.x)?),
         }
     }
