@@ -11,6 +11,8 @@
 
 mod access_token_profile;
 mod challenges;
+mod jose;
+mod keys;
 mod presenting;
 mod statuses;
 mod support;

@@ -156,6 +156,6 @@ async fn r07_the_size_cap_holds_at_its_limit() {
 
     // 16 KiB by default, whatever the token's parts are like.
     let dots = |bytes: usize| format!("{}.b.c", "a".repeat(bytes - 4));
-    assert_eq!(reason(&self::rfc6750_server(), &dots(16 * 1024)).await, "token_base64");
-    assert_eq!(reason(&self::rfc6750_server(), &dots(16 * 1024 + 1)).await, "token_too_large");
+    assert_eq!(reason(&rfc6750_server(), &dots(16 * 1024)).await, "token_base64");
+    assert_eq!(reason(&rfc6750_server(), &dots(16 * 1024 + 1)).await, "token_too_large");
 }

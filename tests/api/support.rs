@@ -84,7 +84,7 @@ impl Api {
         Self::start_layer(server.layer()).await
     }
 
-    pub(crate) async fn start_layer(layer: tower_bearer::BearerLayer) -> Self {
+    pub(crate) async fn start_layer(layer: BearerLayer) -> Self {
         let runs = Arc::new(AtomicUsize::new(0));
         let counter = Arc::clone(&runs);
         let handler = async move |token: Option<tower_bearer::ValidatedToken>| {
