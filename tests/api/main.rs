@@ -10,6 +10,7 @@
 )]
 
 mod access_token_profile;
+mod best_practice;
 mod challenges;
 mod jose;
 mod keys;
