@@ -238,17 +238,17 @@ impl Responder {
         let kind = RefusalKind::from(error);
         let code = self.statuses.code(kind);
         let mut response = Response::new(Bytes::new());
-        *response.status_mut() = self.statuses.status(kind);
+        let status = self.statuses.status(kind);
+        *response.status_mut() = status;
         let headers = response.headers_mut();
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        match kind {
-            RefusalKind::Unavailable => {
-                headers.insert(RETRY_AFTER, retry_after(error));
-            }
-            RefusalKind::Misconfigured => {}
-            _ => {
-                headers.insert(WWW_AUTHENTICATE, self.realm.challenge(code, error));
-            }
+        if kind == RefusalKind::Unavailable {
+            headers.insert(RETRY_AFTER, retry_after(error));
+        }
+        // A 401 needs a challenge whoever is at fault (RFC 9110 §15.5.2): rows can be set to any error.
+        let is_our_fault = matches!(kind, RefusalKind::Unavailable | RefusalKind::Misconfigured);
+        if !is_our_fault || status.is_client_error() {
+            headers.insert(WWW_AUTHENTICATE, self.realm.challenge(code, error));
         }
         if let (RefusalBody::Json, Some(json)) = (self.body, json_body(kind, code, error)) {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));

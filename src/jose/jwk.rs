@@ -1,5 +1,7 @@
 //! One JSON Web Key (RFC 7517 §4): which signatures it verifies, if any.
 
+use std::collections::HashSet;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
@@ -61,15 +63,26 @@ impl PublicJwk {
         if self.d.is_some() || self.k.is_some() {
             return Err(KeyFault::NotPublic);
         }
-        if self.public_key_use.as_deref().is_some_and(|key_use| key_use != "sig")
-            || self.key_ops.as_ref().is_some_and(|operations| !operations.iter().any(|op| &**op == "verify"))
-        {
+        if self.public_key_use.as_deref().is_some_and(|key_use| key_use != "sig") || !self.key_ops_permit() {
             return Err(KeyFault::OtherUse);
         }
         if self.kid.as_ref().is_some_and(|kid| kid.len() > MAX_KEY_ID_BYTES) {
             return Err(KeyFault::InvalidMember);
         }
         Ok(())
+    }
+
+    /// `key_ops` names `verify`, nothing twice, and nothing that `use` contradicts (RFC 7517 §4.3). Whoever encrypts or
+    /// agrees on keys with a key that also signs has another idea of it than we do.
+    fn key_ops_permit(&self) -> bool {
+        let Some(operations) = &self.key_ops else { return true };
+        let distinct: HashSet<_> = operations.iter().collect();
+        let is_foreign = |operation: &str| {
+            matches!(operation, "encrypt" | "decrypt" | "wrapKey" | "unwrapKey" | "deriveKey" | "deriveBits")
+        };
+        operations.iter().any(|operation| &**operation == "verify")
+            && distinct.len() == operations.len()
+            && !(self.public_key_use.is_some() && operations.iter().any(|operation| is_foreign(operation)))
     }
 
     /// What the key type and curve can verify (RFC 7518 §3.1, RFC 8037 §3.1).
@@ -94,7 +107,14 @@ impl PublicJwk {
     fn verifying_key(&self, algorithm: Algorithm) -> Result<VerifyingKey, KeyFault> {
         match &*self.kty {
             "RSA" => VerifyingKey::rsa(algorithm, &bytes(&self.n)?, &bytes(&self.e)?),
-            "EC" => VerifyingKey::ec(algorithm, &[&[0x04], &*bytes(&self.x)?, &*bytes(&self.y)?].concat()),
+            "EC" => {
+                // The point's length is checked below; the same bytes cut in another place are another JWK.
+                let (x, y) = (bytes(&self.x)?, bytes(&self.y)?);
+                if x.len() != y.len() {
+                    return Err(KeyFault::InvalidMember);
+                }
+                VerifyingKey::ec(algorithm, &[&[0x04], &*x, &*y].concat())
+            }
             _ => VerifyingKey::ed25519(&bytes(&self.x)?),
         }
     }

@@ -9,5 +9,11 @@
     reason = "a test ends where something unexpected happens"
 )]
 
+mod access_token_profile;
+mod best_practice;
+mod challenges;
+mod jose;
+mod keys;
+mod presenting;
 mod statuses;
 mod support;
