@@ -12,7 +12,7 @@ use tower_bearer::test_util::{SigningKey, TestIssuer};
 use crate::mutation::{Keys, mutations, token};
 use crate::support::{AUDIENCE, ISSUER, api, now, runner};
 
-const CASES: u32 = 1500;
+const CASES: u32 = 1000;
 
 #[test]
 fn rs256() {
