@@ -21,6 +21,11 @@ pub(crate) const MAX_DEPTH: usize = 32;
 pub(crate) trait Members<'de> {
     /// Reads the value of a known member and returns true, or leaves it and returns false.
     fn read<A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<bool, A::Error>;
+
+    /// Whether the value of a member that was left must be an object all the same.
+    fn must_be_object(&self, _name: &str) -> bool {
+        false
+    }
 }
 
 /// Why a walk ended early.
@@ -87,7 +92,11 @@ impl Walk<'_> {
                 return Err(self.refuse(JsonFault::TooManyMembers));
             }
             if !members.read(&name, &mut map)? {
-                map.next_value_seed(self.deeper())?;
+                if members.must_be_object(&name) {
+                    map.next_value_seed(ObjectOnly(self.deeper()))?;
+                } else {
+                    map.next_value_seed(self.deeper())?;
+                }
             }
             names.push(name);
         }
@@ -173,6 +182,17 @@ impl<'de> Visitor<'de> for Walk<'_> {
 
     fn visit_map<A: MapAccess<'de>>(mut self, map: A) -> Result<(), A::Error> {
         self.walk_members(map, &mut NoMembers)
+    }
+}
+
+/// An object that is checked and skipped; anything else has the wrong type.
+struct ObjectOnly<'a>(Walk<'a>);
+
+impl<'de> DeserializeSeed<'de> for ObjectOnly<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_map(self.0)
     }
 }
 

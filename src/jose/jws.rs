@@ -21,8 +21,8 @@ pub(crate) struct CompactJws<'t> {
     signature: Vec<u8>,
 }
 
-/// The header parameters that a decision needs. Keys and URLs in a header (`jwk`, `jku`, `x5u`, `x5c`) are never read
-/// (RFC 8725 §3.10).
+/// The header parameters that a decision needs. Keys and URLs in a header (`jwk`, `jku`, `x5u`, `x5c`) are never used
+/// (RFC 8725 §3.10); only their type is checked, as that of every parameter that RFC 7515 §4.1 defines.
 #[derive(Debug, Default)]
 pub(crate) struct Header {
     /// `alg`, when it is one that exists.
@@ -162,6 +162,16 @@ impl<'de> Members<'de> for HeaderReader {
                     self.unsupported = Some("cty");
                 }
             }
+            "jku" => self.check_string("jku", map)?,
+            "x5u" => self.check_string("x5u", map)?,
+            "x5t" => self.check_string("x5t", map)?,
+            "x5t#S256" => self.check_string("x5t#S256", map)?,
+            "x5c" => {
+                self.reading = "x5c";
+                map.next_value::<Vec<Box<str>>>()?;
+            }
+            // The walk goes through it, and says when it is no object.
+            "jwk" => self.reading = "jwk",
             // No extension is understood, and an empty or malformed list is invalid (RFC 7515 §4.1.11): any `crit`
             // ends in a refusal. `b64` changes what is signed (RFC 7797 §3), `zip` belongs to encryption.
             "crit" => self.unsupported = Some("crit"),
@@ -169,8 +179,19 @@ impl<'de> Members<'de> for HeaderReader {
             "zip" => self.unsupported = Some("zip"),
             _ => return Ok(false),
         }
-        // `crit`, `b64` and `zip` were not read: the walk checks and skips their values.
-        Ok(!matches!(name, "crit" | "b64" | "zip"))
+        // These were not read: the walk checks and skips their values.
+        Ok(!matches!(name, "jwk" | "crit" | "b64" | "zip"))
+    }
+
+    fn must_be_object(&self, name: &str) -> bool {
+        name == "jwk"
+    }
+}
+
+impl HeaderReader {
+    fn check_string<'de, A: MapAccess<'de>>(&mut self, name: &'static str, map: &mut A) -> Result<(), A::Error> {
+        self.reading = name;
+        map.next_value::<Box<str>>().map(drop)
     }
 }
 
@@ -188,5 +209,32 @@ impl TokenType {
         } else {
             Self::Other
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn header_parameters_that_are_not_used_must_have_their_type() {
+        let parse =
+            |name: &str, value: &str| Header::parse(format!(r#"{{"alg":"RS256","{name}":{value}}}"#).as_bytes());
+        for name in ["jku", "x5u", "x5t", "x5t#S256"] {
+            assert!(parse(name, r#""https://mallory.example.com""#).is_ok(), "{name}");
+            for value in ["null", "1", "true", "[]", "{}"] {
+                assert_eq!(parse(name, value).unwrap_err(), TokenError::HeaderParameter(name), "{name} {value}");
+            }
+        }
+        assert!(parse("x5c", r#"["AAAA"]"#).is_ok());
+        for value in ["null", "1", r#""AAAA""#, "[1]", "{}"] {
+            assert_eq!(parse("x5c", value).unwrap_err(), TokenError::HeaderParameter("x5c"), "{value}");
+        }
+        assert!(parse("jwk", r#"{"kty":"oct","k":"AAAA"}"#).is_ok());
+        for value in ["null", "1", r#""AAAA""#, "[]"] {
+            assert_eq!(parse("jwk", value).unwrap_err(), TokenError::HeaderParameter("jwk"), "{value}");
+        }
+        let duplicate = TokenError::Malformed(MalformedFault::Header(crate::error::JsonFault::Duplicate));
+        assert_eq!(parse("jwk", r#"{"k":1,"k":2}"#).unwrap_err(), duplicate);
     }
 }

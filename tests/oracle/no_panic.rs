@@ -1,0 +1,180 @@
+//! Nothing from outside makes us panic: tokens, `Authorization` headers, JWK Sets.
+
+use std::cell::Cell;
+use std::convert::Infallible;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use http::header::AUTHORIZATION;
+use http::{HeaderValue, Request, Response, StatusCode};
+use proptest::prelude::*;
+use proptest::sample::select;
+use serde_json::{Value, json};
+use tower::{Layer as _, Service as _, service_fn};
+use tower_bearer::jose::{Algorithm, VerifyingKey};
+use tower_bearer::test_util::{SigningKey, TestIssuer};
+use tower_bearer::{Issuer, ResourceServer};
+
+use crate::support::{AUDIENCE, ISSUER, api, now, runner};
+
+const CASES: u32 = 2000;
+
+/// A server and a good token for it.
+fn server() -> (ResourceServer, String) {
+    let issuer = TestIssuer::with_algorithm(ISSUER, Algorithm::EdDSA).unwrap();
+    (api(issuer.trusted()), issuer.token().audience(AUDIENCE).sign())
+}
+
+#[test]
+fn any_text_as_a_token_is_judged() {
+    let (api, good) = server();
+    assert!(now(api.validate(&good)).is_ok());
+    let base64 = || any::<Vec<u8>>().prop_map(|bytes| URL_SAFE_NO_PAD.encode(bytes));
+    let json = || any_json().prop_map(|json| URL_SAFE_NO_PAD.encode(json.to_string()));
+    let tokens = prop_oneof![
+        any::<String>(),
+        "[A-Za-z0-9_.=-]{0,200}",
+        (base64(), base64(), base64()).prop_map(|(a, b, c)| format!("{a}.{b}.{c}")),
+        (json(), json(), base64()).prop_map(|(a, b, c)| format!("{a}.{b}.{c}")),
+    ];
+    runner(CASES).run(&tokens, |token| Ok(prop_assert!(now(api.validate(&token)).is_err()))).unwrap();
+}
+
+#[test]
+fn any_bytes_as_an_authorization_header_are_answered() {
+    let (api, good) = server();
+    let mut service = api
+        .layer()
+        .layer(service_fn(|_: Request<()>| async { Ok::<_, Infallible>(Response::new(bytes::Bytes::new())) }));
+    let mut status = |headers: &[Vec<u8>]| {
+        let mut request = Request::new(());
+        for header in headers {
+            if let Ok(value) = HeaderValue::from_bytes(header) {
+                request.headers_mut().append(AUTHORIZATION, value);
+            }
+        }
+        now(service.call(request)).unwrap().status()
+    };
+    assert_eq!(status(&[format!("Bearer {good}").into_bytes()]), StatusCode::OK);
+
+    let value = prop_oneof![
+        any::<Vec<u8>>(),
+        any::<Vec<u8>>().prop_map(|bytes| [b"Bearer ", &*bytes].concat()),
+        "[Bb]earer ?[ -~]{0,60}".prop_map(String::into_bytes),
+        "[ -~]{0,60}, ?[Bb]earer ?[ -~]{0,60}".prop_map(String::into_bytes),
+    ];
+    let status = std::cell::RefCell::new(status);
+    runner(CASES)
+        .run(&prop::collection::vec(value, 0..3), |headers| {
+            let status = status.borrow_mut()(&headers);
+            Ok(prop_assert!(status.is_client_error(), "{status}"))
+        })
+        .unwrap();
+}
+
+#[test]
+fn any_jwk_set_is_read_or_refused() {
+    let built = Cell::new(0);
+    let good =
+        [Algorithm::ES256, Algorithm::ES512, Algorithm::EdDSA].map(|it| SigningKey::generate(it).unwrap().public_jwk());
+    let key = prop_oneof![4 => jwk(), 1 => select(good.to_vec())];
+    let sets = prop_oneof![
+        1 => any::<String>(),
+        2 => any_json().prop_map(|json| json.to_string()),
+        6 => prop::collection::vec(key, 0..4).prop_map(|keys| json!({ "keys": keys }).to_string()),
+    ];
+    runner(CASES)
+        .run(&sets, |set| {
+            let issuer = Issuer::new(ISSUER).jwk_set(set);
+            if ResourceServer::builder().audience(AUDIENCE).issuer(issuer).build().is_ok() {
+                built.set(built.get() + 1);
+            }
+            Ok(())
+        })
+        .unwrap();
+    println!("{} of {CASES} JWK Sets had a usable key", built.get());
+    assert!(built.get() > CASES / 10, "hardly any set was usable: the property says little");
+}
+
+#[test]
+fn any_jwk_is_read_or_refused_for_any_algorithm() {
+    let signature = any::<Vec<u8>>();
+    runner(CASES)
+        .run(&(jwk(), select(Algorithm::PUBLIC_KEY), signature), |(jwk, algorithm, signature)| {
+            if let Ok(key) = VerifyingKey::from_jwk(&jwk.to_string(), algorithm) {
+                prop_assert!(!key.verify(b"message", &signature));
+            }
+            Ok(())
+        })
+        .unwrap();
+}
+
+fn any_json() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        any::<String>().prop_map(Value::from),
+        select(WORDS).prop_map(Value::from),
+    ];
+    leaf.prop_recursive(4, 32, 6, |inner| {
+        let name = prop_oneof![select(WORDS).prop_map(str::to_owned), any::<String>()];
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..6).prop_map(Value::from),
+            prop::collection::hash_map(name, inner, 0..6).prop_map(|map| map.into_iter().collect::<Value>()),
+        ]
+    })
+}
+
+/// Something like a key: the right names, values that are nearly right.
+fn jwk() -> impl Strategy<Value = Value> {
+    let number = || {
+        let bytes = prop_oneof![4 => Just(32), 4 => Just(256), 2 => select(vec![0, 1, 3, 31, 33, 48, 66, 257, 512, 1024, 1025])]
+            .prop_flat_map(|length| prop::collection::vec(any::<u8>(), length));
+        prop_oneof![
+            6 => bytes.prop_map(|bytes| Value::from(URL_SAFE_NO_PAD.encode(bytes))),
+            2 => Just(Value::from("AQAB")),
+            1 => any_json(),
+        ]
+    };
+    let word = |words: &'static [&'static str]| prop_oneof![8 => select(words).prop_map(Value::from), 1 => any_json()];
+    let members = (
+        word(&["RSA", "EC", "OKP", "oct"]),
+        word(&["P-256", "P-384", "P-521", "Ed25519", "X25519", "secp256k1"]),
+        prop::option::of(word(&["RS256", "PS512", "ES256", "EdDSA", "none", "HS256"])),
+        prop::option::of(word(&["sig", "enc"])),
+        [number(), number(), number(), number()],
+        prop::option::weighted(0.1, number()),
+    );
+    members.prop_map(|(kty, crv, alg, key_use, [n, e, x, y], d)| {
+        let mut jwk = json!({ "kty": kty, "crv": crv, "n": n, "e": e, "x": x, "y": y });
+        for (name, value) in [("alg", alg), ("use", key_use), ("d", d)] {
+            if let Some(value) = value {
+                jwk[name] = value;
+            }
+        }
+        jwk
+    })
+}
+
+const WORDS: &[&str] = &[
+    "alg",
+    "kid",
+    "typ",
+    "crit",
+    "iss",
+    "aud",
+    "exp",
+    "keys",
+    "kty",
+    "n",
+    "e",
+    "EdDSA",
+    "none",
+    "at+jwt",
+    "RSA",
+    "AQAB",
+    "https://as.example.com",
+    "https://api.example.com",
+];
