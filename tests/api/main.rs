@@ -16,4 +16,5 @@ mod jose;
 mod keys;
 mod presenting;
 mod statuses;
+mod steps;
 mod support;

@@ -1,0 +1,84 @@
+//! Why an issuer's keys are not to be had.
+
+use std::error::Error;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Why a key set could not be had.
+///
+/// Requests never see it: they are judged by the last good set, or answered with 503. It is logged.
+#[non_exhaustive]
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum KeySetError {
+    /// The document is not a JWK Set (RFC 7517 §5).
+    #[error("the document is not a JWK Set: {0}")]
+    NotAJwkSet(Arc<str>),
+    /// The set has more keys than a set may have.
+    #[error("the set has {found} keys, more than {}", crate::jose::MAX_KEYS)]
+    TooManyKeys {
+        /// How many keys the set has.
+        found: usize,
+    },
+    /// The set has no key that can be used.
+    #[error("the set has no usable key ({})", if dropped.is_empty() { "it is empty" } else { dropped.as_ref() })]
+    NoUsableKey {
+        /// Why its keys were dropped, in words.
+        dropped: Arc<str>,
+    },
+    /// The metadata is not a JSON object with `issuer` and `jwks_uri` (RFC 8414 §2).
+    #[error("the metadata cannot be read: {0}")]
+    Metadata(Arc<str>),
+    /// The metadata is of another issuer (RFC 8414 §3.3).
+    #[error("the metadata is of the issuer {found:?}, the configuration says {expected:?}")]
+    IssuerMismatch {
+        /// The configured issuer.
+        expected: Arc<str>,
+        /// The issuer that the metadata names.
+        found: Arc<str>,
+    },
+    /// A URL that must be HTTPS is not.
+    #[error("{0} is not an HTTPS URL")]
+    InsecureUrl(Arc<str>),
+    /// The provider answered with another status than 200.
+    #[error("{url} answered with status {status}")]
+    Status {
+        /// What was asked.
+        url: Arc<str>,
+        /// The status.
+        status: u16,
+    },
+    /// The answer is larger than the size cap.
+    #[error("{url} sent more than {limit} bytes")]
+    TooLarge {
+        /// What was asked.
+        url: Arc<str>,
+        /// The size cap.
+        limit: usize,
+    },
+    /// The fetch took too long.
+    #[error("the fetch took longer than {} ms", .0.as_millis())]
+    Timeout(Duration),
+    /// The provider could not be reached.
+    #[error("{url} could not be fetched: {source}")]
+    Transport {
+        /// What was asked.
+        url: Arc<str>,
+        /// What the HTTP client said.
+        #[source]
+        source: Arc<dyn Error + Send + Sync>,
+    },
+    /// A source of the application's own failed.
+    #[error("the key source failed: {0}")]
+    Source(#[source] Arc<dyn Error + Send + Sync>),
+    /// The fetch ended without a result.
+    #[error("the fetch was interrupted")]
+    Interrupted,
+}
+
+impl KeySetError {
+    /// The failure of a [`KeySource`](crate::KeySource) of the application's own.
+    #[must_use]
+    pub fn source_failed(error: impl Error + Send + Sync + 'static) -> Self {
+        Self::Source(Arc::new(error))
+    }
+}

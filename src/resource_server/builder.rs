@@ -1,0 +1,222 @@
+//! The configuration of a resource server.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::Response;
+
+use super::{Inner, ResourceServer, TrustedIssuer};
+use crate::challenge::Realm;
+use crate::error::{ConfigError, TokenError};
+use crate::issuer::Issuer;
+use crate::response::{Hook, RefusalBody, Responder, StatusPolicy};
+use crate::time::{Clock, SystemClock};
+use crate::token::ServerContext;
+use crate::validator::TokenRules;
+
+/// The largest token that is read, unless configured otherwise: 16 KiB, several times what real ones have.
+const DEFAULT_MAX_TOKEN_BYTES: usize = 16 * 1024;
+const DEFAULT_LEEWAY: Duration = Duration::from_secs(30);
+const MAX_LEEWAY: Duration = Duration::from_secs(300);
+
+/// Configures a [`ResourceServer`].
+#[derive(Clone)]
+#[must_use = "a builder does nothing until `build()`"]
+pub struct ResourceServerBuilder {
+    audiences: Vec<Box<str>>,
+    issuers: Vec<Issuer>,
+    realm: Option<String>,
+    leeway: Duration,
+    max_token_age: Option<Duration>,
+    max_token_bytes: usize,
+    statuses: StatusPolicy,
+    body: RefusalBody,
+    hook: Option<Arc<Hook>>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Default for ResourceServerBuilder {
+    fn default() -> Self {
+        Self {
+            audiences: Vec::new(),
+            issuers: Vec::new(),
+            realm: None,
+            leeway: DEFAULT_LEEWAY,
+            max_token_age: None,
+            max_token_bytes: DEFAULT_MAX_TOKEN_BYTES,
+            statuses: StatusPolicy::default(),
+            body: RefusalBody::default(),
+            hook: None,
+            clock: Arc::new(SystemClock::new()),
+        }
+    }
+}
+
+impl ResourceServerBuilder {
+    /// Accepts tokens for this audience: what the authorization server writes into `aud` for this API. Repeatable;
+    /// a token must name one of them, byte by byte.
+    pub fn audience(mut self, audience: impl Into<String>) -> Self {
+        self.audiences.push(audience.into().into_boxed_str());
+        self
+    }
+
+    /// Accepts tokens of this issuer. Repeatable.
+    pub fn issuer(mut self, issuer: Issuer) -> Self {
+        self.issuers.push(issuer);
+        self
+    }
+
+    /// The `realm` of challenges (RFC 9110 §11.5). Default: the first audience.
+    pub fn realm(mut self, realm: impl Into<String>) -> Self {
+        self.realm = Some(realm.into());
+        self
+    }
+
+    /// How far the issuer's clock and ours may be apart. Default 30 seconds, at most 300.
+    pub const fn leeway(mut self, leeway: Duration) -> Self {
+        self.leeway = leeway;
+        self
+    }
+
+    /// Refuses tokens that were issued longer ago, by `iat`, which is then required. Default: only `exp` ends a token.
+    pub const fn max_token_age(mut self, age: Duration) -> Self {
+        self.max_token_age = Some(age);
+        self
+    }
+
+    /// Refuses larger tokens before anything in them is decoded. Default 16 KiB. Over HTTP/2 the server's own limit on
+    /// headers comes first.
+    pub const fn max_token_bytes(mut self, bytes: usize) -> Self {
+        self.max_token_bytes = bytes;
+        self
+    }
+
+    /// Which status each kind of refusal gets.
+    pub fn status_policy(mut self, statuses: StatusPolicy) -> Self {
+        self.statuses = statuses;
+        self
+    }
+
+    /// What the body of a refusal holds. Default: JSON.
+    pub const fn refusal_body(mut self, body: RefusalBody) -> Self {
+        self.body = body;
+        self
+    }
+
+    /// Changes the response of a refusal: another body, more headers. It stays an error: a status below 400 is put back.
+    ///
+    /// ```
+    /// use tower_bearer::{Issuer, ResourceServer};
+    ///
+    /// let api = ResourceServer::builder()
+    ///     .audience("https://api.example.com")
+    ///     .issuer(Issuer::new("https://as.example.com").jwk_set_url("https://as.example.com/keys"))
+    ///     .on_refusal(|error, mut response| {
+    ///         *response.body_mut() = format!("refused: {}", error.reason()).into();
+    ///         response
+    ///     })
+    ///     .build()?;
+    /// # let _ = api;
+    /// # Ok::<(), tower_bearer::ConfigError>(())
+    /// ```
+    pub fn on_refusal(
+        mut self,
+        hook: impl Fn(&TokenError, Response<Bytes>) -> Response<Bytes> + Send + Sync + 'static,
+    ) -> Self {
+        self.hook = Some(Arc::new(hook));
+        self
+    }
+
+    /// Where the time comes from. Default: the machine's clocks.
+    pub fn clock(mut self, clock: impl Clock + 'static) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
+    /// Checks the configuration. Nothing is fetched.
+    ///
+    /// # Errors
+    ///
+    /// When something needed is missing or two settings contradict each other; the text says what to do.
+    pub fn build(self) -> Result<ResourceServer, ConfigError> {
+        if self.issuers.is_empty() {
+            return Err(ConfigError::new("issuer", "none is set; add `.issuer(Issuer::new(\"https://…\"))`"));
+        }
+        if self.leeway > MAX_LEEWAY {
+            let problem = format!("{} s is more than 300 s; fix the clocks instead", self.leeway.as_secs());
+            return Err(ConfigError::new("leeway", problem));
+        }
+        if self.max_token_bytes == 0 {
+            return Err(ConfigError::new(
+                "max_token_bytes",
+                "0 refuses every token; leave it at its default of 16 KiB",
+            ));
+        }
+        let mut issuers = Vec::with_capacity(self.issuers.len());
+        let mut by_url = HashMap::new();
+        for (position, issuer) in self.issuers.iter().enumerate() {
+            if by_url.insert(Arc::clone(&issuer.url), position).is_some() {
+                let problem = format!("{:?} is set twice; keep one and give it all its keys", issuer.url);
+                return Err(ConfigError::new("issuer", problem));
+            }
+            issuers.push(self.trusted_issuer(issuer)?);
+        }
+        let responder = Responder {
+            realm: Realm::new(self.realm.as_deref().unwrap_or(self.first_audience()))?,
+            statuses: self.statuses,
+            body: self.body,
+            hook: self.hook,
+        };
+        let context = Arc::new(ServerContext::new(responder));
+        let max_token_bytes = self.max_token_bytes;
+        Ok(ResourceServer(Arc::new(Inner { issuers, by_url, max_token_bytes, clock: self.clock, context })))
+    }
+
+    fn trusted_issuer(&self, issuer: &Issuer) -> Result<TrustedIssuer, ConfigError> {
+        issuer.checked_url()?;
+        let audiences = if issuer.audiences.is_empty() { &self.audiences } else { &issuer.audiences };
+        if audiences.is_empty() || audiences.iter().any(|audience| audience.is_empty()) {
+            let problem = format!(
+                "none is set for {:?}, so tokens for any service would pass; \
+                 add `.audience(\"…\")` with what the issuer writes into `aud` for this API",
+                issuer.url
+            );
+            return Err(ConfigError::new("audience", problem));
+        }
+        if issuer.audience_claim.is_empty() || issuer.scope_claims.iter().any(|name| name.is_empty()) {
+            return Err(ConfigError::new("audience_claim", "a claim name is empty; leave the setting out for `aud`"));
+        }
+        let algorithms = issuer.checked_algorithms()?;
+        let keys = issuer.keys(&algorithms, &self.clock)?;
+        let rules = TokenRules {
+            issuer: Arc::clone(&issuer.url),
+            audiences: audiences.as_slice().into(),
+            algorithms,
+            claim_names: issuer.claim_names(),
+            leeway: self.leeway,
+            max_token_age: self.max_token_age,
+            require_at_jwt: issuer.require_at_jwt,
+            allow_nonce: issuer.allow_nonce,
+            accept_sender_constrained: issuer.accept_sender_constrained,
+        };
+        Ok(TrustedIssuer { rules, keys })
+    }
+
+    /// The audience that names the realm.
+    fn first_audience(&self) -> &str {
+        let of_issuers = self.issuers.iter().flat_map(|issuer| &issuer.audiences);
+        self.audiences.iter().chain(of_issuers).next().map_or("", AsRef::as_ref)
+    }
+}
+
+impl fmt::Debug for ResourceServerBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResourceServerBuilder")
+            .field("audiences", &self.audiences)
+            .field("issuers", &self.issuers)
+            .finish_non_exhaustive()
+    }
+}
