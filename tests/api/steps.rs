@@ -72,7 +72,7 @@ async fn a_defect_shows_at_its_own_check_and_ends_the_list() {
 
 #[tokio::test]
 async fn expected_and_found_say_what_differs() {
-    let (_, heard) = explain(&server(), &token().audience("https://api.example.com/").sign()).await;
+    let (_, heard) = explain(&server(), &issuer().token().audience("https://api.example.com/").sign()).await;
     let (check, _, expected, found) = heard.0.last().unwrap();
     assert_eq!(*check, Check::Audience);
     insta::assert_snapshot!(format!("expected {expected}, found {found}"), @r#"expected one of ["https://api.example.com"], found ["https://api.example.com/"]"#);
