@@ -12,8 +12,10 @@
 mod access_token_profile;
 mod best_practice;
 mod challenges;
+mod config_errors;
 mod jose;
 mod keys;
 mod presenting;
+mod routes;
 mod statuses;
 mod support;
