@@ -208,16 +208,20 @@ impl Issuer {
     /// RFC 8414 §2: an HTTPS URL without query and fragment.
     pub(crate) fn checked_url(&self) -> Result<(), ConfigError> {
         let shown = &self.url;
+        // The parser drops such characters; tokens then never match.
+        if shown.chars().any(|character| character.is_whitespace() || character.is_control()) {
+            let problem = format!("{shown:?} has a space or a line break; write it as in the tokens' `iss`");
+            return Err(ConfigError::new("issuer", problem));
+        }
         let url = Url::parse(shown).map_err(|error| {
             ConfigError::new("issuer", format!("{shown:?} is not a URL ({error}); write it as in the tokens' `iss`"))
         })?;
-        check_scheme("issuer", &url, self.allow_http)?;
+        check_user_information("issuer", &url)?;
+        check_scheme("issuer", shown, &url, self.allow_http)?;
         let problem = if url.query().is_some() {
             "has a query"
         } else if url.fragment().is_some() {
             "has a fragment"
-        } else if !url.username().is_empty() || url.password().is_some() {
-            "has user information"
         } else {
             return Ok(());
         };
@@ -261,7 +265,8 @@ impl Issuer {
         let url = Url::parse(text).map_err(|error| {
             ConfigError::new("jwk_set_url", format!("{text:?} is not a URL ({error}); give the full URL"))
         })?;
-        check_scheme("jwk_set_url", &url, self.allow_http)?;
+        check_user_information("jwk_set_url", &url)?;
+        check_scheme("jwk_set_url", text, &url, self.allow_http)?;
         Ok(url)
     }
 }
@@ -308,21 +313,33 @@ fn is_loopback(url: &Url) -> bool {
     }
 }
 
-fn check_scheme(setting: &'static str, url: &Url, allows_http: bool) -> Result<(), ConfigError> {
+/// Nothing of the URL is shown: it may have a password, and URLs of key sets are logged.
+fn check_user_information(setting: &'static str, url: &Url) -> Result<(), ConfigError> {
+    if url.username().is_empty() && url.password().is_none() {
+        return Ok(());
+    }
+    let problem = "the URL has user information before an `@`; public keys need no password, remove it";
+    Err(ConfigError::new(setting, problem))
+}
+
+fn check_scheme(setting: &'static str, shown: &str, url: &Url, allows_http: bool) -> Result<(), ConfigError> {
     if url.host().is_some() && is_secure_enough(url, allows_http) {
         return Ok(());
     }
-    let problem = format!(
-        "{:?} is not HTTPS, so anybody on the way could forge keys; use https, \
-         or `.dangerously_allow_http()` for a name inside your own network",
-        url.as_str()
-    );
+    let problem = if url.scheme() == "http" {
+        format!(
+            "{shown:?} is not HTTPS, so anybody on the way could forge keys; use https, \
+             or `.dangerously_allow_http()` for a name inside your own network"
+        )
+    } else {
+        format!("{shown:?} is not an HTTPS URL; write it in full, from `https://` on")
+    };
     Err(ConfigError::new(setting, problem))
 }
 
 fn mixed_sources() -> ConfigError {
-    let problem = "keys come from more than one source; keep one of `jwk_set_url`, `key_source`, `jwk_set` and \
-                   `shared_secret`, or several `pem`";
+    let problem = "keys come from more than one place; keep one of `.jwk_set_url(..)`, `.key_source(..)`, `.jwk_set(..)`, \
+                   `.shared_secret(..)` and `.pem(..)`, of which only the last can be repeated";
     ConfigError::new("issuer", problem)
 }
 
@@ -330,6 +347,11 @@ fn pem_keys(sources: &[Source], algorithms: &[Algorithm]) -> Result<Keys, Config
     let mut keys: Vec<VerifyingKey> = Vec::new();
     for source in sources {
         let Source::Pem(pem) = source else { return Err(mixed_sources()) };
+        if !pem.contains("-----BEGIN ") {
+            let problem =
+                "the text is not PEM; give the key itself, from `-----BEGIN PUBLIC KEY-----` on, not its path";
+            return Err(ConfigError::new("pem", problem));
+        }
         keys.extend(verifying_keys_from_pem(pem, algorithms).map_err(|fault| {
             ConfigError::new("pem", format!("unusable key ({fault}); give a public key for an allowed algorithm"))
         })?);

@@ -33,8 +33,11 @@ impl Requirement {
     }
 
     pub(crate) fn roles(path: &ClaimPath, roles: Vec<String>, quantity: Quantity) -> Result<Self, ConfigError> {
-        if roles.is_empty() || path.0.is_empty() {
-            return Err(ConfigError::new("roles", "the claim path or the list is empty; name the claim and a role"));
+        if path.0.is_empty() || path.0.iter().any(|name| name.is_empty()) {
+            return Err(ConfigError::new("roles", "the claim path or a name in it is empty; name the claim"));
+        }
+        if roles.is_empty() || roles.iter().any(String::is_empty) {
+            return Err(ConfigError::new("roles", "the list or a role in it is empty; name at least one role"));
         }
         let roles = roles.into_iter().map(String::into_boxed_str).collect();
         Ok(Self::Roles { path: Arc::clone(&path.0), roles, quantity })

@@ -146,7 +146,7 @@ impl ResourceServerBuilder {
             return Err(ConfigError::new("issuer", "none is set; add `.issuer(Issuer::new(\"https://…\"))`"));
         }
         if self.leeway > MAX_LEEWAY {
-            let problem = format!("{} s is more than 300 s; fix the clocks instead", self.leeway.as_secs());
+            let problem = format!("{:?} is more than 300 s; fix the clocks instead", self.leeway);
             return Err(ConfigError::new("leeway", problem));
         }
         if self.max_token_bytes == 0 {
@@ -178,7 +178,11 @@ impl ResourceServerBuilder {
     fn trusted_issuer(&self, issuer: &Issuer) -> Result<TrustedIssuer, ConfigError> {
         issuer.checked_url()?;
         let audiences = if issuer.audiences.is_empty() { &self.audiences } else { &issuer.audiences };
-        if audiences.is_empty() || audiences.iter().any(|audience| audience.is_empty()) {
+        if audiences.iter().any(|audience| audience.is_empty()) {
+            let problem = "one is empty; write what the issuer puts into `aud` for this API, or leave it out";
+            return Err(ConfigError::new("audience", problem));
+        }
+        if audiences.is_empty() {
             let problem = format!(
                 "none is set for {:?}, so tokens for any service would pass; \
                  add `.audience(\"…\")` with what the issuer writes into `aud` for this API",
@@ -186,8 +190,12 @@ impl ResourceServerBuilder {
             );
             return Err(ConfigError::new("audience", problem));
         }
-        if issuer.audience_claim.is_empty() || issuer.scope_claims.iter().any(|name| name.is_empty()) {
-            return Err(ConfigError::new("audience_claim", "a claim name is empty; leave the setting out for `aud`"));
+        if issuer.audience_claim.is_empty() {
+            return Err(ConfigError::new("audience_claim", "the name is empty; leave the setting out for `aud`"));
+        }
+        if issuer.scope_claims.is_empty() || issuer.scope_claims.iter().any(|name| name.is_empty()) {
+            let problem = "the list or a name in it is empty; leave the setting out for `scope` and `scp`";
+            return Err(ConfigError::new("scope_claims", problem));
         }
         let algorithms = issuer.checked_algorithms()?;
         let keys = issuer.keys(&algorithms, &self.clock)?;

@@ -353,7 +353,8 @@ async fn r31_the_keys_are_where_the_issuers_metadata_says() {
 
 #[tokio::test]
 async fn r31_metadata_of_another_issuer_is_refused() {
-    let wrong: [(&str, fn(&str) -> Value); 6] = [
+    type Metadata = fn(&str) -> Value;
+    let wrong: [(&str, Metadata); 6] = [
         ("a slash more", |base| metadata(base, "/")),
         ("another path", |base| metadata(base, "/tenant")),
         ("another host", |base| json!({ "issuer": ISSUER, "jwks_uri": format!("{base}/elsewhere") })),

@@ -356,7 +356,7 @@ async fn r70_tokens_and_secrets_are_neither_logged_nor_shown() {
     let told = format!("{shown} {}", log.text());
     assert!(told.contains("reason=\"expired\""), "nothing was logged");
     assert!(!told.contains(std::str::from_utf8(&secret).unwrap()));
-    assert!(!told.contains(&format!("{:?}", &secret[..4]).trim_matches(['[', ']'])));
+    assert!(!told.contains(format!("{:?}", &secret[..4]).trim_matches(['[', ']'])));
     for part in tokens.iter().flat_map(|token| token.split('.')).filter(|part| part.len() > 16) {
         assert!(!told.contains(part), "{part}");
     }

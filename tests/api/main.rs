@@ -12,9 +12,11 @@
 mod access_token_profile;
 mod best_practice;
 mod challenges;
+mod config_errors;
 mod jose;
 mod keys;
 mod presenting;
+mod routes;
 mod statuses;
 mod steps;
 mod support;

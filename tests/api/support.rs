@@ -255,7 +255,6 @@ pub(crate) fn closed_address() -> SocketAddr {
 }
 
 /// `Retry-After` and timeouts must not depend on how busy the machine is.
-#[must_use]
 pub(crate) fn patient() -> KeyPolicy {
     let minute = std::time::Duration::from_secs(60);
     KeyPolicy::default().request_wait(minute).connect_timeout(minute).fetch_timeout(minute)

@@ -1,0 +1,182 @@
+//! Each mistake in a configuration is refused at `build()` with a sentence that says what to do.
+
+use std::time::Duration;
+
+use insta::assert_snapshot;
+use serde_json::json;
+use tower_bearer::jose::Algorithm;
+use tower_bearer::{
+    ConfigError, Issuer, RefusalKind, RequireRoles, RequireScopes, ResourceServer, ScopeRequirement, StatusPolicy,
+};
+
+use crate::support::*;
+
+fn refused(issuer: Issuer) -> ConfigError {
+    builder().issuer(issuer).build().unwrap_err()
+}
+
+/// An issuer at this URL, with keys.
+fn at(url: &str) -> Issuer {
+    Issuer::new(url).jwk_set(issuer().jwk_set().to_string())
+}
+
+fn pem() -> String {
+    key(Algorithm::RS256).public_key_pem()
+}
+
+fn secret() -> Vec<u8> {
+    (0..32).collect()
+}
+
+#[test]
+fn something_needed_is_missing() {
+    assert_snapshot!(builder().build().unwrap_err(), @r#"`issuer`: none is set; add `.issuer(Issuer::new("https://…"))`"#);
+    assert_snapshot!(ResourceServer::builder().issuer(issuer().trusted()).build().unwrap_err(), @r#"`audience`: none is set for "https://as.example.com", so tokens for any service would pass; add `.audience("…")` with what the issuer writes into `aud` for this API"#);
+    assert_snapshot!(ResourceServer::builder().audience("").issuer(issuer().trusted()).build().unwrap_err(), @"`audience`: one is empty; write what the issuer puts into `aud` for this API, or leave it out");
+}
+
+#[test]
+fn the_issuers_url() {
+    assert_snapshot!(refused(at("https://as.example.com?tenant=1")), @r#"`issuer`: "https://as.example.com?tenant=1" has a query, which no issuer may have; remove it"#);
+    assert_snapshot!(refused(at("https://as.example.com#x")), @r#"`issuer`: "https://as.example.com#x" has a fragment, which no issuer may have; remove it"#);
+    assert_snapshot!(refused(at("https://user@as.example.com")), @"`issuer`: the URL has user information before an `@`; public keys need no password, remove it");
+    assert_snapshot!(refused(at("https://user:password@as.example.com")), @"`issuer`: the URL has user information before an `@`; public keys need no password, remove it");
+    assert_snapshot!(refused(at("as.example.com")), @r#"`issuer`: "as.example.com" is not a URL (relative URL without a base); write it as in the tokens' `iss`"#);
+    assert_snapshot!(refused(at("")), @r#"`issuer`: "" is not a URL (relative URL without a base); write it as in the tokens' `iss`"#);
+    assert_snapshot!(refused(at("https://as.example.com\n")), @r#"`issuer`: "https://as.example.com\n" has a space or a line break; write it as in the tokens' `iss`"#);
+    assert_snapshot!(refused(at("http://as.example.com")), @r#"`issuer`: "http://as.example.com" is not HTTPS, so anybody on the way could forge keys; use https, or `.dangerously_allow_http()` for a name inside your own network"#);
+    assert_snapshot!(refused(at("http://127.0.0.1.example.com")), @r#"`issuer`: "http://127.0.0.1.example.com" is not HTTPS, so anybody on the way could forge keys; use https, or `.dangerously_allow_http()` for a name inside your own network"#);
+    assert_snapshot!(refused(at("ftp://as.example.com")), @r#"`issuer`: "ftp://as.example.com" is not an HTTPS URL; write it in full, from `https://` on"#);
+    for fine in ["http://127.0.0.1:8080", "http://[::1]:8080/", "http://localhost/tenant", "https://as.example.com/a/"]
+    {
+        assert!(builder().issuer(at(fine)).build().is_ok(), "{fine}");
+    }
+    assert!(builder().issuer(at("http://keycloak.internal").dangerously_allow_http()).build().is_ok());
+}
+
+#[test]
+fn one_issuer_twice() {
+    let twice = builder().issuer(at(ISSUER)).issuer(at(ISSUER)).build().unwrap_err();
+    assert_snapshot!(twice, @r#"`issuer`: "https://as.example.com" is set twice; keep one and give it all its keys"#);
+    assert!(builder().issuer(at(ISSUER)).issuer(at("https://as.example.com/")).build().is_ok());
+}
+
+#[test]
+fn the_algorithms() {
+    assert_snapshot!(refused(at(ISSUER).algorithms([])), @"`algorithms`: the list is empty, so no token could pass; name an algorithm or leave the setting out");
+    assert_snapshot!(refused(at(ISSUER).algorithms([Algorithm::RS256, Algorithm::HS256])), @"`algorithms`: HMAC algorithms need `.shared_secret(..)` and cannot stand beside public keys; remove the HS algorithms");
+    let secret = Issuer::new(ISSUER).shared_secret(secret());
+    assert_snapshot!(refused(secret.algorithms([Algorithm::HS256, Algorithm::RS256])), @"`algorithms`: public-key algorithms cannot stand beside `.shared_secret(..)`; configure one or the other");
+}
+
+#[test]
+fn keys_from_more_than_one_place() {
+    assert_snapshot!(refused(at(ISSUER).pem(pem())), @"`issuer`: keys come from more than one place; keep one of `.jwk_set_url(..)`, `.jwk_set(..)`, `.shared_secret(..)` and `.pem(..)`, of which only the last can be repeated");
+    assert_snapshot!(refused(at(ISSUER).jwk_set_url("https://as.example.com/keys")), @"`issuer`: keys come from more than one place; keep one of `.jwk_set_url(..)`, `.jwk_set(..)`, `.shared_secret(..)` and `.pem(..)`, of which only the last can be repeated");
+    assert_snapshot!(refused(at(ISSUER).jwk_set(issuer().jwk_set().to_string())), @"`issuer`: keys come from more than one place; keep one of `.jwk_set_url(..)`, `.jwk_set(..)`, `.shared_secret(..)` and `.pem(..)`, of which only the last can be repeated");
+    assert_snapshot!(refused(Issuer::new(ISSUER).pem(pem()).shared_secret(secret())), @"`issuer`: keys come from more than one place; keep one of `.jwk_set_url(..)`, `.jwk_set(..)`, `.shared_secret(..)` and `.pem(..)`, of which only the last can be repeated");
+    assert!(
+        builder().issuer(Issuer::new(ISSUER).pem(pem()).pem(key(Algorithm::ES256).public_key_pem())).build().is_ok()
+    );
+}
+
+#[test]
+fn the_address_of_the_keys() {
+    let at = |url: &str| refused(Issuer::new(ISSUER).jwk_set_url(url));
+    assert_snapshot!(at("/keys"), @r#"`jwk_set_url`: "/keys" is not a URL (relative URL without a base); give the full URL"#);
+    assert_snapshot!(at("http://as.example.com/keys"), @r#"`jwk_set_url`: "http://as.example.com/keys" is not HTTPS, so anybody on the way could forge keys; use https, or `.dangerously_allow_http()` for a name inside your own network"#);
+    assert_snapshot!(at("https://user:password@as.example.com/keys"), @"`jwk_set_url`: the URL has user information before an `@`; public keys need no password, remove it");
+    assert_snapshot!(at("file:///keys"), @r#"`jwk_set_url`: "file:///keys" is not an HTTPS URL; write it in full, from `https://` on"#);
+}
+
+#[test]
+fn a_fixed_set_of_keys() {
+    let set = |json: &str| refused(Issuer::new(ISSUER).jwk_set(json));
+    assert_snapshot!(set("keys"), @"`jwk_set`: the document is not a JWK Set: expected value at line 1 column 1; give the issuer's public keys");
+    assert_snapshot!(set("{}"), @"`jwk_set`: the document is not a JWK Set: missing field `keys` at line 1 column 2; give the issuer's public keys");
+    assert_snapshot!(set(r#"{"keys":[]}"#), @"`jwk_set`: the set has no usable key (it is empty); give the issuer's public keys");
+    let jwks = json!({ "keys": [{ "kty": "oct", "k": "AAAA" }, { "kty": "ZZ" }, key(Algorithm::ES256).public_jwk()] });
+    let pinned = Issuer::new(ISSUER).jwk_set(jwks.to_string()).algorithms([Algorithm::RS256]);
+    assert_snapshot!(refused(pinned), @"`jwk_set`: the set has no usable key (private or symmetric key, unknown key type or curve, does not fit an allowed algorithm); give the issuer's public keys");
+    let many = json!({ "keys": vec![key(Algorithm::ES256).public_jwk(); 101] });
+    assert_snapshot!(set(&many.to_string()), @"`jwk_set`: the set has 101 keys, more than 100; give the issuer's public keys");
+}
+
+#[test]
+fn keys_in_pem() {
+    let with = |pem: &str| refused(Issuer::new(ISSUER).pem(pem));
+    assert_snapshot!(with("not PEM"), @"`pem`: the text is not PEM; give the key itself, from `-----BEGIN PUBLIC KEY-----` on, not its path");
+    assert_snapshot!(with("-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n"), @"`pem`: unusable key (unknown key type or curve); give a public key for an allowed algorithm");
+    assert_snapshot!(with(&pem().replace("PUBLIC", "PRIVATE")), @"`pem`: unusable key (private or symmetric key); give a public key for an allowed algorithm");
+    assert_snapshot!(with("-----BEGIN EC PRIVATE KEY-----\nAAAA\n-----END EC PRIVATE KEY-----\n"), @"`pem`: unusable key (private or symmetric key); give a public key for an allowed algorithm");
+    let misfit = Issuer::new(ISSUER).pem(pem()).algorithms([Algorithm::ES256]);
+    assert_snapshot!(refused(misfit), @"`pem`: unusable key (does not fit an allowed algorithm); give a public key for an allowed algorithm");
+}
+
+#[test]
+fn a_shared_secret() {
+    let with = |secret: &[u8]| Issuer::new(ISSUER).shared_secret(secret);
+    assert_snapshot!(refused(with(b"correcthorsecorrecthorsecorrecthorse")), @"`shared_secret`: has too few different bytes to be random (RFC 8725 §3.5); generate it, e.g. `openssl rand 32`");
+    assert_snapshot!(refused(with(&secret()[1..])), @"`shared_secret`: is shorter than the hash (RFC 7518 §3.2); use at least 32 random bytes for HS256, 48 for HS384, 64 for HS512");
+    assert_snapshot!(refused(with(&secret()).algorithms([Algorithm::HS512])), @"`shared_secret`: is shorter than the hash (RFC 7518 §3.2); use at least 32 random bytes for HS256, 48 for HS384, 64 for HS512");
+}
+
+#[test]
+fn the_resource_servers_own_settings() {
+    let with = || builder().issuer(issuer().trusted());
+    assert_snapshot!(with().leeway(Duration::from_secs(301)).build().unwrap_err(), @"`leeway`: 301s is more than 300 s; fix the clocks instead");
+    assert_snapshot!(with().leeway(Duration::from_millis(300_001)).build().unwrap_err(), @"`leeway`: 300.001s is more than 300 s; fix the clocks instead");
+    assert_snapshot!(with().max_token_bytes(0).build().unwrap_err(), @"`max_token_bytes`: 0 refuses every token; leave it at its default of 16 KiB");
+    assert_snapshot!(with().realm("the \"leads\" API").build().unwrap_err(), @r#"`realm`: "the \"leads\" API" cannot stand in a challenge; set `.realm(..)` to plain ASCII text without quotes and backslashes"#);
+    assert_snapshot!(with().realm("").build().unwrap_err(), @r#"`realm`: "" cannot stand in a challenge; set `.realm(..)` to plain ASCII text without quotes and backslashes"#);
+    let unquotable = ResourceServer::builder().audience("l\u{e9}ads").issuer(issuer().trusted()).build();
+    assert_snapshot!(unquotable.unwrap_err(), @r#"`realm`: "léads" cannot stand in a challenge; set `.realm(..)` to plain ASCII text without quotes and backslashes"#);
+}
+
+#[test]
+fn the_names_of_claims() {
+    assert_snapshot!(refused(issuer().trusted().audience_claim("")), @"`audience_claim`: the name is empty; leave the setting out for `aud`");
+    assert_snapshot!(refused(issuer().trusted().scope_claims(["scope", ""])), @"`scope_claims`: the list or a name in it is empty; leave the setting out for `scope` and `scp`");
+    assert_snapshot!(refused(issuer().trusted().scope_claims([""; 0])), @"`scope_claims`: the list or a name in it is empty; leave the setting out for `scope` and `scp`");
+}
+
+#[test]
+fn what_routes_ask_for() {
+    let none: [&str; 0] = [];
+    assert_snapshot!(ScopeRequirement::try_all(none).unwrap_err(), @"`scopes`: the list is empty; name at least one scope");
+    assert_snapshot!(ScopeRequirement::try_any(["a", "read leads"]).unwrap_err(), @r#"`scopes`: "read leads" is not one scope (RFC 6749 §3.3); write each scope as its own text"#);
+    assert_snapshot!(RequireScopes::try_all([""]).unwrap_err(), @r#"`scopes`: "" is not one scope (RFC 6749 §3.3); write each scope as its own text"#);
+    assert_snapshot!(RequireScopes::try_any(["\"a\""]).unwrap_err(), @r#"`scopes`: "\"a\"" is not one scope (RFC 6749 §3.3); write each scope as its own text"#);
+    assert_snapshot!(RequireRoles::try_all("roles", none).unwrap_err(), @"`roles`: the list or a role in it is empty; name at least one role");
+    assert_snapshot!(RequireRoles::try_any(none, ["admin"]).unwrap_err(), @"`roles`: the claim path or a name in it is empty; name the claim");
+    assert_snapshot!(RequireRoles::try_any(["realm_access", ""], ["admin"]).unwrap_err(), @"`roles`: the claim path or a name in it is empty; name the claim");
+    assert_snapshot!(RequireRoles::try_all("roles", ["admin", ""]).unwrap_err(), @"`roles`: the list or a role in it is empty; name at least one role");
+}
+
+#[test]
+#[should_panic(expected = "`scopes`: \"read leads\" is not one scope")]
+fn a_wrong_scope_in_a_constant_ends_the_program_at_start_up() {
+    let _ = RequireScopes::all(["read leads"]);
+}
+
+#[test]
+#[should_panic(expected = "`roles`: ")]
+fn an_empty_list_of_roles_in_a_constant_ends_the_program_at_start_up() {
+    let _ = RequireRoles::any("roles", []);
+}
+
+#[test]
+fn the_statuses() {
+    let with = |kind, status: u16| {
+        StatusPolicy::default().with(kind, http::StatusCode::from_u16(status).unwrap()).unwrap_err()
+    };
+    assert_snapshot!(with(RefusalKind::Invalid, 200), @"`status_policy`: 200 OK is not an error; a refusal needs a 4xx or 5xx status");
+    assert_snapshot!(with(RefusalKind::Absent, 302), @"`status_policy`: 302 Found is not an error; a refusal needs a 4xx or 5xx status");
+    assert_snapshot!(with(RefusalKind::Forbidden, 600), @"`status_policy`: 600 <unknown status code> is not an error; a refusal needs a 4xx or 5xx status");
+    assert_snapshot!(with(RefusalKind::Misconfigured, 503), @"`status_policy`: a misconfigured service always answers 500; leave `RefusalKind::Misconfigured` out");
+    for fine in [400, 404, 499, 500, 599] {
+        let status = http::StatusCode::from_u16(fine).unwrap();
+        let policy = StatusPolicy::default().with(RefusalKind::Invalid, status).unwrap();
+        assert_eq!(policy.status(RefusalKind::Invalid), status);
+    }
+}
