@@ -1,6 +1,5 @@
 //! The claims of a token whose signature was verified (RFC 7519 §4, RFC 9068 §2.2).
 
-use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
@@ -75,10 +74,10 @@ pub(crate) struct RegisteredClaims {
 
 impl RegisteredClaims {
     pub(crate) fn parse(payload: &VerifiedPayload, names: &ClaimNames) -> Result<Self, TokenError> {
-        let mut reader = ClaimsReader { names, claims: Self::default(), reading: Cow::Borrowed(""), invalid: None };
+        let mut reader = ClaimsReader { names, claims: Self::default(), reading: "", invalid: None };
         walk_object(payload.as_bytes(), MAX_CLAIMS, &mut reader).map_err(|error| match error {
             WalkError::Json(fault) => TokenError::Claims(fault),
-            WalkError::WrongType => TokenError::claim(reader.reading, ClaimFault::WrongType),
+            WalkError::WrongType => TokenError::claim(reader.reading.to_owned(), ClaimFault::WrongType),
         })?;
         match reader.invalid {
             Some(name) => Err(TokenError::claim(name, ClaimFault::Invalid)),
@@ -108,20 +107,23 @@ struct ClaimsReader<'a> {
     names: &'a ClaimNames,
     claims: RegisteredClaims,
     /// The claim being read, for the error when its type is wrong.
-    reading: Cow<'static, str>,
+    reading: &'a str,
     invalid: Option<&'static str>,
 }
 
 impl<'de> Members<'de> for ClaimsReader<'_> {
     fn read<A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<bool, A::Error> {
-        if name == &*self.names.audience {
+        let names = self.names;
+        if name == &*names.audience {
+            self.reading = &names.audience;
             return self.read_audience(name, map);
         }
-        if let Some(preference) = self.names.scope.iter().position(|scope| &**scope == name) {
-            return self.read_scope(name, preference, map);
+        if let Some((preference, name)) = names.scope.iter().enumerate().find(|(_, scope)| &***scope == name) {
+            self.reading = name;
+            return self.read_scope(preference, map);
         }
         let claims = &mut self.claims;
-        let mut reading = |name| self.reading = Cow::Borrowed(name);
+        let mut reading = |name| self.reading = name;
         match name {
             "iss" => {
                 reading("iss");
@@ -178,7 +180,6 @@ impl<'de> Members<'de> for ClaimsReader<'_> {
 
 impl ClaimsReader<'_> {
     fn read_audience<'de, A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<bool, A::Error> {
-        self.reading = Cow::Owned(name.to_owned());
         let audience = map.next_value_seed(StringOrArray)?;
         if let ("client_id", StringList::One(client_id)) = (name, &audience) {
             self.claims.client_id = Some(identifier("client_id", client_id.clone(), &mut self.invalid));
@@ -187,15 +188,9 @@ impl ClaimsReader<'_> {
         Ok(true)
     }
 
-    fn read_scope<'de, A: MapAccess<'de>>(
-        &mut self,
-        name: &str,
-        preference: usize,
-        map: &mut A,
-    ) -> Result<bool, A::Error> {
-        self.reading = Cow::Owned(name.to_owned());
+    fn read_scope<'de, A: MapAccess<'de>>(&mut self, preference: usize, map: &mut A) -> Result<bool, A::Error> {
         let scope = match map.next_value_seed(StringOrArray)? {
-            StringList::One(text) => Scope::parse(&text),
+            StringList::One(text) => Scope::from_text(text),
             StringList::Several(tokens) => Scope::new(&tokens),
         };
         if self.claims.scope.is_none() || preference < self.claims.scope_preference {

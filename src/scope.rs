@@ -24,6 +24,12 @@ impl Scope {
         Self::new(text.split(' ').collect::<Vec<_>>().as_slice())
     }
 
+    /// As [`parse`](Self::parse). A short list without surplus spaces, as nearly all are, is kept as it is.
+    pub(crate) fn from_text(text: Box<str>) -> Self {
+        let is_plain = text.split(' ').all(|scope| !scope.is_empty()) && text.split(' ').count() < INDEX_FROM;
+        if is_plain { Self { text, index: None } } else { Self::parse(&text) }
+    }
+
     /// Takes scopes one by one. An entry with a space in it, or an empty one, is no scope and is left out: it must not
     /// turn into two.
     pub(crate) fn new<T: AsRef<str>>(tokens: &[T]) -> Self {
@@ -143,4 +149,19 @@ impl fmt::Display for ScopeRequirement {
 /// `scope-token = 1*( %x21 / %x23-5B / %x5D-7E )` (RFC 6749 §3.3).
 fn is_scope_token(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_that_is_kept_reads_as_one_that_is_parsed() {
+        let long = vec!["scope"; INDEX_FROM].join(" ");
+        for text in ["", " ", "read", "read write", " read", "read ", "read  write", &long] {
+            let (kept, parsed) = (Scope::from_text(text.into()), Scope::parse(text));
+            assert_eq!(kept.as_str(), parsed.as_str(), "{text:?}");
+            assert_eq!(kept.index, parsed.index, "{text:?}");
+        }
+    }
 }

@@ -42,7 +42,7 @@ pub struct ValidatedToken(Arc<Inner>);
 struct Inner {
     claims: RegisteredClaims,
     expires_at: UnixTime,
-    payload: Box<[u8]>,
+    payload: Vec<u8>,
     server: Arc<ServerContext>,
 }
 
@@ -71,7 +71,7 @@ impl ValidatedToken {
         payload: Vec<u8>,
         server: Arc<ServerContext>,
     ) -> Self {
-        Self(Arc::new(Inner { claims, expires_at, payload: payload.into_boxed_slice(), server }))
+        Self(Arc::new(Inner { claims, expires_at, payload, server }))
     }
 
     /// `iss`: the configured issuer that made the token. A `sub` is unique only within its issuer (RFC 8725 §3.8).

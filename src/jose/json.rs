@@ -87,7 +87,7 @@ impl Walk<'_> {
     ) -> Result<(), A::Error> {
         self.check_depth()?;
         let mut names: Vec<Cow<'de, str>> = Vec::with_capacity(16);
-        while let Some(name) = map.next_key_seed(Name)? {
+        while let Some(name) = map.next_key_seed(Text)? {
             if names.len() == self.max_members {
                 return Err(self.refuse(JsonFault::TooManyMembers));
             }
@@ -196,10 +196,10 @@ impl<'de> DeserializeSeed<'de> for ObjectOnly<'_> {
     }
 }
 
-/// A member's name after unescaping, borrowed where nothing was escaped.
-struct Name;
+/// A string after unescaping, borrowed where nothing was escaped.
+pub(crate) struct Text;
 
-impl<'de> DeserializeSeed<'de> for Name {
+impl<'de> DeserializeSeed<'de> for Text {
     type Value = Cow<'de, str>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
@@ -207,19 +207,19 @@ impl<'de> DeserializeSeed<'de> for Name {
     }
 }
 
-impl<'de> Visitor<'de> for Name {
+impl<'de> Visitor<'de> for Text {
     type Value = Cow<'de, str>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a member name")
+        f.write_str("a string")
     }
 
-    fn visit_borrowed_str<E>(self, name: &'de str) -> Result<Self::Value, E> {
-        Ok(Cow::Borrowed(name))
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
+        Ok(Cow::Borrowed(text))
     }
 
-    fn visit_str<E>(self, name: &str) -> Result<Self::Value, E> {
-        Ok(Cow::Owned(name.to_owned()))
+    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+        Ok(Cow::Owned(text.to_owned()))
     }
 }
 

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::de::MapAccess;
 
 use super::algorithm::Algorithm;
-use super::json::{Members, WalkError, walk_object};
+use super::json::{Members, Text, WalkError, walk_object};
 use super::jwk_set::Candidates;
 use crate::error::{MalformedFault, TokenError};
 
@@ -144,7 +144,7 @@ impl<'de> Members<'de> for HeaderReader {
         match name {
             "alg" => {
                 self.reading = "alg";
-                self.header.algorithm = Algorithm::from_name(&map.next_value::<Box<str>>()?);
+                self.header.algorithm = Algorithm::from_name(&map.next_value_seed(Text)?);
                 self.has_algorithm = true;
             }
             "kid" => {
@@ -153,12 +153,12 @@ impl<'de> Members<'de> for HeaderReader {
             }
             "typ" => {
                 self.reading = "typ";
-                self.header.typ = TokenType::from_name(&map.next_value::<Box<str>>()?);
+                self.header.typ = TokenType::from_name(&map.next_value_seed(Text)?);
             }
             // A nested token (RFC 7519 §5.2) would need checks of its own: refused as a whole (RFC 8725 §3.3).
             "cty" => {
                 self.reading = "cty";
-                if TokenType::from_name(&map.next_value::<Box<str>>()?) == TokenType::Jwt {
+                if TokenType::from_name(&map.next_value_seed(Text)?) == TokenType::Jwt {
                     self.unsupported = Some("cty");
                 }
             }
@@ -191,7 +191,7 @@ impl<'de> Members<'de> for HeaderReader {
 impl HeaderReader {
     fn check_string<'de, A: MapAccess<'de>>(&mut self, name: &'static str, map: &mut A) -> Result<(), A::Error> {
         self.reading = name;
-        map.next_value::<Box<str>>().map(drop)
+        map.next_value_seed(Text).map(drop)
     }
 }
 
