@@ -1,0 +1,429 @@
+//! C: encoding and structure, and how much work a hostile token can ask for.
+
+use serde_json::{Value, json};
+use tower_bearer::jose::Algorithm;
+use tower_bearer::test_util::TokenBuilder;
+use tower_bearer::{Check, ResourceServer, Step, StepListener};
+
+use crate::support::*;
+
+/// A token by the issuer's key over exactly these bytes as its claims.
+fn over_payload(payload: impl AsRef<[u8]>) -> String {
+    let key = key(Algorithm::RS256);
+    let header = json!({ "alg": "RS256", "kid": key.key_id(), "typ": "at+jwt" });
+    key.sign_compact(header.to_string(), payload)
+}
+
+/// A token by the issuer's key over exactly these bytes as its header.
+fn over_header(header: impl AsRef<[u8]>) -> String {
+    key(Algorithm::RS256).sign_compact(header, decode(parts(&token().sign())[1]))
+}
+
+/// The good claims as JSON text without the closing brace.
+fn open_claims() -> String {
+    let claims = String::from_utf8(decode(parts(&token().sign())[1])).unwrap();
+    claims.strip_suffix('}').unwrap().to_owned()
+}
+
+/// The same of the header.
+fn open_header() -> String {
+    let header = String::from_utf8(decode(parts(&token().sign())[0])).unwrap();
+    header.strip_suffix('}').unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn c01_only_canonical_base64url_without_padding() {
+    let trial = Trial::start().await;
+    let good = token().sign();
+    trial.accepts(&good).await;
+    let [header, payload, signature] = parts(&good);
+    let with_part = |position: usize, part: &str| {
+        let mut parts = [header, payload, signature];
+        parts[position] = part;
+        parts.join(".")
+    };
+    for (position, part) in [header, payload, signature].into_iter().enumerate() {
+        let middle = part.len() / 2;
+        // Characters that the request's own grammar allows reach the token's parser.
+        for inserted in ["+", "/", "~", "-_-"] {
+            let spoiled = with_part(position, &format!("{}{inserted}{}", &part[..middle], &part[middle..]));
+            let seen = reason(&trial.server, &spoiled).await;
+            assert!(["token_base64", "header_json", "bad_signature"].contains(&seen), "{seen}");
+            assert!(inserted == "-_-" || seen == "token_base64", "{seen}");
+        }
+        for padding in ["=", "=="] {
+            assert_eq!(reason(&trial.server, &with_part(position, &format!("{part}{padding}"))).await, "token_base64");
+        }
+        // The others never get that far over HTTP; from another place they are refused as well.
+        for inserted in [" ", "\t", "\n", "\r\n", "\0", "%2E", "%", "\u{e9}", "\u{ff0e}"] {
+            let spoiled = with_part(position, &format!("{}{inserted}{}", &part[..middle], &part[middle..]));
+            assert_eq!(reason(&trial.server, &spoiled).await, "token_base64", "{inserted:?}");
+            let spoiled = with_part(position, &format!("{part}{inserted}"));
+            assert_eq!(reason(&trial.server, &spoiled).await, "token_base64", "{inserted:?}");
+        }
+    }
+    trial.malformed(&with_part(2, &format!("{signature}=")), "token_base64").await;
+    trial.malformed(&with_part(1, &format!("{payload}+/+/")), "token_base64").await;
+    for inserted in [" ", "\t", "%2E", ",", ";", "\"", "\\"] {
+        let spoiled = with_part(1, &format!("{payload}{inserted}"));
+        let header = format!("Bearer {spoiled}");
+        trial.broken(&[("authorization", header.as_bytes())], "token_illegal_characters").await;
+    }
+}
+
+#[tokio::test]
+async fn c01_trailing_bits_make_no_second_text_of_a_token() {
+    const ALPHABET: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    let server = server();
+    // A text of each length modulo 3 in each part, so that there are 4 and 2 unused bits.
+    let mut tried = 0;
+    for (header_pad, payload_pad) in [("", ""), ("a", "a"), ("aa", "aa")] {
+        let good = token().header("x", header_pad).claim("x", payload_pad).sign();
+        assert_eq!(reason(&server, &good).await, "accepted");
+        for (position, part) in parts(&good).into_iter().enumerate() {
+            if part.len() % 4 == 0 {
+                continue;
+            }
+            let last = ALPHABET.find(part.chars().last().unwrap()).unwrap();
+            let unused = if part.len() % 4 == 2 { 0b1111 } else { 0b11 };
+            for bits in 1..=unused {
+                let other = &ALPHABET[last ^ bits..=last ^ bits];
+                let mut parts = parts(&good).map(str::to_owned);
+                parts[position] = format!("{}{other}", &part[..part.len() - 1]);
+                assert_eq!(reason(&server, &parts.join(".")).await, "token_base64");
+                tried += 1;
+            }
+        }
+    }
+    assert!(tried > 30, "{tried}");
+}
+
+#[tokio::test]
+async fn c02_other_than_three_parts() {
+    let trial = Trial::start().await;
+    let good = token().sign();
+    let [header, payload, signature] = parts(&good);
+    for (token, reason) in [
+        (header.to_owned(), "token_parts"),
+        (format!("{header}.{payload}"), "token_parts"),
+        (format!("{good}.{signature}"), "token_parts"),
+        (format!("{good}.{payload}.{signature}"), "encrypted_token"),
+        (["a"; 1000].join("."), "token_parts"),
+        (".".to_owned(), "opaque_token"),
+        ("..".to_owned(), "header_json"),
+        ("...".to_owned(), "token_parts"),
+        ("....".to_owned(), "encrypted_token"),
+        (format!(".{good}"), "token_parts"),
+        (format!("{good}."), "token_parts"),
+        (format!(".{payload}.{signature}"), "header_json"),
+        (format!("{header}{payload}.{signature}"), "token_parts"),
+        ("opaque-token".to_owned(), "opaque_token"),
+    ] {
+        trial.malformed(&token, reason).await;
+    }
+    trial.invalid(&format!("{header}..{signature}"), "bad_signature").await;
+    trial.invalid(&format!("{header}.{payload}."), "bad_signature").await;
+    trial.invalid(&over_payload(""), "claims_json").await;
+    trial.accepts(&good).await;
+}
+
+#[tokio::test]
+async fn c03_encrypted_tokens_are_not_decrypted() {
+    let trial = Trial::start().await;
+    let good = token().sign();
+    let plain = format!("{}.{}.", encode(r#"{"alg":"none"}"#), parts(&good)[1]);
+    for alg in ["RSA-OAEP-256", "dir", "ECDH-ES", "A128KW", "RS256", "none"] {
+        let header = json!({ "alg": alg, "enc": "A256GCM", "cty": "JWT", "kid": key(Algorithm::RS256).key_id() });
+        let five = [header.to_string(), "key".into(), "iv".into(), plain.clone(), "tag".into()].map(encode).join(".");
+        trial.malformed(&five, "encrypted_token").await;
+        // Five parts, and an honest token in the first three.
+        trial.malformed(&format!("{good}.{}.{}", encode("iv"), encode("tag")), "encrypted_token").await;
+    }
+    // An encryption algorithm on three parts is no signature algorithm.
+    for alg in ["RSA-OAEP", "RSA1_5", "dir", "A256GCM"] {
+        trial.invalid(&token().header("alg", alg).header("enc", "A256GCM").sign(), "algorithm_not_allowed").await;
+    }
+}
+
+#[tokio::test]
+async fn c04_nested_tokens_and_json_forms() {
+    let trial = Trial::start().await;
+    for cty in ["JWT", "jwt", "application/jwt"] {
+        trial.invalid(&token().header("cty", cty).sign(), "unsupported_header").await;
+    }
+    trial.invalid(&token().header("cty", 7).sign(), "header_parameter").await;
+    // A token as the claims of a token, without saying so.
+    let good = token().sign();
+    trial.invalid(&over_payload(&good), "claims_json").await;
+    trial.invalid(&over_payload(format!("\"{good}\"")), "claims_json").await;
+
+    let [header, payload, signature] = parts(&good);
+    let flattened = json!({ "protected": header, "payload": payload, "signature": signature });
+    let general = json!({ "payload": payload, "signatures": [{ "protected": header, "signature": signature }] });
+    for form in [flattened, general] {
+        let text = form.to_string();
+        assert_eq!(reason(&trial.server, &text).await, "opaque_token");
+        let credentials = format!("Bearer {text}");
+        trial.broken(&[("authorization", credentials.as_bytes())], "token_illegal_characters").await;
+        trial.malformed(&encode(&text), "token_parts").await;
+        // One text, two readers (CVE-2022-39227): the compact form around it is what is judged.
+        trial.invalid(&over_payload(&text), "claim_missing").await;
+    }
+}
+
+#[tokio::test]
+async fn c05_duplicate_header_parameters() {
+    let trial = Trial::start().await;
+    let header = open_header();
+    for twice in [
+        r#","alg":"none"}"#,
+        r#","alg":"RS256"}"#,
+        r#","\u0061lg":"none"}"#,
+        r#","al\u0067":"none"}"#,
+        r#","kid":"other"}"#,
+        r#","typ":"JWT"}"#,
+        r#","x":1,"x":1}"#,
+        r#","x":{"y":1,"y":2}}"#,
+        r#","x":[{"y":1,"y":2}]}"#,
+    ] {
+        trial.malformed(&over_header(format!("{header}{twice}")), "header_duplicate").await;
+    }
+    for first in [r#"{"alg":"none","#, r#"{"\u0061\u006c\u0067":"none","#] {
+        trial.malformed(&over_header(header.replacen('{', first, 1) + "}"), "header_duplicate").await;
+    }
+    trial.accepts(&over_header(header + r#","ALG":"none","Kid":"other"}"#)).await;
+}
+
+#[tokio::test]
+async fn c06_duplicate_claims() {
+    let single = Trial::start().await;
+    let several = builder().issuer(issuer_with(Algorithm::RS256).trusted());
+    let several = Trial::with(several.issuer(second_issuer())).await;
+    let claims = open_claims();
+    single.accepts(&over_payload(format!("{claims}}}"))).await;
+    several.accepts(&over_payload(format!("{claims}}}"))).await;
+    for (name, value) in [
+        ("exp", json!(253_402_300_799_u64)), ("iss", json!(ISSUER)), ("aud", json!(AUDIENCE)), ("sub", json!("admin")),
+        ("scope", json!("admin")), ("jti", json!("x")), ("client_id", json!("admin")), ("iat", json!(1)),
+    ] {
+        let escaped = format!("\\u{:04x}{}", u32::from(name.as_bytes()[0]), &name[1..]);
+        for name in [name, escaped.as_str()] {
+            let twice = over_payload(format!("{claims},\"{name}\":{value}}}"));
+            single.invalid(&twice, "claims_duplicate").await;
+            // With several issuers the claims are looked at earlier, to choose one; the answer is as hard.
+            several.invalid(&twice, "issuer_mismatch").await;
+        }
+    }
+    for twice in [
+        r#","cnf":{},"cnf":{}}"#,
+        r#","nbf":1,"nbf":1}"#,
+        r#","realm_access":{"roles":["user"],"roles":["admin"]}}"#,
+        r#","a":[[{"b":1,"\u0062":2}]]}"#,
+        r#","":1,"":2}"#,
+    ] {
+        single.invalid(&over_payload(format!("{claims}{twice}")), "claims_duplicate").await;
+    }
+}
+
+#[tokio::test]
+async fn c07_only_one_json_object_in_utf8() {
+    let trial = Trial::start().await;
+    let claims = open_claims();
+    let mut not_utf8 = format!("{claims},\"x\":\"").into_bytes();
+    not_utf8.extend_from_slice(b"\xff\"}");
+    let mut overlong = format!("{claims},\"x\":\"").into_bytes();
+    overlong.extend_from_slice(b"\xc0\xae\"}");
+    let utf16: Vec<u8> = format!("{claims}}}").encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let texts: Vec<Vec<u8>> = vec![
+        not_utf8,
+        overlong,
+        utf16,
+        format!("{claims},\"x\":\"\\ud800\"}}").into(),
+        format!("{claims},\"\\udc00\":1}}").into(),
+        format!("\u{feff}{claims}}}").into(),
+        format!("{claims}}}{{}}").into(),
+        format!("{claims}}} x").into(),
+        format!("{claims}}}\0").into(),
+        format!("{claims},}}").into(),
+        format!("{claims},\"x\":01}}").into(),
+        format!("{claims},\"x\":NaN}}").into(),
+        format!("{claims},\"x\":1e999}}").into(),
+        format!("{claims},\"x\":'y'}}").into(),
+        format!("{claims},\"x\":\"\n\"}}").into(),
+        format!("{claims}/**/}}").into(),
+        claims.clone().into(),
+        format!("[{claims}}}]").into(),
+        "null".into(),
+        "0".into(),
+        "\"claims\"".into(),
+        "[]".into(),
+        "true".into(),
+    ];
+    for text in texts {
+        let shown = String::from_utf8_lossy(&text).into_owned();
+        assert_eq!(reason(&trial.server, &over_payload(&text)).await, "claims_json", "{shown}");
+        let seen = reason(&trial.server, &over_header(&text)).await;
+        assert_eq!(seen, "header_json", "{shown}");
+    }
+    trial.invalid(&over_payload("[]"), "claims_json").await;
+    trial.malformed(&over_header("[]"), "header_json").await;
+    trial.invalid(&over_payload("{}"), "claim_missing").await;
+    trial.malformed(&over_header("{}"), "header_alg").await;
+    for control in ["a\0b", "\0", "a\nb", "a\u{7f}b", "a\u{85}b"] {
+        trial.invalid(&token().subject(control).sign(), "claim_invalid").await;
+    }
+    trial.accepts(&over_payload(format!(" \r\n\t{claims} , \"x\" : [ ] }} \n"))).await;
+}
+
+/// `{"x":[[…]]}` with this many levels, the outermost object counted.
+fn nested(open: &str, levels: usize, brackets: [&str; 2]) -> String {
+    let [opening, closing] = brackets.map(|bracket| bracket.repeat(levels - 1));
+    let innermost = if brackets[0] == "[" { "" } else { "1" };
+    format!("{open},\"x\":{opening}{innermost}{closing}}}")
+}
+
+#[test]
+fn c08_nesting_is_bounded_on_a_small_stack() {
+    let run = || {
+        let issuers = builder().max_token_bytes(4 << 20).issuer(issuer_with(Algorithm::RS256).trusted());
+        let several = issuers.clone().issuer(second_issuer());
+        let [single, several] = [issuers, several].map(|builder| builder.build().unwrap());
+        for brackets in [["[", "]"], ["{\"y\":", "}"]] {
+            for levels in [31, 32] {
+                let [header, claims] = [open_header(), open_claims()].map(|open| nested(&open, levels, brackets));
+                for server in [&single, &several] {
+                    assert_eq!(reason_at_once(server, &over_header(&header)), "accepted");
+                    assert_eq!(reason_at_once(server, &over_payload(&claims)), "accepted");
+                }
+            }
+            for levels in [33, 127, 128, 200, 100_000] {
+                let [header, claims] = [open_header(), open_claims()].map(|open| nested(&open, levels, brackets));
+                for (server, reason) in [(&single, "claims_json"), (&several, "issuer_mismatch")] {
+                    assert_eq!(reason_at_once(server, &over_header(&header)), "header_json", "{levels}");
+                    assert_eq!(reason_at_once(server, &over_payload(&claims)), reason, "{levels}");
+                }
+                // Without an end: nobody waits for it.
+                let endless = format!("{},\"x\":{}", open_claims(), brackets[0].repeat(levels));
+                assert_eq!(reason_at_once(&single, &over_payload(endless)), "claims_json", "{levels}");
+            }
+        }
+    };
+    // Keys are made outside: making them is not what is measured.
+    let _ = (token().sign(), token_with(Algorithm::ES256).sign());
+    std::thread::Builder::new().stack_size(128 * 1024).spawn(run).unwrap().join().unwrap();
+}
+
+/// A token of exactly this size.
+fn sized(bytes: usize) -> String {
+    let size = |pad: usize| token().claim("pad", "x".repeat(pad)).without_claim("jti").sign().len();
+    let mut pad = (bytes - size(0)) * 3 / 4;
+    while size(pad) < bytes {
+        pad += 1;
+    }
+    while size(pad) > bytes {
+        pad -= 1;
+    }
+    let token = token().claim("pad", "x".repeat(pad)).without_claim("jti").sign();
+    // Two base64url lengths of four are reachable, the fourth is not: the header makes up for it.
+    assert!(token.len() == bytes || token.len() + 1 == bytes, "{} for {bytes}", token.len());
+    token
+}
+
+#[tokio::test]
+async fn c09_the_size_is_checked_first() {
+    let token = sized(16 * 1024 - 40);
+    for (cap, expected) in [(token.len() - 1, "token_too_large"), (token.len(), "accepted"), (token.len() + 1, "accepted")]
+    {
+        let server = builder().max_token_bytes(cap).issuer(issuer_with(Algorithm::RS256).trusted()).build().unwrap();
+        assert_eq!(reason(&server, &token).await, expected, "cap {cap}");
+    }
+    // The default cap, whatever the text is: nothing of it is decoded.
+    let trial = Trial::start().await;
+    let cap = 16 * 1024;
+    trial.malformed(&"A".repeat(cap), "opaque_token").await;
+    trial.malformed(&"A".repeat(cap + 1), "token_too_large").await;
+    trial.accepts(&token).await;
+    trial.malformed(&(token.clone() + &"A".repeat(64 * 1024)), "token_too_large").await;
+    let huge = token + &"A".repeat(10 << 20);
+    assert_eq!(reason(&trial.server, &huge).await, "token_too_large");
+    // On the wire the server itself ends it.
+    let runs = trial.default.runs();
+    assert_eq!(trial.default.send(&"A".repeat(2 << 20)).await.status(), 431);
+    assert_eq!(trial.default.runs(), runs);
+}
+
+#[tokio::test]
+async fn c10_a_million_dots() {
+    let trial = Trial::start().await;
+    let dots = ".".repeat(1_000_000);
+    assert_eq!(reason(&trial.server, &dots).await, "token_too_large");
+    let unbounded = server_of_any_size();
+    assert_eq!(reason(&unbounded, &dots).await, "token_parts");
+    assert_eq!(reason(&unbounded, &(token().sign() + &dots)).await, "token_parts");
+    trial.malformed(&".".repeat(16 * 1024), "token_parts").await;
+}
+
+fn server_of_any_size() -> ResourceServer {
+    builder().max_token_bytes(usize::MAX).issuer(issuer_with(Algorithm::RS256).trusted()).build().unwrap()
+}
+
+/// The checks that were reached: what was not begun cost nothing.
+#[derive(Default)]
+struct Reached(Vec<Check>);
+
+impl StepListener for Reached {
+    fn step(&mut self, step: Step<'_>) {
+        self.0.push(step.check);
+    }
+}
+
+#[tokio::test]
+async fn c11_work_factors_and_compression_in_the_header_cost_nothing() {
+    let trial = Trial::start().await;
+    let pbes2 = token().header("alg", "PBES2-HS512+A256KW").header("p2c", 2_147_483_648_u32).header("p2s", "c2FsdA");
+    trial.invalid(&pbes2.clone().sign(), "algorithm_not_allowed").await;
+    let five = format!("{}.{}.{}", pbes2.sign(), encode("iv"), encode("tag"));
+    trial.malformed(&five, "encrypted_token").await;
+    let zipped = token().header("zip", "DEF").sign();
+    trial.invalid(&zipped, "unsupported_header").await;
+    // Neither gets as far as a key.
+    for (token, last) in [(five, Check::Structure), (zipped, Check::Structure)] {
+        let mut reached = Reached::default();
+        assert!(trial.server.validate_explained(&token, &mut reached).await.is_err());
+        assert_eq!(reached.0, [last]);
+    }
+    // The parameters alone mean nothing in a signed token.
+    trial.accepts(&token().header("p2c", 2_147_483_648_u32).header("enc", "A256GCM").sign()).await;
+}
+
+fn with_members(count: usize) -> TokenBuilder {
+    let has: Value = serde_json::from_slice(&decode(parts(&token().sign())[1])).unwrap();
+    let missing = count - has.as_object().unwrap().len();
+    (0..missing).fold(token(), |token, n| token.claim(format!("c{n}"), n))
+}
+
+#[tokio::test]
+async fn c12_members_are_counted_and_long_lists_are_walked_once() {
+    let server = server_of_any_size();
+    for (count, expected) in [(1023, "accepted"), (1024, "accepted"), (1025, "claims_json"), (20_000, "claims_json")] {
+        assert_eq!(reason(&server, &with_members(count).sign()).await, expected, "{count} claims");
+        let inner: Value = (0..count).map(|n| (format!("m{n}"), json!(n))).collect::<serde_json::Map<_, _>>().into();
+        assert_eq!(reason(&server, &token().claim("x", inner).sign()).await, expected, "{count} inner members");
+    }
+    for (count, expected) in [(31, "accepted"), (32, "accepted"), (33, "header_json"), (10_000, "header_json")] {
+        // `alg`, `kid` and `typ` are there.
+        let header = (3..count).fold(token(), |token, n| token.header(format!("h{n}"), n));
+        assert_eq!(reason(&server, &header.sign()).await, expected, "{count} header parameters");
+    }
+    // Lists have no limit of their own, and the last entry counts as the first does.
+    let mut audiences: Vec<String> = (0..100_000).map(|n| format!("https://{n}.example.com")).collect();
+    assert_eq!(reason(&server, &token().claim("aud", audiences.clone()).sign()).await, "audience_mismatch");
+    audiences.push(AUDIENCE.to_owned());
+    assert_eq!(reason(&server, &token().claim("aud", audiences).sign()).await, "accepted");
+
+    let scope: String = (0..100_000).map(|n| format!("scope:{n} ")).collect();
+    assert!(scope.len() > 1_000_000);
+    let token = server.validate(&token().scope(scope).sign()).await.unwrap();
+    assert!(token.require("scope:99999").is_ok());
+    assert!(token.require("scope:100000").is_err() && token.require("scope").is_err());
+}

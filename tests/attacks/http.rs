@@ -1,0 +1,366 @@
+//! H: the HTTP layer. Where a credential may stand, and what else in a request could be taken for one.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use ::http::{HeaderValue, Request};
+use axum::Router;
+use axum::routing::{any, get};
+use http_body_util::BodyExt;
+use tower::{ServiceExt, service_fn};
+use tower_bearer::{TokenError, ValidatedToken};
+
+use crate::support::*;
+
+#[tokio::test]
+async fn h01_no_token_and_other_schemes() {
+    let trial = Trial::start().await;
+    trial.absent(&[]).await;
+    for value in ["", "Basic YTpi", "Basic", "Negotiate", "DPoP abc.def.ghi", "Bearerx abc", "Bearer-x abc", "Token abc"] {
+        trial.absent(&[("authorization", value.as_bytes())]).await;
+    }
+}
+
+#[tokio::test]
+async fn h02_scheme_spaces_and_token() {
+    let trial = Trial::start().await;
+    let good = token().sign();
+    trial.broken(&[("authorization", b"Bearer")], "token_empty").await;
+    trial.broken(&[("authorization", b"Bearer ")], "token_empty").await;
+    for value in [
+        format!("Bearer\t{good}"), format!("Bearer \t{good}"), format!("Bearer {good} extra"), format!("Bearer {good} {good}"),
+        format!("Bearer={good}"), format!("Bearer:{good}"), format!("Bearer \"{good}\""), format!("Bearer <{good}>"),
+        format!("Bearer {good};"), format!("Bearer token=\"{good}\""), format!("Bearer ={good}"), "Bearer =".to_owned(),
+        format!("Bearer {good}\u{7f}"),
+    ] {
+        if let Ok(value) = HeaderValue::from_str(&value) {
+            trial.broken(&[("authorization", value.as_bytes())], "token_illegal_characters").await;
+        }
+    }
+    // `1*SP` (RFC 9110 §11.4): several spaces are one separator. Space around the value is not part of it.
+    for value in [format!("Bearer  {good}"), format!("Bearer {good}  "), format!("  Bearer {good}")] {
+        assert_eq!(trial.default.get(&[("authorization", value.as_bytes())]).await.status(), 200, "{value:.20}");
+    }
+    // A token without its scheme.
+    trial.broken(&[("authorization", good.as_bytes())], "scheme_missing").await;
+    trial.broken(&[("authorization", b"bearer,")], "token_illegal_characters").await;
+}
+
+#[tokio::test]
+async fn h03_the_scheme_has_no_case() {
+    let trial = Trial::start().await;
+    let good = token().sign();
+    for scheme in ["bearer", "BEARER", "Bearer", "bEaReR"] {
+        let value = format!("{scheme} {good}");
+        assert_eq!(trial.default.get(&[("authorization", value.as_bytes())]).await.status(), 200);
+    }
+    for scheme in ["\u{212a}earer", "Вearer", "Bea\u{0280}er"] {
+        let value = format!("{scheme} {good}");
+        trial.broken(&[("authorization", value.as_bytes())], "token_illegal_characters").await;
+    }
+}
+
+#[tokio::test]
+async fn h04_more_than_one_credential() {
+    let trial = Trial::start().await;
+    let good = format!("Bearer {}", token().sign());
+    let bad = format!("Bearer {}", token().claim("exp", 1).sign());
+    for (one, other) in [
+        (&good, &good), (&good, &bad), (&bad, &good), (&good, &"Basic YTpi".to_owned()), (&"Basic YTpi".to_owned(), &good),
+        (&good, &String::new()), (&String::new(), &good),
+    ] {
+        trial.broken(&[("authorization", one.as_bytes()), ("Authorization", other.as_bytes())], "credentials_repeated").await;
+    }
+    let three = [("authorization", good.as_bytes()); 3];
+    trial.broken(&three, "credentials_repeated").await;
+    for joined in [
+        format!("{good}, {good}"), format!("{good},{bad}"), format!("{bad} , {good}"), format!("Basic YTpi, {good}"),
+        format!(",{good}"), format!("{good},Bearer"), format!("{good}, bearer\t"), format!("Digest a=\"b\",  BEARER x"),
+    ] {
+        trial.broken(&[("authorization", joined.trim_end().as_bytes())], "credentials_repeated").await;
+    }
+    for joined in [format!("{good},"), format!("{good}, Basic YTpi"), format!("{good},{}", &good[7..])] {
+        trial.broken(&[("authorization", joined.as_bytes())], "token_illegal_characters").await;
+    }
+}
+
+/// What is no credential at all is broken, also where a request without a token may pass.
+#[tokio::test]
+async fn h04_optional_authentication_lets_only_absent_tokens_through() {
+    let good = token().sign();
+    let service = server().layer().optional();
+    let service = tower::ServiceBuilder::new().layer(service).service(service_fn(async |request: Request<String>| {
+        let subject = request.extensions().get::<ValidatedToken>().and_then(|token| token.subject().map(str::to_owned));
+        Ok::<_, std::convert::Infallible>(::http::Response::new(subject.unwrap_or_else(|| "nobody".to_owned())))
+    }));
+    let answer = async |value: &[u8]| {
+        let request = Request::get("/").header("authorization", HeaderValue::from_bytes(value).unwrap());
+        let response = service.clone().oneshot(request.body(String::new()).unwrap()).await.unwrap();
+        let reason = response.extensions().get::<TokenError>().map(TokenError::reason);
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        reason.map_or_else(|| String::from_utf8(body.to_vec()).unwrap(), str::to_owned)
+    };
+    assert_eq!(answer(format!("Bearer {good}").as_bytes()).await, "alice");
+    assert_eq!(answer(b"Basic YTpi").await, "nobody");
+    assert_eq!(answer(b"").await, "nobody");
+    // HTTP/1 servers trim a value; from elsewhere it may come as it was sent.
+    let expired = token().claim("exp", 1).sign();
+    for (value, expected) in [
+        (format!("Bearer {expired}"), "expired"),
+        (format!(" Bearer {expired}"), "token_illegal_characters"),
+        (format!("\tBearer {good}"), "token_illegal_characters"),
+        (format!("\"Bearer {good}\""), "token_illegal_characters"),
+        (format!("Bearer\u{a0}{good}"), "token_illegal_characters"),
+        (format!("{good}="), "token_illegal_characters"),
+        (format!("{good}/{good}"), "token_illegal_characters"),
+        (format!("Basic:{good}"), "token_illegal_characters"),
+        (format!("{good} x"), "nobody"),
+        (good.clone(), "scheme_missing"),
+        (format!("{good}.{}.{}", encode("iv"), encode("tag")), "scheme_missing"),
+        (format!("Basic YTpi,Bearer {good}"), "credentials_repeated"),
+    ] {
+        assert_eq!(answer(value.as_bytes()).await, expected, "{value:.30}");
+    }
+}
+
+fn request(line: &str, headers: &[u8]) -> Vec<u8> {
+    [format!("{line} HTTP/1.1\r\nhost: api\r\nconnection: close\r\n").as_bytes(), headers, b"\r\n"].concat()
+}
+
+fn status_of(answer: &str) -> u16 {
+    answer.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or_default()
+}
+
+#[tokio::test]
+async fn h05_raw_bytes_in_the_header() {
+    let trial = Trial::start().await;
+    let good = token().sign();
+    for byte in 0x80..=0xff_u8 {
+        let value = [b"Bearer ", good.as_bytes(), &[byte]].concat();
+        let answer = trial.default.raw(request("GET /leads", &[b"authorization: ", &value[..], b"\r\n"].concat())).await;
+        assert!(answer.contains("x-reason: token_illegal_characters"), "{byte:#x} {answer}");
+        assert_eq!(status_of(&answer), 400);
+    }
+    // What is no HTTP at all is the server's to refuse: the layer never sees it.
+    for broken in [
+        format!("authorization: Bearer\r\n {good}\r\n"),
+        format!("authorization:\r\n\tBearer {good}\r\n"),
+        format!("authorization : Bearer {good}\r\n"),
+        format!(" authorization: Bearer {good}\r\n"),
+        format!("authorization\0: Bearer {good}\r\n"),
+        format!("authorization: Bearer \0{good}\r\n"),
+        format!("authorization: Bearer {good}\r\r\n"),
+        format!("x: y\rauthorization: Bearer {good}\r\n"),
+    ] {
+        let answer = trial.default.raw(request("GET /leads", broken.as_bytes())).await;
+        assert!(status_of(&answer) == 400 || answer.is_empty(), "{broken:.60}: {answer}");
+    }
+    assert_eq!((trial.default.runs(), trial.rfc6750.runs()), (0, 0));
+    let fine = request("GET /leads", format!("authorization: Bearer {good}\r\n").as_bytes());
+    assert_eq!(status_of(&trial.default.raw(fine).await), 200);
+}
+
+#[tokio::test]
+async fn h06_a_token_elsewhere_is_not_read() {
+    let trial = Trial::start().await;
+    let (good, api) = (token().sign(), &trial.default);
+    let form = format!("content-type: application/x-www-form-urlencoded\r\ncontent-length: {}\r\n", good.len() + 13);
+    let body = format!("\r\naccess_token={good}");
+    for (line, headers) in [
+        (format!("GET /leads?access_token={good}"), String::new()),
+        (format!("GET /leads?x=1&access_token={good}"), String::new()),
+        ("POST /leads".to_owned(), form + &body),
+        ("GET /leads".to_owned(), format!("cookie: access_token={good}; authorization=Bearer%20{good}\r\n")),
+        ("GET /leads".to_owned(), format!("proxy-authorization: Bearer {good}\r\n")),
+        ("GET /leads".to_owned(), format!("x-authorization: Bearer {good}\r\nx-forwarded-access-token: {good}\r\n")),
+        ("GET /leads".to_owned(), format!("authorization_: Bearer {good}\r\nhttp_authorization: Bearer {good}\r\n")),
+        ("GET /leads".to_owned(), format!("sec-websocket-protocol: bearer, {good}\r\n")),
+    ] {
+        let answer = api.raw(request(&line, headers.as_bytes())).await;
+        assert!(answer.contains("x-reason: token_absent"), "{answer}");
+        let answer = trial.rfc6750.raw(request(&line, headers.as_bytes())).await;
+        assert!(status_of(&answer) == 401 && !answer.contains("error"), "{answer}");
+    }
+    // Beside one in the header it is refused, whatever it is.
+    for query in [format!("access_token={good}"), "access_token=".into(), "a=b&access_token".into(), "access_token=x&y".into()] {
+        let header = format!("authorization: Bearer {good}\r\n");
+        let answer = api.raw(request(&format!("GET /leads?{query}"), header.as_bytes())).await;
+        assert!(status_of(&answer) == 400 && answer.contains("x-reason: token_in_two_places"), "{answer}");
+    }
+    assert_eq!(api.runs(), 0);
+    let other = api.raw(request("GET /leads?xaccess_token=1&access_tokens=2", format!("authorization: Bearer {good}\r\n").as_bytes()));
+    assert_eq!(status_of(&other.await), 200);
+}
+
+#[tokio::test]
+async fn h07_the_body_is_the_handlers_alone() {
+    let echo = async |token: ValidatedToken, body: String| format!("{} {body}", token.subject().unwrap());
+    let app = Router::new().route("/leads", any(echo)).layer(server().layer());
+    let api = Api::serve(app, Arc::default()).await;
+    let (good, url) = (token().sign(), format!("http://{}/leads", api.address));
+    for (content_type, body) in [
+        ("application/x-www-form-urlencoded", "access_token=x&access_token=y".to_owned()),
+        ("multipart/form-data; boundary=b", "--b\r\n\r\naccess_token\r\n--b--".to_owned()),
+        ("text/plain", "x".repeat(1 << 20)),
+    ] {
+        let sent = client().post(&url).header("content-type", content_type).body(body.clone());
+        let response = sent.bearer_auth(&good).send().await.unwrap();
+        assert_eq!(response.text().await.unwrap(), format!("alice {body}"));
+        let sent = client().post(&url).header("content-type", content_type).body(format!("access_token={good}"));
+        assert_eq!(reason_of(&sent.send().await.unwrap()), "token_absent");
+    }
+    assert_eq!(client().post(&url).bearer_auth(&good).send().await.unwrap().text().await.unwrap(), "alice ");
+}
+
+#[tokio::test]
+async fn h08_headers_of_proxies_decide_nothing() {
+    let trial = Trial::start().await;
+    let expired = format!("Bearer {}", token().claim("exp", 1).sign());
+    let good = format!("Bearer {}", token().sign());
+    for (name, value) in [
+        ("X-User", "admin"), ("X_User", "admin"), ("X-Forwarded-User", "admin"), ("X-Auth-Request-Email", "admin@x"),
+        ("X-Original-URI", "/health"), ("X-Forwarded-Uri", "/health"), ("X-Rewrite-URL", "/health"), ("X-Original-Method", "OPTIONS"),
+        ("X-HTTP-Method-Override", "OPTIONS"), ("Forwarded", "for=127.0.0.1"), ("X-Forwarded-For", "127.0.0.1"),
+        ("X-Envoy-Internal", "true"), ("User-Agent", "kube-probe/1.30"), ("User-Agent", "ELB-HealthChecker/2.0"), ("Host", "localhost"),
+    ] {
+        let extra = (name, value.as_bytes());
+        trial.absent(&[extra]).await;
+        let response = trial.default.get(&[extra, ("authorization", expired.as_bytes())]).await;
+        assert_eq!((response.status().as_u16(), reason_of(&response)), (401, "expired"), "{name}");
+        let response = trial.default.get(&[extra, ("authorization", good.as_bytes())]).await;
+        assert_eq!(response.text().await.unwrap(), "alice", "the identity is that of the token");
+    }
+}
+
+#[tokio::test]
+async fn h09_path_tricks_do_not_make_a_route_public() {
+    let runs = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&runs);
+    let secret = async move || {
+        counter.fetch_add(1, Ordering::SeqCst);
+        "secret"
+    };
+    let layer = server().layer().public_when(|method, uri| method == "GET" && uri.path() == "/health");
+    let app = Router::new()
+        .route("/health", any(async || "fine"))
+        .route("/leads", any(secret.clone()))
+        .route("/health/{*rest}", any(secret))
+        .layer(layer);
+    let api = Api::serve(app, Arc::clone(&runs)).await;
+    assert_eq!(status_of(&api.raw(request("GET /health", b"")).await), 200);
+    assert_eq!(status_of(&api.raw(request("GET http://anything/health?x=/leads#f", b"")).await), 200);
+    for target in [
+        "/leads", "//health", "/health/", "/health/..", "/health/../leads", "/health/%2e%2e/leads", "/health%2f", "/health%2F..%2Fleads",
+        "/leads/../health", "/leads/..%2fhealth", "/%68ealth", "/Health", "/HEALTH", "/health;x", "/health;/../leads", "/health%00",
+        "/health%20", "/health%3f", "/health%23", "/leads?/health", "/leads?public=/health", "/leads#/health", "/leads;/health",
+        "/./health", "/x/../health", "\\health", "/health\\..\\leads", "/health:80", "http://api/leads", "http://api//health",
+        "http://health/leads", "http://api/leads?http://api/health", "/health.", "/health,", "/healt\u{ff48}", "*", "/leads/%c0%ae",
+    ] {
+        let answer = api.raw(request(&format!("GET {target}"), b"")).await;
+        assert!(status_of(&answer) == 400, "{target}: {answer}");
+        assert!(!answer.contains("secret") && !answer.ends_with("fine"), "{target}: {answer}");
+    }
+    for method in ["POST", "HEAD", "OPTIONS", "get", "GETX", "TRACE", "PUT"] {
+        assert_eq!(status_of(&api.raw(request(&format!("{method} /health"), b"")).await), 400, "{method}");
+    }
+    assert_eq!(runs.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test]
+async fn h10_no_method_is_exempt() {
+    let trial = Trial::start().await;
+    let good = format!("authorization: Bearer {}\r\n", token().sign());
+    let methods = ["GET", "HEAD", "OPTIONS", "POST", "PUT", "DELETE", "PATCH", "TRACE", "PROPFIND", "BREW", "get", "!"];
+    for method in methods {
+        for headers in ["", "user-agent: GoogleHC/1.0\r\n", "access-control-request-method: GET\r\norigin: https://x\r\n"] {
+            let answer = trial.rfc6750.raw(request(&format!("{method} /leads"), headers.as_bytes())).await;
+            assert!(status_of(&answer) == 401 && answer.contains("x-reason: token_absent"), "{method}: {answer}");
+        }
+        let runs = trial.rfc6750.runs();
+        let answer = trial.rfc6750.raw(request(&format!("{method} /leads"), good.as_bytes())).await;
+        assert_eq!((status_of(&answer), trial.rfc6750.runs()), (200, runs + 1), "{method}");
+    }
+    let answer = trial.rfc6750.raw(request("CONNECT api:443", b"")).await;
+    assert!(status_of(&answer) == 401, "{answer}");
+    assert_eq!(status_of(&trial.rfc6750.raw(request("OPTIONS *", b"")).await), 401);
+}
+
+#[tokio::test]
+async fn h11_nothing_of_the_token_is_echoed() {
+    let trial = Trial::start().await;
+    let hostile = [
+        "x\r\nset-cookie: hacked=1", "x\", error=\"hacked", "x\\", "\" hacked=\"", "\u{2028}hacked", "<script>hacked</script>",
+        "%0d%0ahacked: 1", "hacked\0",
+    ];
+    for text in hostile {
+        let tokens = [
+            token().header("kid", text).sign(), token().header("alg", text).sign(), token().header("typ", text).sign(),
+            token().claim("iss", text).sign(), token().claim("aud", text).sign(), token().claim("sub", json_of(text)).sign(),
+            token().claim(text, 1).claim("exp", 1).sign(), token().header(text, 1).header("crit", text).sign(),
+            token().claim("scope", text).claim("exp", text).sign(),
+        ];
+        for token in tokens {
+            for api in [&trial.default, &trial.rfc6750] {
+                let headers = format!("authorization: Bearer {token}\r\n");
+                let answer = api.raw(request("GET /leads", headers.as_bytes())).await;
+                assert!(!answer.contains("hacked") && status_of(&answer) == 401, "{answer}");
+                let head = answer.split("\r\n\r\n").next().unwrap();
+                assert!(head.is_ascii() && !head.contains('\\') && !head.contains("set-cookie"), "{head}");
+            }
+        }
+    }
+    // Where no token is read, the request's own text is not repeated either.
+    for header in ["authorization: Bearer hacked\"\r\n", "authorization: hacked hacked, Bearer x\r\n"] {
+        assert!(!trial.default.raw(request("GET /leads?hacked", header.as_bytes())).await.contains("hacked"));
+    }
+}
+
+/// A `sub` that is refused for its type.
+fn json_of(text: &str) -> serde_json::Value {
+    serde_json::json!([text])
+}
+
+/// HTTP/2 floods are for hyper and h2 to stop: RUSTSEC-2026-0258 is fixed in 0.4.16.
+#[test]
+fn h13_h2_is_new_enough() {
+    let lock = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.lock")).unwrap();
+    let versions: Vec<_> = lock
+        .split("[[package]]")
+        .filter(|package| package.contains("name = \"h2\"\n"))
+        .map(|package| package.split("version = \"").nth(1).unwrap().split('"').next().unwrap())
+        .collect();
+    assert!(!versions.is_empty());
+    for version in versions {
+        let numbers: Vec<u64> = version.split('.').map(|number| number.parse().unwrap()).collect();
+        assert!(numbers >= vec![0, 4, 16], "h2 {version}");
+    }
+}
+
+#[tokio::test]
+async fn h13_the_rules_hold_over_http2() {
+    let runs = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&runs);
+    let handler = async move || counter.fetch_add(1, Ordering::SeqCst).to_string();
+    let app = Router::new().route("/leads", get(handler)).layer(server().layer());
+    let api = Api::serve(app, Arc::clone(&runs)).await;
+    let client = reqwest::Client::builder().no_proxy().http2_prior_knowledge().build().unwrap();
+    let (url, good) = (format!("http://{}/leads", api.address), token().sign());
+    let send = async |values: &[&str]| {
+        let request = values.iter().fold(client.get(&url), |request, value| request.header("authorization", *value));
+        let response = request.send().await.unwrap();
+        assert_eq!(response.version(), ::http::Version::HTTP_2);
+        (response.status().as_u16(), reason_of(&response).to_owned())
+    };
+    let bearer = format!("Bearer {good}");
+    for (values, status, reason) in [
+        (vec![], 400, "token_absent"),
+        (vec![&bearer[..], &bearer], 400, "credentials_repeated"),
+        (vec!["Bearer x"], 400, "opaque_token"),
+    ] {
+        assert_eq!(send(&values).await, (status, reason.to_owned()));
+    }
+    let expired = format!("Bearer {}", token().claim("exp", 1).sign());
+    assert_eq!(send(&[&expired]).await, (401, "expired".to_owned()));
+    assert_eq!(runs.load(Ordering::SeqCst), 0);
+    assert_eq!(send(&[&bearer]).await.0, 200);
+}

@@ -1,0 +1,22 @@
+//! The attack catalogue, mostly over real sockets. A module per section; tests begin with the ids of the attacks that
+//! they make, and break exactly one thing in a token or request that would otherwise pass.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::as_conversions,
+    missing_docs,
+    reason = "a test ends where something unexpected happens"
+)]
+
+mod algorithms;
+mod canary;
+mod claims;
+mod encoding;
+mod http;
+mod requests;
+mod rsa;
+mod secrets;
+mod signatures;
+mod support;

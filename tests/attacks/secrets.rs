@@ -1,0 +1,385 @@
+//! H12: nothing secret comes out. Every kind of refusal is provoked with known markers in every place where a secret can
+//! stand, and all that comes back, is logged, or can be printed is searched for them.
+
+use std::fmt::{Debug, Display};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::json;
+use tower_bearer::authorization_server::{AuthorizationServer, Client};
+use tower_bearer::jose::{Algorithm, VerifyingKey};
+use tower_bearer::test_util::{Defect, SigningKey, TestIssuer};
+use tower_bearer::{
+    Claims, Issuer, Refusal, RequireRoles, RequireScopes, RequireToken, ResourceServer, Step, StepListener, ValidatedToken,
+};
+
+use crate::canary::{KeyServer, Logs};
+use crate::support::*;
+
+/// What nobody may see again. Long enough not to come up by chance.
+const PAYLOAD: &str = "canary-in-the-payload";
+const HEADER: &str = "canary-in-the-header";
+const GARBAGE: &str = "canary-that-is-no-token";
+const SHARED_SECRET: &str = "canary-shared-secret-0123456789ABCDEF-0123456789ABCDEF-0123456789";
+const SHORT_SECRET: &str = "canary-short-secret";
+const CLIENT_SECRET: &str = "canary-client-secret";
+const URL_SECRET: &str = "canary-url-password";
+const SEED: &[u8; 32] = b"canary-seed-of-the-ed25519-key!!";
+
+/// The searched texts: each secret as it is, and in the forms that printing and encoding give it.
+#[derive(Default)]
+struct Needles(Vec<String>);
+
+impl Needles {
+    fn of_constants() -> Self {
+        let mut needles = Self::default();
+        for secret in [PAYLOAD, HEADER, GARBAGE, SHARED_SECRET, SHORT_SECRET, CLIENT_SECRET, URL_SECRET] {
+            needles.add(secret.as_bytes());
+        }
+        needles.add(SEED);
+        needles
+    }
+
+    fn add(&mut self, secret: &[u8]) {
+        let hex: String = secret.iter().map(|byte| format!("{byte:02x}")).collect();
+        let decimal = format!("{secret:?}");
+        let decimal = decimal.trim_matches(['[', ']']);
+        let without_ends = |text: String| text[..text.len() / 4 * 4].trim_end_matches('=').to_owned();
+        self.0.extend([hex.to_uppercase(), hex, decimal.to_owned(), STANDARD.encode(secret), without_ends(encode(secret))]);
+        if let Ok(text) = std::str::from_utf8(secret) {
+            self.0.push(text.to_owned());
+        }
+    }
+
+    /// A token, its parts and its signature.
+    fn add_token(&mut self, token: &str) {
+        self.0.push(token.to_owned());
+        // Short parts are the well-known start of any header.
+        self.0.extend(token.split('.').filter(|part| part.len() > 40).map(str::to_owned));
+        if let Some(Ok(signature)) = token.rsplit('.').next().map(try_decode).filter(|_| token.contains('.')) {
+            if signature.len() >= 16 {
+                self.add(&signature);
+            }
+        }
+    }
+
+    fn leaks<'n>(&'n self, text: &str) -> Vec<&'n str> {
+        self.0.iter().map(String::as_str).filter(|needle| text.contains(needle)).collect()
+    }
+}
+
+fn try_decode(part: &str) -> Result<Vec<u8>, base64::DecodeError> {
+    base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(part)
+}
+
+/// All that came out, with where it came from.
+#[derive(Default)]
+struct Seen(Vec<(String, String)>);
+
+impl Seen {
+    fn debug(&mut self, place: &str, value: &impl Debug) {
+        self.0.push((format!("Debug of {place}"), format!("{value:?} {value:#?}")));
+    }
+
+    fn display(&mut self, place: &str, value: &impl Display) {
+        self.0.push((format!("Display of {place}"), value.to_string()));
+    }
+
+    fn error(&mut self, place: &str, error: &(impl std::error::Error + 'static)) {
+        self.debug(place, error);
+        let mut next: Option<&(dyn std::error::Error + 'static)> = Some(error);
+        while let Some(error) = next {
+            self.0.push((place.to_owned(), format!("{error} {error:?}")));
+            next = error.source();
+        }
+    }
+
+    async fn response(&mut self, place: &str, response: reqwest::Response) -> String {
+        let status = response.status();
+        let head = format!("{status} {:?}", response.headers());
+        let reason = reason_of(&response).to_owned();
+        let body = response.text().await.unwrap();
+        // A token that was asked for comes out, once, where it belongs.
+        let body = if status.is_success() { String::new() } else { body };
+        self.0.push((format!("answer to {place}"), format!("{head} {body}")));
+        reason
+    }
+
+    fn assert_clean(&self, needles: &Needles) {
+        for (place, text) in &self.0 {
+            assert_eq!(needles.leaks(text), Vec::<&str>::new(), "{place}: {text}");
+        }
+    }
+}
+
+/// Records only that there was a step: `found` may repeat claims to whoever explains a verdict, never a signature.
+struct Explained(String);
+
+impl StepListener for Explained {
+    fn step(&mut self, step: Step<'_>) {
+        self.0.push_str(&format!("{:?} {} {} {}\n", step.check, step.passed, step.expected, step.found));
+    }
+}
+
+fn seeded_key() -> SigningKey {
+    let prefix = [0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20];
+    SigningKey::from_pkcs8(Algorithm::EdDSA, &[&prefix[..], SEED].concat()).unwrap()
+}
+
+/// Tokens that are refused, one for each way; markers in header and claims.
+fn refused_tokens(issuer: &TestIssuer) -> Vec<String> {
+    let marked = || {
+        let token = issuer.token().audience(AUDIENCE).claim("email", PAYLOAD).header("x", HEADER);
+        token.claim("realm_access", json!({ "roles": [PAYLOAD] }))
+    };
+    let mut tokens: Vec<_> = Defect::ALL.iter().map(|defect| marked().sign_defective(*defect)).collect();
+    let claims = ["iss", "aud", "exp", "nbf", "iat", "scope", "scp", "typ", "token_use", "nonce", "cnf", "events"];
+    for claim in claims {
+        tokens.push(marked().claim(claim, PAYLOAD).sign());
+        tokens.push(marked().claim(claim, json!({ PAYLOAD: PAYLOAD })).sign());
+    }
+    for claim in ["sub", "client_id", "jti"] {
+        tokens.push(marked().claim(claim, format!("{PAYLOAD}\n")).sign());
+        tokens.push(marked().claim(claim, json!([PAYLOAD])).sign());
+    }
+    for name in ["alg", "kid", "typ", "crit", "zip", "b64", "cty"] {
+        tokens.push(marked().header(name, HEADER).sign());
+        tokens.push(marked().header(name, json!({ HEADER: HEADER })).sign());
+    }
+    let key = issuer.signing_key();
+    let header = json!({ "alg": "EdDSA", "kid": key.key_id(), "x": HEADER }).to_string();
+    tokens.push(key.sign_compact(&header, format!("{{\"{PAYLOAD}\":1,\"{PAYLOAD}\":2}}")));
+    tokens.push(key.sign_compact(&header, PAYLOAD));
+    tokens.push(key.sign_compact(&header, format!("{{\"iss\":{PAYLOAD}}}")));
+    tokens.push(key.sign_compact(HEADER, PAYLOAD));
+    tokens.push(key.sign_compact(format!("{{\"{HEADER}\":1,\"{HEADER}\":1}}"), PAYLOAD));
+    tokens.push(format!("{}.{}.{}", marked().sign(), encode(GARBAGE), encode(GARBAGE)));
+    tokens.push(GARBAGE.to_owned());
+    tokens.push(format!("{GARBAGE}.{GARBAGE}.{GARBAGE}"));
+    tokens.push(format!("{GARBAGE}={GARBAGE}"));
+    tokens.push(GARBAGE.repeat(1_000));
+    tokens
+}
+
+#[derive(serde::Deserialize)]
+#[expect(dead_code, reason = "it never fits")]
+struct Misfit {
+    email: u64,
+}
+
+/// An API with every kind of route: scopes, roles, closures, the application's own struct, and two that are misbuilt.
+async fn api(server: &ResourceServer, other: &ResourceServer) -> Api {
+    use axum::routing::any;
+    let answer = async || "done";
+    let app = axum::Router::new()
+        .route("/leads", any(answer))
+        .route("/scope", any(answer).layer(RequireScopes::all(["admin"])))
+        .route("/role", any(answer).layer(RequireRoles::all(["realm_access", "roles"], ["admin"])))
+        .route("/closure", any(answer).layer(RequireToken::that("is an admin", |_| false)))
+        .route("/shape", any(async |Claims(_): Claims<Misfit>| "done"))
+        .route("/handler", any(async |token: ValidatedToken| token.require("admin").map(|()| "done")))
+        .route("/other", any(answer).layer(RequireScopes::all(["admin"]).under(other)))
+        .layer(server.layer())
+        .route("/bare", any(answer).layer(RequireScopes::all(["admin"])));
+    Api::serve(app, std::sync::Arc::default()).await
+}
+
+#[tokio::test]
+async fn h12_no_secret_in_any_answer_log_line_or_printed_type() {
+    let (logs, mut seen, mut needles) = (Logs::capture(), Seen::default(), Needles::of_constants());
+    let key = seeded_key();
+    let issuer = TestIssuer::with_key(ISSUER, key.clone()).with_clock(clock());
+    let (server, other) = (server_trusting(issuer.trusted()), server());
+    let api = api(&server, &other).await;
+
+    let mut reasons = std::collections::BTreeSet::new();
+    for token in refused_tokens(&issuer) {
+        needles.add_token(&token);
+        let credentials = [format!("Bearer {token}"), token.clone(), format!("Bearer {token}, Bearer {token}"), format!("Bearer {token} é")];
+        for value in credentials {
+            let response = api.get(&[("authorization", value.as_bytes())]).await;
+            assert!(!response.status().is_success(), "{value:.60}");
+            reasons.insert(seen.response(&value, response).await);
+        }
+        let mut explained = Explained(String::new());
+        let error = server.validate_explained(&token, &mut explained).await.unwrap_err();
+        seen.error("TokenError", &error);
+        let signature = token.rsplit('.').next().unwrap();
+        assert!(signature.len() < 40 || !explained.0.contains(signature) && !explained.0.contains(&token));
+    }
+
+    // A good token, and all that is refused after it was found good.
+    let good = issuer.token().audience(AUDIENCE).claim("email", PAYLOAD).header("x", HEADER).sign();
+    needles.add_token(&good);
+    let judged = server.validate(&good).await.unwrap();
+    seen.debug("ValidatedToken", &judged);
+    seen.error("Refusal", &judged.require("admin").unwrap_err());
+    let misfit: Result<Misfit, Refusal> = judged.claims();
+    seen.error("Refusal", &misfit.map(|_| ()).unwrap_err());
+    for path in ["leads", "scope", "role", "closure", "shape", "handler", "other", "bare", "leads?access_token=x"] {
+        let request = client().get(format!("http://{}/{path}", api.address)).bearer_auth(&good);
+        reasons.insert(seen.response(path, request.send().await.unwrap()).await);
+    }
+
+    // Keys that cannot be had: 503.
+    let keys = KeyServer::start(format!("{{\"keys\":\"{PAYLOAD}\"}}")).await;
+    let failing = [
+        Issuer::new(ISSUER).jwk_set_url(keys.url()),
+        Issuer::new(format!("http://{}", keys.address)),
+        Issuer::new(ISSUER).jwk_set_url(format!("http://{}/keys", closed_port().await)),
+    ];
+    for failing in failing {
+        seen.debug("Issuer", &failing);
+        let builder = builder().issuer(failing.clone());
+        seen.debug("ResourceServerBuilder", &builder);
+        let unavailable = builder.build().unwrap();
+        let claims = if failing_is_other(&failing) { format!("http://{}", keys.address) } else { ISSUER.to_owned() };
+        let token = issuer.token().audience(AUDIENCE).claim("iss", claims).claim("email", PAYLOAD).sign();
+        needles.add_token(&token);
+        let api = Api::start(unavailable.layer()).await;
+        reasons.insert(seen.response("503", api.send(&token).await).await);
+    }
+
+    // Every public type that holds a key, a secret or a configuration.
+    let layer = server.layer();
+    seen.debug("ResourceServer", &server);
+    seen.debug("BearerLayer", &layer);
+    seen.debug("BearerService", &tower::Layer::layer(&layer, ()));
+    seen.debug("SigningKey", &key);
+    seen.debug("TestIssuer", &issuer);
+    seen.debug("TokenBuilder", &issuer.token().claim("email", PAYLOAD));
+    seen.debug("Issuer", &issuer.trusted());
+    let jwk = key.public_jwk().to_string();
+    seen.debug("VerifyingKey", &VerifyingKey::from_jwk(&jwk, Algorithm::EdDSA).unwrap());
+    let mut private_jwk = key.public_jwk();
+    private_jwk["d"] = encode(SEED).into();
+    seen.error("KeyFault", &VerifyingKey::from_jwk(&private_jwk.to_string(), Algorithm::EdDSA).unwrap_err());
+
+    let shared = Issuer::new(ISSUER).shared_secret(SHARED_SECRET);
+    seen.debug("Issuer", &shared);
+    seen.debug("ResourceServerBuilder", &builder().issuer(shared.clone()));
+    let by_secret = server_trusting(shared.clone());
+    seen.debug("ResourceServer", &by_secret);
+    let signed = hmac_token(token().claim("email", PAYLOAD), "HS256", SHARED_SECRET.as_bytes());
+    needles.add_token(&signed);
+    seen.debug("ValidatedToken", &by_secret.validate(&signed).await.unwrap());
+    seen.error("TokenError", &by_secret.validate(&with_signature(&signed, [1; 32])).await.unwrap_err());
+
+    // Configurations that are refused.
+    let pem = format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", STANDARD.encode(SEED));
+    for refused in [
+        Issuer::new(ISSUER).shared_secret(SHORT_SECRET),
+        Issuer::new(ISSUER).shared_secret(SHARED_SECRET).algorithms([Algorithm::RS256]),
+        Issuer::new(ISSUER).shared_secret(SHARED_SECRET).pem(key.public_key_pem()),
+        Issuer::new(ISSUER).pem(pem),
+        jwk_set(&[private_jwk.clone()]),
+        Issuer::new(ISSUER).jwk_set(private_jwk.to_string()),
+        Issuer::new(ISSUER).jwk_set(json!({ "keys": encode(SEED) }).to_string()),
+        Issuer::new(ISSUER).jwk_set(json!(encode(SEED)).to_string()),
+        Issuer::new(format!("https://user:{URL_SECRET}@as.example.com")),
+        Issuer::new(format!("http://user:{URL_SECRET}@as.example.com")),
+        Issuer::new(ISSUER).jwk_set_url(format!("https://user:{URL_SECRET}@as.example.com/keys")),
+        Issuer::new(ISSUER).jwk_set_url(format!("http://user:{URL_SECRET}@as.example.com/keys")),
+    ] {
+        seen.debug("Issuer", &refused);
+        let builder = builder().issuer(refused);
+        seen.debug("ResourceServerBuilder", &builder);
+        seen.error("ConfigError", &builder.build().unwrap_err());
+    }
+
+    authorization_server(&mut seen, &mut needles).await;
+
+    let expected = [
+        "algorithm_not_allowed", "bad_signature", "claim_type", "claims_duplicate", "claims_json", "claims_shape",
+        "credentials_repeated", "expired", "header_json", "insufficient_role", "insufficient_scope", "keys_unavailable",
+        "layer_missing", "no_matching_key", "opaque_token", "other_resource_server", "requirement_not_met", "scheme_missing",
+        "sender_constrained", "token_illegal_characters", "token_in_two_places", "token_too_large", "unsupported_header",
+    ];
+    let missing: Vec<_> = expected.into_iter().filter(|reason| !reasons.contains(*reason)).collect();
+    assert!(missing.is_empty(), "not provoked: {missing:?} of {reasons:?}");
+    let logged = logs.text();
+    for line in ["refused a request", "cannot judge a request", "put together wrongly", "could not fetch the keys", "token request refused"] {
+        assert!(logged.contains(line), "not logged: {line}");
+    }
+    assert!(logs.lines().len() > 300, "{}", logs.lines().len());
+    seen.0.push(("the log".to_owned(), logged));
+    seen.display("Needles", &needles.0.len());
+    seen.assert_clean(&needles);
+}
+
+fn failing_is_other(issuer: &Issuer) -> bool {
+    format!("{issuer:?}").contains("http://127.0.0.1") && format!("{issuer:?}").contains("sources: []")
+}
+
+/// An address where nobody listens.
+async fn closed_port() -> std::net::SocketAddr {
+    tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap()
+}
+
+/// The authorization server's refusals, its printed types, and its tokens.
+async fn authorization_server(seen: &mut Seen, needles: &mut Needles) {
+    let client_of = Client::new("app", CLIENT_SECRET).scopes(["read:leads"]).audience(AUDIENCE);
+    seen.debug("Client", &client_of);
+    let starting = AuthorizationServer::builder().client(client_of.clone()).signing_algorithm(Algorithm::EdDSA);
+    seen.debug("AuthorizationServerBuilder", &starting);
+    let twice = AuthorizationServer::builder().client(client_of.clone()).client(client_of);
+    seen.error("StartError", &twice.start().await.unwrap_err());
+    let server = starting.start().await.unwrap();
+    seen.debug("AuthorizationServer", &server);
+
+    let grant = ("grant_type", "client_credentials");
+    let post = |form: &[(&str, &str)]| client().post(server.token_endpoint()).form(form);
+    let granted = post(&[grant]).basic_auth("app", Some(CLIENT_SECRET)).send().await.unwrap();
+    let granted: serde_json::Value = granted.json().await.unwrap();
+    needles.add_token(granted["access_token"].as_str().unwrap());
+    for request in [
+        post(&[grant, ("client_id", "app"), ("client_secret", CLIENT_SECRET), ("scope", GARBAGE)]),
+        post(&[grant, ("client_id", GARBAGE), ("client_secret", CLIENT_SECRET)]),
+        post(&[grant, ("client_id", "app"), ("client_secret", GARBAGE)]),
+        post(&[grant, ("client_secret", CLIENT_SECRET)]).basic_auth("app", Some(CLIENT_SECRET)),
+        post(&[grant]).basic_auth(GARBAGE, Some(CLIENT_SECRET)),
+        post(&[grant]).bearer_auth(CLIENT_SECRET),
+        post(&[("grant_type", GARBAGE)]).basic_auth("app", Some(CLIENT_SECRET)),
+        post(&[grant, grant, (GARBAGE, CLIENT_SECRET)]).basic_auth("app", Some(CLIENT_SECRET)),
+        client().post(server.token_endpoint()).body(format!("%zz{CLIENT_SECRET}")),
+        client().post(server.token_endpoint()).header("content-type", GARBAGE).body(CLIENT_SECRET.repeat(10_000)),
+        client().get(format!("{}?client_secret={CLIENT_SECRET}", server.token_endpoint())),
+        client().get(server.jwks_uri()),
+    ] {
+        seen.response("the authorization server", request.send().await.unwrap()).await;
+    }
+    for defect in Defect::ALL {
+        needles.add_token(&server.defective_token(*defect));
+    }
+}
+
+/// The search finds what it looks for, in each of its forms: otherwise the test above would prove nothing.
+#[tokio::test]
+async fn h12_the_search_would_find_a_leak() {
+    let logs = Logs::capture();
+    let mut needles = Needles::of_constants();
+    let token = token().claim("email", PAYLOAD).sign();
+    needles.add_token(&token);
+    let signature = decode(parts(&token)[2]);
+    for leak in [
+        format!("a {PAYLOAD} b"), token.clone(), parts(&token)[2].to_owned(), parts(&token)[1].to_owned(), format!("{SEED:?}"),
+        format!("x {:?}", SEED.to_vec()), encode(SEED), STANDARD.encode(SEED), format!("{signature:?}"),
+        format!("{:?}", String::from_utf8_lossy(SEED)), format!("{{\"client_secret\":\"{CLIENT_SECRET}\"}}"),
+    ] {
+        assert_ne!(needles.leaks(&leak), Vec::<&str>::new(), "{leak}");
+        tracing::trace!(target: "tower_bearer::leak", leak);
+        assert_ne!(needles.leaks(&logs.text()), Vec::<&str>::new());
+    }
+    assert_eq!(needles.leaks("a line without any of them"), Vec::<&str>::new());
+
+    // A response that echoes is caught on its way through the socket.
+    let echoing = token.clone();
+    let leaky = builder().issuer(issuer_with(Algorithm::ES256).trusted()).on_refusal(move |_, mut response| {
+        *response.body_mut() = format!("refused {echoing}").into();
+        response
+    });
+    let mut seen = Seen::default();
+    let api = Api::start(leaky.build().unwrap().layer()).await;
+    assert_eq!(seen.response("a leaky API", api.send(&token).await).await, "no_matching_key");
+    assert_ne!(needles.leaks(&seen.0[0].1), Vec::<&str>::new());
+}
