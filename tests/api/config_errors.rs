@@ -71,10 +71,10 @@ fn the_algorithms() {
 
 #[test]
 fn keys_from_more_than_one_place() {
-    assert_snapshot!(refused(at(ISSUER).pem(pem())), @"`issuer`: keys come from more than one place; keep one of `.jwk_set_url(..)`, `.jwk_set(..)`, `.shared_secret(..)` and `.pem(..)`, of which only the last can be repeated");
-    assert_snapshot!(refused(at(ISSUER).jwk_set_url("https://as.example.com/keys")), @"`issuer`: keys come from more than one place; keep one of `.jwk_set_url(..)`, `.jwk_set(..)`, `.shared_secret(..)` and `.pem(..)`, of which only the last can be repeated");
-    assert_snapshot!(refused(at(ISSUER).jwk_set(issuer().jwk_set().to_string())), @"`issuer`: keys come from more than one place; keep one of `.jwk_set_url(..)`, `.jwk_set(..)`, `.shared_secret(..)` and `.pem(..)`, of which only the last can be repeated");
-    assert_snapshot!(refused(Issuer::new(ISSUER).pem(pem()).shared_secret(secret())), @"`issuer`: keys come from more than one place; keep one of `.jwk_set_url(..)`, `.jwk_set(..)`, `.shared_secret(..)` and `.pem(..)`, of which only the last can be repeated");
+    assert_snapshot!(refused(at(ISSUER).pem(pem())), @"`issuer`: keys come from more than one place; keep one of `.jwk_set_url(..)`, `.key_source(..)`, `.jwk_set(..)`, `.shared_secret(..)` and `.pem(..)`, of which only the last can be repeated");
+    assert_snapshot!(refused(at(ISSUER).jwk_set_url("https://as.example.com/keys")), @"`issuer`: keys come from more than one place; keep one of `.jwk_set_url(..)`, `.key_source(..)`, `.jwk_set(..)`, `.shared_secret(..)` and `.pem(..)`, of which only the last can be repeated");
+    assert_snapshot!(refused(at(ISSUER).jwk_set(issuer().jwk_set().to_string())), @"`issuer`: keys come from more than one place; keep one of `.jwk_set_url(..)`, `.key_source(..)`, `.jwk_set(..)`, `.shared_secret(..)` and `.pem(..)`, of which only the last can be repeated");
+    assert_snapshot!(refused(Issuer::new(ISSUER).pem(pem()).shared_secret(secret())), @"`issuer`: keys come from more than one place; keep one of `.jwk_set_url(..)`, `.key_source(..)`, `.jwk_set(..)`, `.shared_secret(..)` and `.pem(..)`, of which only the last can be repeated");
     assert!(
         builder().issuer(Issuer::new(ISSUER).pem(pem()).pem(key(Algorithm::ES256).public_key_pem())).build().is_ok()
     );

@@ -203,8 +203,14 @@ async fn c06_duplicate_claims() {
     single.accepts(&over_payload(format!("{claims}}}"))).await;
     several.accepts(&over_payload(format!("{claims}}}"))).await;
     for (name, value) in [
-        ("exp", json!(253_402_300_799_u64)), ("iss", json!(ISSUER)), ("aud", json!(AUDIENCE)), ("sub", json!("admin")),
-        ("scope", json!("admin")), ("jti", json!("x")), ("client_id", json!("admin")), ("iat", json!(1)),
+        ("exp", json!(253_402_300_799_u64)),
+        ("iss", json!(ISSUER)),
+        ("aud", json!(AUDIENCE)),
+        ("sub", json!("admin")),
+        ("scope", json!("admin")),
+        ("jti", json!("x")),
+        ("client_id", json!("admin")),
+        ("iat", json!(1)),
     ] {
         let escaped = format!("\\u{:04x}{}", u32::from(name.as_bytes()[0]), &name[1..]);
         for name in [name, escaped.as_str()] {
@@ -332,7 +338,8 @@ fn sized(bytes: usize) -> String {
 #[tokio::test]
 async fn c09_the_size_is_checked_first() {
     let token = sized(16 * 1024 - 40);
-    for (cap, expected) in [(token.len() - 1, "token_too_large"), (token.len(), "accepted"), (token.len() + 1, "accepted")]
+    for (cap, expected) in
+        [(token.len() - 1, "token_too_large"), (token.len(), "accepted"), (token.len() + 1, "accepted")]
     {
         let server = builder().max_token_bytes(cap).issuer(issuer_with(Algorithm::RS256).trusted()).build().unwrap();
         assert_eq!(reason(&server, &token).await, expected, "cap {cap}");
