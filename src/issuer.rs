@@ -237,7 +237,6 @@ impl Issuer {
                 return set.map(Keys::Fixed).map_err(problem);
             }
             [Source::SharedSecret(secret)] => return secret_keys(secret, algorithms),
-            [Source::Pem(_), ..] => return pem_keys(&self.sources, algorithms),
             [Source::Own(source)] => Arc::clone(source),
             #[cfg(feature = "remote-keys")]
             [Source::JwkSetUrl(url)] => Arc::new(RemoteSource::at(self.http_client()?, self.checked_jwk_set_url(url)?)),
@@ -248,7 +247,15 @@ impl Issuer {
                 let problem = "has no keys; add `.jwk_set(..)`, or the feature `remote-keys` for discovery";
                 return Err(ConfigError::new("issuer", problem));
             }
-            _ => return Err(mixed_sources()),
+            sources => match sources.iter().map(Source::as_pem).collect::<Option<Vec<_>>>() {
+                Some(pems) => return pem_keys(&pems, algorithms),
+                None => {
+                    let problem = "keys come from more than one place; keep one of `.jwk_set_url(..)`, \
+                                   `.key_source(..)`, `.jwk_set(..)`, `.shared_secret(..)` and `.pem(..)`, \
+                                   of which only the last can be repeated";
+                    return Err(ConfigError::new("issuer", problem));
+                }
+            },
         };
         let (issuer, policy) = (Arc::clone(&self.url), self.key_policy.clone());
         let cache = KeyCache::new(issuer, Arc::clone(algorithms), source, policy, Arc::clone(clock));
@@ -268,6 +275,15 @@ impl Issuer {
         check_user_information("jwk_set_url", &url)?;
         check_scheme("jwk_set_url", text, &url, self.allow_http)?;
         Ok(url)
+    }
+}
+
+impl Source {
+    fn as_pem(&self) -> Option<&str> {
+        match self {
+            Self::Pem(pem) => Some(pem),
+            _ => None,
+        }
     }
 }
 
@@ -337,16 +353,9 @@ fn check_scheme(setting: &'static str, shown: &str, url: &Url, allows_http: bool
     Err(ConfigError::new(setting, problem))
 }
 
-fn mixed_sources() -> ConfigError {
-    let problem = "keys come from more than one place; keep one of `.jwk_set_url(..)`, `.key_source(..)`, `.jwk_set(..)`, \
-                   `.shared_secret(..)` and `.pem(..)`, of which only the last can be repeated";
-    ConfigError::new("issuer", problem)
-}
-
-fn pem_keys(sources: &[Source], algorithms: &[Algorithm]) -> Result<Keys, ConfigError> {
+fn pem_keys(pems: &[&str], algorithms: &[Algorithm]) -> Result<Keys, ConfigError> {
     let mut keys: Vec<VerifyingKey> = Vec::new();
-    for source in sources {
-        let Source::Pem(pem) = source else { return Err(mixed_sources()) };
+    for pem in pems {
         if !pem.contains("-----BEGIN ") {
             let problem =
                 "the text is not PEM; give the key itself, from `-----BEGIN PUBLIC KEY-----` on, not its path";
