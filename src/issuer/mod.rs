@@ -1,0 +1,211 @@
+//! One authorization server whose tokens are accepted, and where its keys are.
+
+mod key_location;
+mod url;
+
+use std::fmt;
+use std::sync::Arc;
+
+use key_location::KeyLocation;
+use url::check_issuer;
+#[cfg(feature = "remote-keys")]
+pub(crate) use url::is_secure_enough;
+
+use crate::claims::ClaimNames;
+use crate::error::ConfigError;
+use crate::jose::Algorithm;
+use crate::keys::{KeyPolicy, KeySource};
+
+/// An authorization server whose tokens are accepted.
+///
+/// Its keys are found by discovery unless one of [`jwk_set_url`](Self::jwk_set_url), [`jwk_set`](Self::jwk_set),
+/// [`pem`](Self::pem) or [`shared_secret`](Self::shared_secret) says otherwise.
+///
+/// ```
+/// use tower_bearer::Issuer;
+/// use tower_bearer::jose::Algorithm;
+///
+/// let issuer = Issuer::new("https://as.example.com")
+///     .jwk_set_url("https://as.example.com/keys")
+///     .algorithms([Algorithm::ES256]);
+/// # let _ = issuer;
+/// ```
+#[derive(Clone)]
+pub struct Issuer {
+    pub(crate) url: Arc<str>,
+    key_locations: Vec<KeyLocation>,
+    pub(crate) audiences: Vec<Box<str>>,
+    algorithms: Option<Vec<Algorithm>>,
+    key_policy: KeyPolicy,
+    pub(crate) audience_claim: Box<str>,
+    pub(crate) scope_claims: Vec<Box<str>>,
+    pub(crate) require_at_jwt: bool,
+    pub(crate) allow_nonce: bool,
+    pub(crate) accept_sender_constrained: bool,
+    allow_http: bool,
+}
+
+impl Issuer {
+    /// The issuer with this identifier, exactly as it stands in the tokens' `iss` and in the metadata: a trailing slash
+    /// counts. HTTPS, except on loopback; without query and fragment (RFC 8414 §2).
+    #[must_use]
+    pub fn new(url: impl Into<String>) -> Self {
+        Self {
+            url: url.into().into(),
+            key_locations: Vec::new(),
+            audiences: Vec::new(),
+            algorithms: None,
+            key_policy: KeyPolicy::default(),
+            audience_claim: "aud".into(),
+            scope_claims: vec!["scope".into(), "scp".into()],
+            require_at_jwt: false,
+            allow_nonce: false,
+            accept_sender_constrained: false,
+            allow_http: false,
+        }
+    }
+
+    /// Takes the keys from this URL instead of asking the issuer's metadata for it.
+    #[cfg(feature = "remote-keys")]
+    #[must_use]
+    pub fn jwk_set_url(mut self, url: impl Into<String>) -> Self {
+        self.key_locations.push(KeyLocation::JwkSetUrl(url.into()));
+        self
+    }
+
+    /// Takes the keys from a source of the application's own, through the same cache.
+    #[must_use]
+    pub fn key_source(mut self, source: impl KeySource) -> Self {
+        self.key_locations.push(KeyLocation::Source(Arc::new(source)));
+        self
+    }
+
+    /// Takes the keys from this JWK Set (RFC 7517 §5), as JSON text. They never change.
+    #[must_use]
+    pub fn jwk_set(mut self, json: impl Into<String>) -> Self {
+        self.key_locations.push(KeyLocation::JwkSet(json.into()));
+        self
+    }
+
+    /// Takes this public key in PEM, for every token of the issuer whatever its `kid`. More than one call adds keys.
+    #[must_use]
+    pub fn pem(mut self, pem: impl Into<String>) -> Self {
+        self.key_locations.push(KeyLocation::Pem(pem.into()));
+        self
+    }
+
+    /// Accepts HMAC signatures made with this secret, HS256 unless [`algorithms`](Self::algorithms) says otherwise.
+    ///
+    /// Whoever holds the secret can make tokens; prefer public keys. The secret must be random and at least as long as
+    /// the hash, 32 bytes for HS256 (RFC 7518 §3.2), and cannot stand beside public keys.
+    #[must_use]
+    pub fn shared_secret(mut self, secret: impl Into<Vec<u8>>) -> Self {
+        self.key_locations.push(KeyLocation::SharedSecret(secret.into()));
+        self
+    }
+
+    /// Accepts tokens of this issuer for this audience, instead of the resource server's own audiences. Repeatable.
+    #[must_use]
+    pub fn audience(mut self, audience: impl Into<String>) -> Self {
+        self.audiences.push(audience.into().into_boxed_str());
+        self
+    }
+
+    /// Accepts these algorithms only. Default: [all with a public key](Algorithm::PUBLIC_KEY).
+    #[must_use]
+    pub fn algorithms(mut self, algorithms: impl IntoIterator<Item = Algorithm>) -> Self {
+        self.algorithms = Some(algorithms.into_iter().collect());
+        self
+    }
+
+    /// How its keys are fetched and kept.
+    #[must_use]
+    pub fn key_policy(mut self, policy: KeyPolicy) -> Self {
+        self.key_policy = policy;
+        self
+    }
+
+    /// Reads the audience from another claim than `aud`, for providers whose access tokens have none (Amazon Cognito:
+    /// `client_id`).
+    #[must_use]
+    pub fn audience_claim(mut self, name: impl Into<String>) -> Self {
+        self.audience_claim = name.into().into_boxed_str();
+        self
+    }
+
+    /// Reads the scopes from the first of these claims that the token has. Default: `scope`, then `scp`.
+    #[must_use]
+    pub fn scope_claims<T: Into<String>>(mut self, names: impl IntoIterator<Item = T>) -> Self {
+        self.scope_claims = names.into_iter().map(|name| name.into().into_boxed_str()).collect();
+        self
+    }
+
+    /// Strict RFC 9068: `typ` must be `at+jwt`, and `sub`, `client_id`, `iat` and `jti` must be there. Off by default,
+    /// because most providers send `JWT`.
+    #[must_use]
+    pub const fn require_at_jwt(mut self) -> Self {
+        self.require_at_jwt = true;
+        self
+    }
+
+    /// Accepts access tokens with a `nonce`, which old versions of Keycloak make. By default a `nonce` marks an ID token.
+    #[must_use]
+    pub const fn allow_nonce(mut self) -> Self {
+        self.allow_nonce = true;
+        self
+    }
+
+    /// Accepts tokens that are bound to a key (`cnf`) although the request does not prove the key: whoever stole such a
+    /// token can use it, which the binding was to prevent.
+    #[must_use]
+    pub const fn dangerously_accept_sender_constrained(mut self) -> Self {
+        self.accept_sender_constrained = true;
+        self
+    }
+
+    /// Allows plain HTTP to other hosts than loopback, for names inside a cluster. Whoever can change the traffic can
+    /// then sign tokens.
+    #[must_use]
+    pub const fn dangerously_allow_http(mut self) -> Self {
+        self.allow_http = true;
+        self
+    }
+
+    pub(crate) fn claim_names(&self) -> ClaimNames {
+        ClaimNames { audience: self.audience_claim.clone(), scope: self.scope_claims.clone() }
+    }
+
+    /// The allowed algorithms, free of contradictions.
+    pub(crate) fn checked_algorithms(&self) -> Result<Arc<[Algorithm]>, ConfigError> {
+        let has_secret = self.key_locations.iter().any(|location| matches!(location, KeyLocation::SharedSecret(_)));
+        let Some(algorithms) = &self.algorithms else {
+            let default = if has_secret { &[Algorithm::HS256][..] } else { Algorithm::PUBLIC_KEY };
+            return Ok(default.into());
+        };
+        let problem = if algorithms.is_empty() {
+            "the list is empty, so no token could pass; name an algorithm or leave the setting out"
+        } else if !has_secret && algorithms.iter().any(|algorithm| algorithm.is_hmac()) {
+            "HMAC algorithms need `.shared_secret(..)` and cannot stand beside public keys; remove the HS algorithms"
+        } else if has_secret && !algorithms.iter().all(|algorithm| algorithm.is_hmac()) {
+            "public-key algorithms cannot stand beside `.shared_secret(..)`; configure one or the other"
+        } else {
+            return Ok(algorithms.as_slice().into());
+        };
+        Err(ConfigError::new("algorithms", problem))
+    }
+
+    pub(crate) fn checked_url(&self) -> Result<(), ConfigError> {
+        check_issuer(&self.url, self.allow_http)
+    }
+}
+
+impl fmt::Debug for Issuer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Issuer")
+            .field("url", &self.url)
+            .field("keys", &self.key_locations)
+            .field("audiences", &self.audiences)
+            .field("algorithms", &self.algorithms)
+            .finish_non_exhaustive()
+    }
+}
