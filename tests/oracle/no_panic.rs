@@ -17,7 +17,7 @@ use tower_bearer::{Issuer, ResourceServer};
 
 use crate::support::{AUDIENCE, ISSUER, api, now, runner};
 
-const CASES: u32 = 2000;
+const CASES: u32 = 1000;
 
 /// A server and a good token for it.
 fn server() -> (ResourceServer, String) {
