@@ -97,18 +97,22 @@ impl VerifiedPayload {
     }
 }
 
-/// The signing input and the three parts. Dots are counted, not collected.
+/// The signing input and the three parts.
 fn split(token: &str) -> Result<(&str, [&str; 3]), MalformedFault> {
-    let dots = token.bytes().filter(|byte| *byte == b'.').count();
-    match (dots, token.rsplit_once('.')) {
-        (2, Some((signing_input, signature))) => {
-            let (header, payload) = signing_input.split_once('.').ok_or(MalformedFault::Parts)?;
-            Ok((signing_input, [header, payload, signature]))
-        }
-        (4, _) => Err(MalformedFault::Encrypted),
+    let parts = token.rsplit_once('.').and_then(|(signing_input, signature)| {
+        let (header, payload) = signing_input.split_once('.')?;
+        (!payload.contains('.')).then_some((signing_input, [header, payload, signature]))
+    });
+    parts.ok_or_else(|| describe_parts(token))
+}
+
+/// What a token is that has not three parts. Dots are counted, not collected.
+fn describe_parts(token: &str) -> MalformedFault {
+    match token.bytes().filter(|byte| *byte == b'.').count() {
+        4 => MalformedFault::Encrypted,
         // "eyJ" is how `{"` begins in base64url: what looks like a JWT and is not one is broken, not opaque.
-        (0 | 1, _) if !token.starts_with("eyJ") => Err(MalformedFault::Opaque),
-        _ => Err(MalformedFault::Parts),
+        0 | 1 if !token.starts_with("eyJ") => MalformedFault::Opaque,
+        _ => MalformedFault::Parts,
     }
 }
 

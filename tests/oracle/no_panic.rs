@@ -17,7 +17,7 @@ use tower_bearer::{Issuer, ResourceServer};
 
 use crate::support::{AUDIENCE, ISSUER, api, now, runner};
 
-const CASES: u32 = 2000;
+const CASES: u32 = 1000;
 
 /// A server and a good token for it.
 fn server() -> (ResourceServer, String) {
@@ -37,7 +37,12 @@ fn any_text_as_a_token_is_judged() {
         (base64(), base64(), base64()).prop_map(|(a, b, c)| format!("{a}.{b}.{c}")),
         (json(), json(), base64()).prop_map(|(a, b, c)| format!("{a}.{b}.{c}")),
     ];
-    runner(CASES).run(&tokens, |token| Ok(prop_assert!(now(api.validate(&token)).is_err()))).unwrap();
+    runner(CASES)
+        .run(&tokens, |token| {
+            prop_assert!(now(api.validate(&token)).is_err());
+            Ok(())
+        })
+        .unwrap();
 }
 
 #[test]
@@ -67,7 +72,8 @@ fn any_bytes_as_an_authorization_header_are_answered() {
     runner(CASES)
         .run(&prop::collection::vec(value, 0..3), |headers| {
             let status = status.borrow_mut()(&headers);
-            Ok(prop_assert!(status.is_client_error(), "{status}"))
+            prop_assert!(status.is_client_error(), "{status}");
+            Ok(())
         })
         .unwrap();
 }
