@@ -206,13 +206,11 @@ impl Issuer {
         let url = Url::parse(shown).map_err(|error| {
             ConfigError::new("issuer", format!("{shown:?} is not a URL ({error}); write it as in the tokens' `iss`"))
         })?;
-        check_scheme("issuer", &url, self.allow_http)?;
+        check_authority("issuer", &url, self.allow_http)?;
         let problem = if url.query().is_some() {
             "has a query"
         } else if url.fragment().is_some() {
             "has a fragment"
-        } else if !url.username().is_empty() || url.password().is_some() {
-            "has user information"
         } else {
             return Ok(());
         };
@@ -255,7 +253,7 @@ impl Issuer {
                 let url = Url::parse(text).map_err(|error| {
                     ConfigError::new("jwk_set_url", format!("{text:?} is not a URL ({error}); give the full URL"))
                 })?;
-                check_scheme("jwk_set_url", &url, self.allow_http)?;
+                check_authority("jwk_set_url", &url, self.allow_http)?;
                 RemoteSource::at(client, url)
             }
             None => RemoteSource::discover(client, Arc::clone(&self.url), self.allow_http),
@@ -306,7 +304,11 @@ fn is_loopback(url: &Url) -> bool {
     }
 }
 
-fn check_scheme(setting: &'static str, url: &Url, allows_http: bool) -> Result<(), ConfigError> {
+fn check_authority(setting: &'static str, url: &Url, allows_http: bool) -> Result<(), ConfigError> {
+    if !url.username().is_empty() || url.password().is_some() {
+        // Not shown: it may be a password. It would end up in logs, which name the URL of each failed fetch.
+        return Err(ConfigError::new(setting, "the URL has user information in front of its host; remove it"));
+    }
     if url.host().is_some() && is_secure_enough(url, allows_http) {
         return Ok(());
     }
