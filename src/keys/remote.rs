@@ -15,6 +15,7 @@ use super::MAX_BODY_BYTES;
 use super::cache::KeySource;
 use crate::error::{ConfigError, KeySetError};
 use crate::issuer::is_secure_enough;
+use crate::jose::describe_error;
 
 /// The HTTP client for key fetches: no redirects, no proxy from the environment, no cookies, no decompression, 200 only,
 /// bounded in size and time.
@@ -154,7 +155,7 @@ fn jwks_uri(metadata: &[u8], issuer: &Arc<str>, allows_http: bool) -> Result<Url
         jwks_uri: Box<str>,
     }
     let metadata: Metadata =
-        serde_json::from_slice(metadata).map_err(|error| KeySetError::Metadata(error.to_string().into()))?;
+        serde_json::from_slice(metadata).map_err(|error| KeySetError::Metadata(describe_error(&error).into()))?;
     if *metadata.issuer != **issuer {
         let (expected, found) = (Arc::clone(issuer), metadata.issuer.into());
         return Err(KeySetError::IssuerMismatch { expected, found });
