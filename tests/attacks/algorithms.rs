@@ -216,8 +216,20 @@ async fn a09_hostile_key_ids_reach_nothing() {
     let remote = Trial::of(Issuer::new(ISSUER).jwk_set_url(provider.url())).await;
     let (url, long) = (canary.url(), "k".repeat(8 * 1024));
     let key_ids = [
-        "../../../../dev/null", "/proc/self/environ", "' OR 1=1--", "$(id)", "a\0b", "", "\u{202e}dik", "\u{1f511}",
-        "${jndi:ldap://127.0.0.1/a}", "x\r\nset-cookie: a=b", "\", error=\"", "__proto__", url.as_str(), long.as_str(),
+        "../../../../dev/null",
+        "/proc/self/environ",
+        "' OR 1=1--",
+        "$(id)",
+        "a\0b",
+        "",
+        "\u{202e}dik",
+        "\u{1f511}",
+        "${jndi:ldap://127.0.0.1/a}",
+        "x\r\nset-cookie: a=b",
+        "\", error=\"",
+        "__proto__",
+        url.as_str(),
+        long.as_str(),
     ];
     for key_id in key_ids {
         let lured = token().header("kid", key_id).sign();
@@ -262,7 +274,8 @@ async fn a10_without_a_key_id_the_fitting_keys_are_tried_up_to_four() {
 async fn a11_keys_belong_to_their_issuer() {
     let [a, b] = [key(Algorithm::RS256), attackers_key(Algorithm::RS256)].map(|key| key.with_key_id("shared"));
     let [url_a, url_b] = [ISSUER, "https://b.example.com"];
-    let issuers = [(url_a, &a), (url_b, &b)].map(|(url, key)| TestIssuer::with_key(url, key.clone()).with_clock(clock()));
+    let issuers =
+        [(url_a, &a), (url_b, &b)].map(|(url, key)| TestIssuer::with_key(url, key.clone()).with_clock(clock()));
     let trial = Trial::with(builder().issuer(issuers[0].trusted()).issuer(issuers[1].trusted())).await;
     for (issuer, own, other) in [(&issuers[0], &a, &b), (&issuers[1], &b, &a)] {
         let token = || issuer.token().audience(AUDIENCE);

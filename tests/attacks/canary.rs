@@ -40,7 +40,8 @@ impl KeyServer {
                     let mut request = [0; 4096];
                     let _ = stream.read(&mut request).await;
                     let _let_go = entrance.acquire().await;
-                    let head = format!("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", body.len());
+                    let head =
+                        format!("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", body.len());
                     let _ = stream.write_all((head + &body).as_bytes()).await;
                 });
             }

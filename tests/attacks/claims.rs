@@ -28,18 +28,42 @@ async fn d01_exp_is_a_number_in_range() {
     let trial = Trial::start().await;
     trial.invalid(&token().without_claim("exp").sign(), "claim_missing").await;
     for wrong in [
-        "\"2000000000\"", "null", "true", "[2000000000]", "{\"$numberLong\":\"2000000000\"}", "\"\"", "-1", "-2000000000",
-        "-0.5", "1e18", "1e300", "9007199254740993", "18446744073709551615", "18446744073709551616", "253402300800",
-        "253402300799.5", "{\"$serde_json::private::Number\":\"2000000000\"}", "{\"secs\":2000000000,\"nanos\":0}",
+        "\"2000000000\"",
+        "null",
+        "true",
+        "[2000000000]",
+        "{\"$numberLong\":\"2000000000\"}",
+        "\"\"",
+        "-1",
+        "-2000000000",
+        "-0.5",
+        "1e18",
+        "1e300",
+        "9007199254740993",
+        "18446744073709551615",
+        "18446744073709551616",
+        "253402300800",
+        "253402300799.5",
+        "{\"$serde_json::private::Number\":\"2000000000\"}",
+        "{\"secs\":2000000000,\"nanos\":0}",
     ] {
         trial.invalid(&with_raw("exp", wrong), "claim_type").await;
     }
-    for not_json in ["NaN", "Infinity", "-Infinity", "1e999", "0x7fffffff", "+2000000000", "2_000_000_000", "1.", ".5"] {
+    for not_json in ["NaN", "Infinity", "-Infinity", "1e999", "0x7fffffff", "+2000000000", "2_000_000_000", "1.", ".5"]
+    {
         trial.invalid(&with_raw("exp", not_json), "claims_json").await;
     }
     for past in ["0", "-0", "0.0", "1", "1e-300", "1.5e9"] {
         trial.invalid(&with_raw("exp", past), "expired").await;
     }
+    // A name is the same name however it is escaped.
+    trial.invalid(&with_raw("\\u0065x\\u0070", "1"), "claims_duplicate").await;
+    let unescaped = String::from_utf8(decode(parts(&with_raw("exp", "1"))[1])).unwrap();
+    let escaped = unescaped.replace("\"exp\"", "\"\\u0065x\\u0070\"");
+    assert_ne!(escaped, unescaped);
+    let key = key(Algorithm::RS256);
+    let header = json!({ "alg": "RS256", "kid": key.key_id() }).to_string();
+    trial.invalid(&key.sign_compact(header, escaped), "expired").await;
     for good in ["2000000000", "2000000000.75", "2e9", "253402300799", "2.5e+10"] {
         trial.accepts(&with_raw("exp", good)).await;
     }
@@ -106,19 +130,41 @@ async fn d04_aud_has_one_exact_member() {
     let trial = Trial::start().await;
     trial.invalid(&token().without_claim("aud").sign(), "claim_missing").await;
     for other in [
-        json!("https://other.example.com"), json!(&AUDIENCE[..AUDIENCE.len() - 1]), json!(&AUDIENCE[1..]),
-        json!(format!("{AUDIENCE}.evil.example")), json!(format!("{AUDIENCE}/")), json!("HTTPS://api.example.com"),
-        json!("https://API.example.com"), json!("https://api.example.com:443"), json!("https://api%2Eexample.com"),
-        json!(format!(" {AUDIENCE}")), json!(format!("{AUDIENCE}\0")), json!(format!("{AUDIENCE} x")), json!(""),
-        json!("*"), json!(".*"), json!("https://*.example.com"), json!([]), json!(["https://other.example.com"]),
-        json!(["", "https://other.example.com"]), json!("https://\u{430}pi.example.com"),
-        json!(format!("https://x.example.com {AUDIENCE}")), json!(format!("https://x.example.com,{AUDIENCE}")),
+        json!("https://other.example.com"),
+        json!(&AUDIENCE[..AUDIENCE.len() - 1]),
+        json!(&AUDIENCE[1..]),
+        json!(format!("{AUDIENCE}.evil.example")),
+        json!(format!("{AUDIENCE}/")),
+        json!("HTTPS://api.example.com"),
+        json!("https://API.example.com"),
+        json!("https://api.example.com:443"),
+        json!("https://api%2Eexample.com"),
+        json!(format!(" {AUDIENCE}")),
+        json!(format!("{AUDIENCE}\0")),
+        json!(format!("{AUDIENCE} x")),
+        json!(""),
+        json!("*"),
+        json!(".*"),
+        json!("https://*.example.com"),
+        json!([]),
+        json!(["https://other.example.com"]),
+        json!(["", "https://other.example.com"]),
+        json!("https://\u{430}pi.example.com"),
+        json!(format!("https://x.example.com {AUDIENCE}")),
+        json!(format!("https://x.example.com,{AUDIENCE}")),
     ] {
         trial.invalid(&token().claim("aud", other).sign(), "audience_mismatch").await;
     }
     for wrong in [
-        json!(null), json!(7), json!(true), json!({ "aud": AUDIENCE }), json!([null]), json!([AUDIENCE, null]),
-        json!([AUDIENCE, 7]), json!([[AUDIENCE]]), json!([{ "aud": AUDIENCE }]),
+        json!(null),
+        json!(7),
+        json!(true),
+        json!({ "aud": AUDIENCE }),
+        json!([null]),
+        json!([AUDIENCE, null]),
+        json!([AUDIENCE, 7]),
+        json!([[AUDIENCE]]),
+        json!([{ "aud": AUDIENCE }]),
     ] {
         trial.invalid(&token().claim("aud", wrong).sign(), "claim_type").await;
     }
@@ -134,11 +180,25 @@ async fn d05_iss_is_equal_byte_by_byte() {
     for trial in [&single, &several] {
         trial.accepts(&token().sign()).await;
         for other in [
-            "https://other.example.com", &ISSUER[..ISSUER.len() - 1], "https://as.example.com/", "https://as.example.com.evil",
-            "https://AS.example.com", "HTTPS://as.example.com", "https://as%2Eexample.com", "https://as.example.com:443",
-            "https://\u{430}s.example.com", "https://as\u{ff0e}example.com", " https://as.example.com", "",
-            "https://as.example.com\0", "https://as.example.com#", "https://as.example.com?", "http://as.example.com",
-            "https://user@as.example.com", "https://as.example.com/.", "https://as.example.com\\",
+            "https://other.example.com",
+            &ISSUER[..ISSUER.len() - 1],
+            "https://as.example.com/",
+            "https://as.example.com.evil",
+            "https://AS.example.com",
+            "HTTPS://as.example.com",
+            "https://as%2Eexample.com",
+            "https://as.example.com:443",
+            "https://\u{430}s.example.com",
+            "https://as\u{ff0e}example.com",
+            " https://as.example.com",
+            "",
+            "https://as.example.com\0",
+            "https://as.example.com#",
+            "https://as.example.com?",
+            "http://as.example.com",
+            "https://user@as.example.com",
+            "https://as.example.com/.",
+            "https://as.example.com\\",
         ] {
             trial.invalid(&token().claim("iss", other).sign(), "issuer_mismatch").await;
         }
@@ -146,7 +206,8 @@ async fn d05_iss_is_equal_byte_by_byte() {
         let foreign = token().claim("iss", "https://b.example.com").sign();
         trial.invalid(&foreign, if std::ptr::eq(trial, &single) { "issuer_mismatch" } else { "no_matching_key" }).await;
     }
-    let arrays = [json!(["https://evil.example.com", ISSUER]), json!([ISSUER]), json!({ "iss": ISSUER }), json!(null), json!(7)];
+    let arrays =
+        [json!(["https://evil.example.com", ISSUER]), json!([ISSUER]), json!({ "iss": ISSUER }), json!(null), json!(7)];
     for wrong in arrays {
         single.invalid(&token().claim("iss", wrong.clone()).sign(), "claim_type").await;
         several.invalid(&token().claim("iss", wrong).sign(), "issuer_mismatch").await;
@@ -160,17 +221,35 @@ async fn d06_other_kinds_of_token() {
     let lax = Trial::start().await;
     let strict = Trial::of(issuer_with(Algorithm::RS256).trusted().require_at_jwt()).await;
     strict.accepts(&token().sign()).await;
-    let kinds = ["logout+jwt", "dpop+jwt", "entity-statement+jwt", "secevent+jwt", "id_token+jwt", "JOSE", "token-introspection+jwt"];
+    let kinds = [
+        "logout+jwt",
+        "dpop+jwt",
+        "entity-statement+jwt",
+        "secevent+jwt",
+        "id_token+jwt",
+        "JOSE",
+        "token-introspection+jwt",
+    ];
     for trial in [&lax, &strict] {
         for kind in kinds {
             trial.invalid(&token().header("typ", kind).sign(), "token_type").await;
             trial.invalid(&token().header("typ", format!("application/{kind}")).sign(), "token_type").await;
         }
         for (claim, value) in [
-            ("nonce", json!("n")), ("nonce", json!(null)), ("at_hash", json!("h")), ("c_hash", json!("h")),
-            ("events", json!({})), ("events", json!(null)), ("typ", json!("ID")), ("typ", json!("Refresh")),
-            ("typ", json!("Logout")), ("typ", json!("Offline")), ("typ", json!("id")), ("token_use", json!("id")),
-            ("token_use", json!("")), ("token_use", json!("Access")),
+            ("nonce", json!("n")),
+            ("nonce", json!(null)),
+            ("at_hash", json!("h")),
+            ("c_hash", json!("h")),
+            ("events", json!({})),
+            ("events", json!(null)),
+            ("typ", json!("ID")),
+            ("typ", json!("Refresh")),
+            ("typ", json!("Logout")),
+            ("typ", json!("Offline")),
+            ("typ", json!("id")),
+            ("token_use", json!("id")),
+            ("token_use", json!("")),
+            ("token_use", json!("Access")),
         ] {
             trial.invalid(&token().claim(claim, value).sign(), "not_an_access_token").await;
         }
@@ -201,8 +280,21 @@ async fn d07_typ_is_a_media_type_and_not_a_prefix() {
     lax.accepts(&token().without_header("typ").sign()).await;
     for trial in [&lax, &strict] {
         for typ in [
-            "at+jwt;x", "at+jwt; charset=utf-8", " at+jwt", "at+jwt ", "at jwt", "at%2Bjwt", "at+jwt\0", "", "at+jwtx",
-            "text/at+jwt", "application/", "application/application/at+jwt", "application//at+jwt", "\u{0430}t+jwt", "at+\u{212a}wt",
+            "at+jwt;x",
+            "at+jwt; charset=utf-8",
+            " at+jwt",
+            "at+jwt ",
+            "at jwt",
+            "at%2Bjwt",
+            "at+jwt\0",
+            "",
+            "at+jwtx",
+            "text/at+jwt",
+            "application/",
+            "application/application/at+jwt",
+            "application//at+jwt",
+            "\u{0430}t+jwt",
+            "at+\u{212a}wt",
         ] {
             trial.invalid(&token().header("typ", typ).sign(), "token_type").await;
         }
@@ -244,19 +336,40 @@ async fn asked_for_read(token: &str) -> reqwest::Response {
 
 #[tokio::test]
 async fn d09_scopes_are_compared_whole() {
-    for good in [json!("read"), json!("admin read"), json!(["read"]), json!(["admin", "read"]), json!("  read  read ")] {
+    for good in [json!("read"), json!("admin read"), json!(["read"]), json!(["admin", "read"]), json!("  read  read ")]
+    {
         assert_eq!(asked_for_read(&token().claim("scope", good.clone()).sign()).await.status(), 200, "{good}");
     }
     let lacking = [
-        "\"readx\"", "\"xread\"", "\"Read\"", "\"READ\"", "\"read:leads\"", "\"read,admin\"", "\"admin\\tread\"",
-        "\"admin\\u00a0read\"", "\"admin\\nread\"", "\"read\\u0000\"", "\"\\u0072e\\u0430d\"", "\"\"", "[]", "[\"\"]",
-        "[\"admin read\"]", "[\" read\"]", "[\"read \"]", "\"re ad\"", "\"*\"", "\".*\"",
+        "\"readx\"",
+        "\"xread\"",
+        "\"Read\"",
+        "\"READ\"",
+        "\"read:leads\"",
+        "\"read,admin\"",
+        "\"admin\\tread\"",
+        "\"admin\\u00a0read\"",
+        "\"admin\\nread\"",
+        "\"read\\u0000\"",
+        "\"\\u0072e\\u0430d\"",
+        "\"\"",
+        "[]",
+        "[\"\"]",
+        "[\"admin read\"]",
+        "[\" read\"]",
+        "[\"read \"]",
+        "\"re ad\"",
+        "\"*\"",
+        "\".*\"",
     ];
     for scope in lacking {
         let response = asked_for_read(&with_raw("scope", scope)).await;
         assert_eq!(response.status(), 403, "{scope}");
         let challenge = response.headers()["www-authenticate"].to_str().unwrap();
-        assert!(challenge.contains("error=\"insufficient_scope\"") && challenge.ends_with("scope=\"read\""), "{challenge}");
+        assert!(
+            challenge.contains("error=\"insufficient_scope\"") && challenge.ends_with("scope=\"read\""),
+            "{challenge}"
+        );
         assert_eq!(reason_of(&response), "insufficient_scope");
     }
     // In JSON an escaped space is a space.
@@ -265,9 +378,13 @@ async fn d09_scopes_are_compared_whole() {
     // `scope` wins over `scp`, in whatever order they stand.
     let both = token().claim("scope", "other").claim("scp", json!(["read"])).sign();
     assert_eq!(asked_for_read(&both).await.status(), 403);
-    assert_eq!(asked_for_read(&token().without_claim("scope").claim("scp", json!(["read"])).sign()).await.status(), 200);
+    assert_eq!(
+        asked_for_read(&token().without_claim("scope").claim("scp", json!(["read"])).sign()).await.status(),
+        200
+    );
     let trial = Trial::start().await;
-    for wrong in [json!(null), json!(7), json!({ "read": true }), json!([["read"]]), json!(["read", 7]), json!([null])] {
+    for wrong in [json!(null), json!(7), json!({ "read": true }), json!([["read"]]), json!(["read", 7]), json!([null])]
+    {
         for claim in ["scope", "scp"] {
             trial.invalid(&token().claim(claim, wrong.clone()).sign(), "claim_type").await;
         }
@@ -284,8 +401,12 @@ async fn d11_an_issuer_that_is_not_ours_costs_nobody_a_request() {
     let single = Trial::of(remote.clone()).await;
     let several = Trial::with(builder().issuer(remote).issuer(second_issuer())).await;
     let unproven = [
-        json!(evil), json!(format!("{evil}/")), json!(format!("{ISSUER}/../{evil}")), json!(format!("{ISSUER}@{evil}")),
-        json!("file:///etc/passwd"), json!("https://169.254.169.254"),
+        json!(evil),
+        json!(format!("{evil}/")),
+        json!(format!("{ISSUER}/../{evil}")),
+        json!(format!("{ISSUER}@{evil}")),
+        json!("file:///etc/passwd"),
+        json!("https://169.254.169.254"),
     ];
     for iss in unproven {
         let lured = token_with(Algorithm::ES256).key(&attacker).claim("iss", iss).sign();
@@ -308,8 +429,17 @@ async fn p09_a_sender_constrained_token_is_no_bearer_token() {
     let trial = Trial::start().await;
     let aware = Trial::of(issuer_with(Algorithm::RS256).trusted().dangerously_accept_sender_constrained()).await;
     for cnf in [
-        json!({ "jkt": "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I" }), json!({ "x5t#S256": "x" }), json!({ "jwk": {} }),
-        json!({ "kid": "k" }), json!({ "unknown": true }), json!({}), json!(null), json!([]), json!(""), json!(false), json!(0),
+        json!({ "jkt": "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I" }),
+        json!({ "x5t#S256": "x" }),
+        json!({ "jwk": {} }),
+        json!({ "kid": "k" }),
+        json!({ "unknown": true }),
+        json!({}),
+        json!(null),
+        json!([]),
+        json!(""),
+        json!(false),
+        json!(0),
     ] {
         let bound = token().claim("cnf", cnf).sign();
         trial.invalid(&bound, "sender_constrained").await;

@@ -34,7 +34,8 @@ async fn h14_an_unread_body_is_not_taken_for_a_request() {
         let mut stream = TcpStream::connect(api.address).await.unwrap();
         stream.write_all(format!("POST /leads HTTP/1.1\r\nhost: api\r\n{body}").as_bytes()).await.unwrap();
         // A server may end the connection after a body that nobody read; then there is no second request.
-        let last = format!("GET /leads HTTP/1.1\r\nhost: api\r\nconnection: close\r\nauthorization: Bearer {good}\r\n\r\n");
+        let last =
+            format!("GET /leads HTTP/1.1\r\nhost: api\r\nconnection: close\r\nauthorization: Bearer {good}\r\n\r\n");
         let _ = stream.write_all(last.as_bytes()).await;
         let mut answers = Vec::new();
         let _ = stream.read_to_end(&mut answers).await;
@@ -46,9 +47,12 @@ async fn h14_an_unread_body_is_not_taken_for_a_request() {
         assert_eq!(api.runs(), runs + good_answers);
     }
     // Two lengths, or a length beside chunks, never reach the layer as two requests.
-    for lengths in ["content-length: 0\r\ncontent-length: 5\r\n", "content-length: 5\r\ntransfer-encoding: chunked, x\r\n"] {
+    for lengths in
+        ["content-length: 0\r\ncontent-length: 5\r\n", "content-length: 5\r\ntransfer-encoding: chunked, x\r\n"]
+    {
         let runs = api.runs();
-        let answer = api.raw(format!("POST /leads HTTP/1.1\r\nhost: api\r\nconnection: close\r\n{lengths}\r\n{smuggled}")).await;
+        let answer =
+            api.raw(format!("POST /leads HTTP/1.1\r\nhost: api\r\nconnection: close\r\n{lengths}\r\n{smuggled}")).await;
         assert!(!answer.contains("HTTP/1.1 200 "), "{answer}");
         assert_eq!(api.runs(), runs);
     }
@@ -248,8 +252,11 @@ async fn d04_a_token_judged_by_another_resource_server_is_a_fault() {
         .route("/bare-extracted", get(extracting(&runs)));
     let api = Api::serve(app, Arc::clone(&runs)).await;
     for (path, reason) in [
-        ("under", "other_resource_server"), ("scoped", "other_resource_server"), ("extracted", "other_resource_server"),
-        ("bare", "layer_missing"), ("bare-extracted", "layer_missing"),
+        ("under", "other_resource_server"),
+        ("scoped", "other_resource_server"),
+        ("extracted", "other_resource_server"),
+        ("bare", "layer_missing"),
+        ("bare-extracted", "layer_missing"),
     ] {
         let request = client().get(format!("http://{}/{path}", api.address)).bearer_auth(token_of_now());
         let response = request.send().await.unwrap();

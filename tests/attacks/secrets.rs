@@ -10,7 +10,8 @@ use tower_bearer::authorization_server::{AuthorizationServer, Client};
 use tower_bearer::jose::{Algorithm, VerifyingKey};
 use tower_bearer::test_util::{Defect, SigningKey, TestIssuer};
 use tower_bearer::{
-    Claims, Issuer, Refusal, RequireRoles, RequireScopes, RequireToken, ResourceServer, Step, StepListener, ValidatedToken,
+    Claims, Issuer, Refusal, RequireRoles, RequireScopes, RequireToken, ResourceServer, Step, StepListener,
+    ValidatedToken,
 };
 
 use crate::canary::{KeyServer, Logs};
@@ -45,7 +46,13 @@ impl Needles {
         let decimal = format!("{secret:?}");
         let decimal = decimal.trim_matches(['[', ']']);
         let without_ends = |text: String| text[..text.len() / 4 * 4].trim_end_matches('=').to_owned();
-        self.0.extend([hex.to_uppercase(), hex, decimal.to_owned(), STANDARD.encode(secret), without_ends(encode(secret))]);
+        self.0.extend([
+            hex.to_uppercase(),
+            hex,
+            decimal.to_owned(),
+            STANDARD.encode(secret),
+            without_ends(encode(secret)),
+        ]);
         if let Ok(text) = std::str::from_utf8(secret) {
             self.0.push(text.to_owned());
         }
@@ -191,7 +198,12 @@ async fn h12_no_secret_in_any_answer_log_line_or_printed_type() {
     let mut reasons = std::collections::BTreeSet::new();
     for token in marked_tokens(&issuer) {
         needles.add_token(&token);
-        let credentials = [format!("Bearer {token}"), token.clone(), format!("Bearer {token}, Bearer {token}"), format!("Bearer {token} é")];
+        let credentials = [
+            format!("Bearer {token}"),
+            token.clone(),
+            format!("Bearer {token}, Bearer {token}"),
+            format!("Bearer {token} é"),
+        ];
         for value in credentials {
             let response = api.get(&[("authorization", value.as_bytes())]).await;
             reasons.insert(seen.response(&value, response).await);
@@ -288,15 +300,40 @@ async fn h12_no_secret_in_any_answer_log_line_or_printed_type() {
     authorization_server(&mut seen, &mut needles).await;
 
     let expected = [
-        "algorithm_not_allowed", "bad_signature", "claim_type", "claims_duplicate", "claims_json", "claims_shape",
-        "credentials_repeated", "expired", "header_json", "insufficient_role", "insufficient_scope", "keys_unavailable",
-        "layer_missing", "no_matching_key", "opaque_token", "other_resource_server", "requirement_not_met", "scheme_missing",
-        "sender_constrained", "token_illegal_characters", "token_in_two_places", "token_too_large", "unsupported_header",
+        "algorithm_not_allowed",
+        "bad_signature",
+        "claim_type",
+        "claims_duplicate",
+        "claims_json",
+        "claims_shape",
+        "credentials_repeated",
+        "expired",
+        "header_json",
+        "insufficient_role",
+        "insufficient_scope",
+        "keys_unavailable",
+        "layer_missing",
+        "no_matching_key",
+        "opaque_token",
+        "other_resource_server",
+        "requirement_not_met",
+        "scheme_missing",
+        "sender_constrained",
+        "token_illegal_characters",
+        "token_in_two_places",
+        "token_too_large",
+        "unsupported_header",
     ];
     let missing: Vec<_> = expected.into_iter().filter(|reason| !reasons.contains(*reason)).collect();
     assert!(missing.is_empty(), "not provoked: {missing:?} of {reasons:?}");
     let logged = logs.text();
-    for line in ["refused a request", "cannot judge a request", "put together wrongly", "could not fetch the keys", "token request refused"] {
+    for line in [
+        "refused a request",
+        "cannot judge a request",
+        "put together wrongly",
+        "could not fetch the keys",
+        "token request refused",
+    ] {
         assert!(logged.contains(line), "not logged: {line}");
     }
     assert!(logs.lines().len() > 200, "{}", logs.lines().len());
@@ -359,9 +396,17 @@ async fn h12_the_search_would_find_a_leak() {
     needles.add_token(&token);
     let signature = decode(parts(&token)[2]);
     for leak in [
-        format!("a {PAYLOAD} b"), token.clone(), parts(&token)[2].to_owned(), parts(&token)[1].to_owned(), format!("{SEED:?}"),
-        format!("x {:?}", SEED.to_vec()), encode(SEED), STANDARD.encode(SEED), format!("{signature:?}"),
-        format!("{:?}", String::from_utf8_lossy(SEED)), format!("{{\"client_secret\":\"{CLIENT_SECRET}\"}}"),
+        format!("a {PAYLOAD} b"),
+        token.clone(),
+        parts(&token)[2].to_owned(),
+        parts(&token)[1].to_owned(),
+        format!("{SEED:?}"),
+        format!("x {:?}", SEED.to_vec()),
+        encode(SEED),
+        STANDARD.encode(SEED),
+        format!("{signature:?}"),
+        format!("{:?}", String::from_utf8_lossy(SEED)),
+        format!("{{\"client_secret\":\"{CLIENT_SECRET}\"}}"),
     ] {
         assert_ne!(needles.leaks(&leak), Vec::<&str>::new(), "{leak}");
         tracing::trace!(target: "tower_bearer::leak", leak);

@@ -250,7 +250,11 @@ async fn b06_empty_repeated_and_foreign_signatures() {
         let good = token_with(algorithm).sign();
         trial.accepts(&good).await;
         trial.invalid(&with_signature(&good, []), "bad_signature").await;
-        trial.invalid(&with_signature(&good, signature_of(&token_with(algorithm).subject("bob").sign())), "bad_signature")
+        trial
+            .invalid(
+                &with_signature(&good, signature_of(&token_with(algorithm).subject("bob").sign())),
+                "bad_signature",
+            )
             .await;
         let by_attacker = attackers_key(algorithm).sign(signing_input(&good));
         trial.invalid(&with_signature(&good, by_attacker), "bad_signature").await;
