@@ -108,6 +108,16 @@ impl Walk<'_> {
     }
 }
 
+/// What is wrong with a document of the issuer's, and where. serde's own message would repeat a value from it, which
+/// may be a private key that stands in the wrong place.
+pub(crate) fn describe_error(error: &serde_json::Error) -> String {
+    let problem = match error.classify() {
+        Category::Data => "a member is missing or has the wrong type",
+        Category::Syntax | Category::Eof | Category::Io => "it is not JSON",
+    };
+    format!("{problem}, at line {} column {}", error.line(), error.column())
+}
+
 struct TopLevel<'a, M> {
     walk: Walk<'a>,
     members: &'a mut M,

@@ -56,6 +56,14 @@ async fn d01_exp_is_a_number_in_range() {
     for past in ["0", "-0", "0.0", "1", "1e-300", "1.5e9"] {
         trial.invalid(&with_raw("exp", past), "expired").await;
     }
+    // A name is the same name however it is escaped.
+    trial.invalid(&with_raw("\\u0065x\\u0070", "1"), "claims_duplicate").await;
+    let unescaped = String::from_utf8(decode(parts(&with_raw("exp", "1"))[1])).unwrap();
+    let escaped = unescaped.replace("\"exp\"", "\"\\u0065x\\u0070\"");
+    assert_ne!(escaped, unescaped);
+    let key = key(Algorithm::RS256);
+    let header = json!({ "alg": "RS256", "kid": key.key_id() }).to_string();
+    trial.invalid(&key.sign_compact(header, escaped), "expired").await;
     for good in ["2000000000", "2000000000.75", "2e9", "253402300799", "2.5e+10"] {
         trial.accepts(&with_raw("exp", good)).await;
     }

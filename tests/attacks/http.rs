@@ -437,11 +437,13 @@ async fn h13_the_rules_hold_over_http2() {
         assert_eq!(response.version(), ::http::Version::HTTP_2);
         (response.status().as_u16(), reason_of(&response).to_owned())
     };
-    let bearer = format!("Bearer {good}");
+    let (bearer, spaced) = (format!("Bearer {good}"), format!(" Bearer {good}"));
     for (values, status, reason) in [
         (vec![], 400, "token_absent"),
         (vec![&bearer[..], &bearer], 400, "credentials_repeated"),
         (vec!["Bearer x"], 400, "opaque_token"),
+        // Nobody trims a value here as HTTP/1 servers do.
+        (vec![&spaced[..]], 400, "token_illegal_characters"),
     ] {
         assert_eq!(send(&values).await, (status, reason.to_owned()));
     }

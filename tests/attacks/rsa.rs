@@ -12,7 +12,9 @@ use crate::support::encode;
 pub(crate) struct RawKey {
     pub(crate) n: BigUint,
     e: BigUint,
-    d: BigUint,
+    primes: [BigUint; 2],
+    exponents: [BigUint; 2],
+    coefficient: BigUint,
 }
 
 impl RawKey {
@@ -20,7 +22,7 @@ impl RawKey {
         let pair = aws_lc_rs::rsa::KeyPair::generate(aws_lc_rs::rsa::KeySize::Rsa2048).unwrap();
         let pkcs8: Pkcs8V1Der<'_> = pair.as_der().unwrap();
         let blocks = simple_asn1::from_der(pkcs8.as_ref()).unwrap();
-        // PrivateKeyInfo holds RSAPrivateKey: version, n, e, d, ...
+        // PrivateKeyInfo holds RSAPrivateKey: version, n, e, d, p, q, dP, dQ, qInv.
         let ASN1Block::Sequence(_, info) = &blocks[0] else { panic!("{blocks:?}") };
         let ASN1Block::OctetString(_, inner) = &info[2] else { panic!("{info:?}") };
         let blocks = simple_asn1::from_der(inner).unwrap();
@@ -29,7 +31,13 @@ impl RawKey {
             ASN1Block::Integer(_, number) => number.to_biguint().unwrap(),
             other => panic!("{other:?}"),
         };
-        Self { n: number(1), e: number(2), d: number(3) }
+        Self {
+            n: number(1),
+            e: number(2),
+            primes: [number(4), number(5)],
+            exponents: [number(6), number(7)],
+            coefficient: number(8),
+        }
     }
 
     pub(crate) fn public_jwk(&self, alg: &str) -> Value {
@@ -37,9 +45,13 @@ impl RawKey {
         json!({ "kty": "RSA", "n": n, "e": e, "alg": alg, "kid": "raw" })
     }
 
-    /// The private operation on an encoded message.
+    /// The private operation on an encoded message (RSASP1, RFC 8017 §5.2.1).
     pub(crate) fn sign_encoded(&self, encoded: &[u8]) -> Vec<u8> {
-        fixed(&BigUint::from_bytes_be(encoded).modpow(&self.d, &self.n), 256)
+        let message = BigUint::from_bytes_be(encoded);
+        let [p, q] = &self.primes;
+        let [m1, m2] = [0, 1].map(|i| message.modpow(&self.exponents[i], &self.primes[i]));
+        let h = (m1 + p - &m2 % p) * &self.coefficient % p;
+        fixed(&(m2 + q * h), 256)
     }
 }
 
