@@ -61,7 +61,9 @@ impl<'r> BearerToken<'r> {
     /// Another scheme counts as no token, unless a token hides in it. What has no scheme, or no space behind it, is
     /// broken: where a request without a token may pass, garbage must not.
     fn refuse_other_scheme(value: &str, rest: &str) -> Result<Option<Self>, RequestFault> {
-        if rest.is_empty() && value.bytes().filter(|byte| *byte == b'.').count() >= 2 {
+        if value.trim().is_empty() {
+            Ok(None)
+        } else if rest.is_empty() && value.bytes().filter(|byte| *byte == b'.').count() >= 2 {
             Err(RequestFault::SchemeMissing)
         } else if hides_bearer(rest) {
             Err(RequestFault::Repeated)
