@@ -1,10 +1,10 @@
 //! What the tests share: one issuer, one audience, a clock that stands, and requests over a real socket.
 
+use std::cell::RefCell;
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock, Mutex, Once};
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, StatusCode};
@@ -15,6 +15,9 @@ use tower_bearer::jose::Algorithm;
 use tower_bearer::test_util::{SigningKey, TestIssuer, TokenBuilder};
 use tower_bearer::time::{ManualClock, UnixTime};
 use tower_bearer::{BearerLayer, Issuer, KeyPolicy, ResourceServer, ResourceServerBuilder, StatusPolicy, TokenError};
+use tracing_subscriber::Layer as _;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt as _;
 
 pub(crate) const ISSUER: &str = "https://as.example.com";
 pub(crate) const AUDIENCE: &str = "https://api.example.com";
@@ -284,20 +287,30 @@ impl Provider {
     }
 }
 
-/// Everything that is logged on this thread until the guard is dropped.
+/// What the crate logs on this thread while the guard lives.
+///
+/// One subscriber for the whole process: scoped ones race for the cache of what each call site is worth.
 #[derive(Clone, Default)]
-pub(crate) struct Log(Arc<std::sync::Mutex<Vec<u8>>>);
+pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
+
+pub(crate) struct LogGuard(());
+
+thread_local! {
+    static CAPTURED: RefCell<Option<Log>> = const { RefCell::new(None) };
+}
 
 impl Log {
-    pub(crate) fn capture() -> (Self, tracing::subscriber::DefaultGuard) {
+    pub(crate) fn capture() -> (Self, LogGuard) {
+        static SUBSCRIBER: Once = Once::new();
+        SUBSCRIBER.call_once(|| {
+            let ours = Targets::new().with_target("tower_bearer", tracing::Level::TRACE);
+            let layer = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(|| ThreadLog).with_filter(ours);
+            tracing::subscriber::set_global_default(tracing_subscriber::registry().with(layer)).unwrap();
+            tracing::callsite::rebuild_interest_cache();
+        });
         let log = Self::default();
-        let writer = log.clone();
-        let subscriber = tracing_subscriber::fmt()
-            .with_max_level(tracing::Level::TRACE)
-            .with_ansi(false)
-            .with_writer(move || writer.clone())
-            .finish();
-        (log, tracing::subscriber::set_default(subscriber))
+        CAPTURED.set(Some(log.clone()));
+        (log, LogGuard(()))
     }
 
     pub(crate) fn text(&self) -> String {
@@ -305,9 +318,19 @@ impl Log {
     }
 }
 
-impl std::io::Write for Log {
+impl Drop for LogGuard {
+    fn drop(&mut self) {
+        CAPTURED.set(None);
+    }
+}
+
+/// Writes to the log of the thread that logs.
+struct ThreadLog;
+
+impl std::io::Write for ThreadLog {
     fn write(&mut self, text: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().write(text)
+        CAPTURED.with_borrow(|log| log.iter().for_each(|log| log.0.lock().unwrap().extend_from_slice(text)));
+        Ok(text.len())
     }
 
     fn flush(&mut self) -> std::io::Result<()> {
