@@ -11,12 +11,17 @@
 )]
 
 mod algorithms;
+mod bounds;
+mod bypass;
 mod canary;
 mod claims;
 mod encoding;
 mod http;
+mod leaks;
+mod recipients;
 mod requests;
 mod rsa;
 mod secrets;
 mod signatures;
 mod support;
+mod times;

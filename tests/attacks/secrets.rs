@@ -1,7 +1,7 @@
 //! H12: nothing secret comes out. Every kind of refusal is provoked with known markers in every place where a secret can
 //! stand, and all that comes back, is logged, or can be printed is searched for them.
 
-use std::fmt::Debug;
+use std::collections::BTreeSet;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -10,119 +10,14 @@ use tower_bearer::authorization_server::{AuthorizationServer, Client};
 use tower_bearer::jose::{Algorithm, VerifyingKey};
 use tower_bearer::test_util::{Defect, SigningKey, TestIssuer};
 use tower_bearer::{
-    Claims, Issuer, Refusal, RequireRoles, RequireScopes, RequireToken, ResourceServer, Step, StepListener,
-    ValidatedToken,
+    Claims, Issuer, Refusal, RequireRoles, RequireScopes, RequireToken, ResourceServer, ValidatedToken,
 };
 
 use crate::canary::{KeyServer, Logs};
+use crate::leaks::{
+    CLIENT_SECRET, Explained, GARBAGE, HEADER, Needles, PAYLOAD, SEED, SHARED_SECRET, SHORT_SECRET, Seen, URL_SECRET,
+};
 use crate::support::*;
-
-/// What nobody may see again. Long enough not to come up by chance.
-const PAYLOAD: &str = "canary-in-the-payload";
-const HEADER: &str = "canary-in-the-header";
-const GARBAGE: &str = "canary-that-is-no-token";
-const SHARED_SECRET: &str = "canary-shared-secret-0123456789ABCDEF-0123456789ABCDEF-0123456789";
-const SHORT_SECRET: &str = "canary-short-secret";
-const CLIENT_SECRET: &str = "canary-client-secret";
-const URL_SECRET: &str = "canary-url-password";
-const SEED: &[u8; 32] = b"canary-seed-of-the-ed25519-key!!";
-
-/// The searched texts: each secret as it is, and in the forms that printing and encoding give it.
-#[derive(Default)]
-struct Needles(Vec<String>);
-
-impl Needles {
-    fn of_constants() -> Self {
-        let mut needles = Self::default();
-        for secret in [PAYLOAD, HEADER, GARBAGE, SHARED_SECRET, SHORT_SECRET, CLIENT_SECRET, URL_SECRET] {
-            needles.add(secret.as_bytes());
-        }
-        needles.add(SEED);
-        needles
-    }
-
-    fn add(&mut self, secret: &[u8]) {
-        let hex: String = secret.iter().map(|byte| format!("{byte:02x}")).collect();
-        let decimal = format!("{secret:?}");
-        let decimal = decimal.trim_matches(['[', ']']);
-        let without_ends = |text: String| text[..text.len() / 4 * 4].trim_end_matches('=').to_owned();
-        self.0.extend([
-            hex.to_uppercase(),
-            hex,
-            decimal.to_owned(),
-            STANDARD.encode(secret),
-            without_ends(encode(secret)),
-        ]);
-        if let Ok(text) = std::str::from_utf8(secret) {
-            self.0.push(text.to_owned());
-        }
-    }
-
-    /// A token, its parts and its signature.
-    fn add_token(&mut self, token: &str) {
-        self.0.push(token.to_owned());
-        // Short parts are the well-known start of any header.
-        self.0.extend(token.split('.').filter(|part| part.len() > 40).map(str::to_owned));
-        if let Some(Ok(signature)) = token.rsplit('.').next().map(try_decode).filter(|_| token.contains('.')) {
-            if signature.len() >= 16 {
-                self.add(&signature);
-            }
-        }
-    }
-
-    fn leaks<'n>(&'n self, text: &str) -> Vec<&'n str> {
-        self.0.iter().map(String::as_str).filter(|needle| text.contains(needle)).collect()
-    }
-}
-
-fn try_decode(part: &str) -> Result<Vec<u8>, base64::DecodeError> {
-    base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(part)
-}
-
-/// All that came out, with where it came from.
-#[derive(Default)]
-struct Seen(Vec<(String, String)>);
-
-impl Seen {
-    fn debug(&mut self, place: &str, value: &impl Debug) {
-        self.0.push((format!("Debug of {place}"), format!("{value:?} {value:#?}")));
-    }
-
-    fn error(&mut self, place: &str, error: &(impl std::error::Error + 'static)) {
-        self.debug(place, error);
-        let mut next: Option<&(dyn std::error::Error + 'static)> = Some(error);
-        while let Some(error) = next {
-            self.0.push((place.to_owned(), format!("{error} {error:?}")));
-            next = error.source();
-        }
-    }
-
-    async fn response(&mut self, place: &str, response: reqwest::Response) -> String {
-        let status = response.status();
-        let head = format!("{status} {:?}", response.headers());
-        let reason = reason_of(&response).to_owned();
-        let body = response.text().await.unwrap();
-        // A token that was asked for comes out, once, where it belongs.
-        let body = if status.is_success() { String::new() } else { body };
-        self.0.push((format!("answer to {place}"), format!("{head} {body}")));
-        reason
-    }
-
-    fn assert_clean(&self, needles: &Needles) {
-        for (place, text) in &self.0 {
-            assert_eq!(needles.leaks(text), Vec::<&str>::new(), "{place}: {text}");
-        }
-    }
-}
-
-/// Records only that there was a step: `found` may repeat claims to whoever explains a verdict, never a signature.
-struct Explained(String);
-
-impl StepListener for Explained {
-    fn step(&mut self, step: Step<'_>) {
-        self.0.push_str(&format!("{:?} {} {} {}\n", step.check, step.passed, step.expected, step.found));
-    }
-}
 
 fn seeded_key() -> SigningKey {
     let prefix = [0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20];
@@ -195,7 +90,7 @@ async fn h12_no_secret_in_any_answer_log_line_or_printed_type() {
     let (server, other) = (server_trusting(issuer.trusted()), server());
     let api = api(&server, &other).await;
 
-    let mut reasons = std::collections::BTreeSet::new();
+    let mut reasons = BTreeSet::new();
     for token in marked_tokens(&issuer) {
         needles.add_token(&token);
         let credentials = [
@@ -230,73 +125,9 @@ async fn h12_no_secret_in_any_answer_log_line_or_printed_type() {
         reasons.insert(seen.response(path, request.send().await.unwrap()).await);
     }
 
-    // Keys that cannot be had: 503.
-    let keys = KeyServer::start(format!("{{\"keys\":\"{PAYLOAD}\"}}")).await;
-    let failing = [
-        Issuer::new(ISSUER).jwk_set_url(keys.url()),
-        Issuer::new(format!("http://{}", keys.address)),
-        Issuer::new(ISSUER).jwk_set_url(format!("http://{}/keys", closed_port().await)),
-    ];
-    for failing in failing {
-        seen.debug("Issuer", &failing);
-        let builder = builder().issuer(failing.clone());
-        seen.debug("ResourceServerBuilder", &builder);
-        let unavailable = builder.build().unwrap();
-        let claims = if failing_is_other(&failing) { format!("http://{}", keys.address) } else { ISSUER.to_owned() };
-        let token = issuer.token().audience(AUDIENCE).claim("iss", claims).claim("email", PAYLOAD).sign();
-        needles.add_token(&token);
-        let api = Api::start(unavailable.layer()).await;
-        reasons.insert(seen.response("503", api.send(&token).await).await);
-    }
-
-    // Every public type that holds a key, a secret or a configuration.
-    let layer = server.layer();
-    seen.debug("ResourceServer", &server);
-    seen.debug("BearerLayer", &layer);
-    seen.debug("BearerService", &tower::Layer::layer(&layer, ()));
-    seen.debug("SigningKey", &key);
-    seen.debug("TestIssuer", &issuer);
-    seen.debug("TokenBuilder", &issuer.token().claim("email", PAYLOAD));
-    seen.debug("Issuer", &issuer.trusted());
-    let jwk = key.public_jwk().to_string();
-    seen.debug("VerifyingKey", &VerifyingKey::from_jwk(&jwk, Algorithm::EdDSA).unwrap());
-    let mut private_jwk = key.public_jwk();
-    private_jwk["d"] = encode(SEED).into();
-    seen.error("KeyFault", &VerifyingKey::from_jwk(&private_jwk.to_string(), Algorithm::EdDSA).unwrap_err());
-
-    let shared = Issuer::new(ISSUER).shared_secret(SHARED_SECRET);
-    seen.debug("Issuer", &shared);
-    seen.debug("ResourceServerBuilder", &builder().issuer(shared.clone()));
-    let by_secret = server_trusting(shared.clone());
-    seen.debug("ResourceServer", &by_secret);
-    let signed = hmac_token(token().claim("email", PAYLOAD), "HS256", SHARED_SECRET.as_bytes());
-    needles.add_token(&signed);
-    seen.debug("ValidatedToken", &by_secret.validate(&signed).await.unwrap());
-    seen.error("TokenError", &by_secret.validate(&with_signature(&signed, [1; 32])).await.unwrap_err());
-
-    // Configurations that are refused.
-    let pem = format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", STANDARD.encode(SEED));
-    for refused in [
-        Issuer::new(ISSUER).shared_secret(SHORT_SECRET),
-        Issuer::new(ISSUER).shared_secret(SHARED_SECRET).algorithms([Algorithm::RS256]),
-        Issuer::new(ISSUER).shared_secret(SHARED_SECRET).pem(key.public_key_pem()),
-        Issuer::new(ISSUER).pem(pem),
-        jwk_set(&[private_jwk.clone()]),
-        Issuer::new(ISSUER).jwk_set(private_jwk.to_string()),
-        Issuer::new(ISSUER).jwk_set(json!({ "keys": encode(SEED) }).to_string()),
-        Issuer::new(ISSUER).jwk_set(json!(encode(SEED)).to_string()),
-        Issuer::new(format!("https://user:{URL_SECRET}@as.example.com")),
-        Issuer::new(format!("http://user:{URL_SECRET}@as.example.com")),
-        Issuer::new(ISSUER).jwk_set_url(format!("https://user:{URL_SECRET}@as.example.com/keys")),
-        Issuer::new(ISSUER).jwk_set_url(format!("http://user:{URL_SECRET}@as.example.com/keys")),
-    ] {
-        // An issuer's identifier is public; a password in it is a mistake that the error must not repeat.
-        if !format!("{refused:?}").contains(URL_SECRET) {
-            seen.debug("ResourceServerBuilder", &builder().issuer(refused.clone()));
-        }
-        seen.error("ConfigError", &builder().issuer(refused).build().unwrap_err());
-    }
-
+    unavailable_keys(&issuer, &mut seen, &mut needles, &mut reasons).await;
+    printed_types(&issuer, &mut seen, &mut needles).await;
+    refused_configurations(&key, &mut seen);
     authorization_server(&mut seen, &mut needles).await;
 
     let expected = [
@@ -339,6 +170,85 @@ async fn h12_no_secret_in_any_answer_log_line_or_printed_type() {
     assert!(logs.lines().len() > 200, "{}", logs.lines().len());
     seen.0.push(("the log".to_owned(), logged));
     seen.assert_clean(&needles);
+}
+
+fn private_jwk(key: &SigningKey) -> serde_json::Value {
+    let mut jwk = key.public_jwk();
+    jwk["d"] = encode(SEED).into();
+    jwk
+}
+
+/// Keys that cannot be had: 503.
+async fn unavailable_keys(issuer: &TestIssuer, seen: &mut Seen, needles: &mut Needles, reasons: &mut BTreeSet<String>) {
+    let keys = KeyServer::start(format!("{{\"keys\":\"{PAYLOAD}\"}}")).await;
+    let failing = [
+        Issuer::new(ISSUER).jwk_set_url(keys.url()),
+        Issuer::new(format!("http://{}", keys.address)),
+        Issuer::new(ISSUER).jwk_set_url(format!("http://{}/keys", closed_port().await)),
+    ];
+    for failing in failing {
+        seen.debug("Issuer", &failing);
+        let builder = builder().issuer(failing.clone());
+        seen.debug("ResourceServerBuilder", &builder);
+        let unavailable = builder.build().unwrap();
+        let claims = if failing_is_other(&failing) { format!("http://{}", keys.address) } else { ISSUER.to_owned() };
+        let token = issuer.token().audience(AUDIENCE).claim("iss", claims).claim("email", PAYLOAD).sign();
+        needles.add_token(&token);
+        let api = Api::start(unavailable.layer()).await;
+        reasons.insert(seen.response("503", api.send(&token).await).await);
+    }
+}
+
+/// Every public type that holds a key, a secret or a configuration.
+async fn printed_types(issuer: &TestIssuer, seen: &mut Seen, needles: &mut Needles) {
+    let (key, server) = (issuer.signing_key(), server_trusting(issuer.trusted()));
+    let layer = server.layer();
+    seen.debug("ResourceServer", &server);
+    seen.debug("BearerLayer", &layer);
+    seen.debug("BearerService", &tower::Layer::layer(&layer, ()));
+    seen.debug("SigningKey", &key);
+    seen.debug("TestIssuer", issuer);
+    seen.debug("TokenBuilder", &issuer.token().claim("email", PAYLOAD));
+    seen.debug("Issuer", &issuer.trusted());
+    let jwk = key.public_jwk().to_string();
+    seen.debug("VerifyingKey", &VerifyingKey::from_jwk(&jwk, Algorithm::EdDSA).unwrap());
+    let private_jwk = private_jwk(&key);
+    seen.error("KeyFault", &VerifyingKey::from_jwk(&private_jwk.to_string(), Algorithm::EdDSA).unwrap_err());
+
+    let shared = Issuer::new(ISSUER).shared_secret(SHARED_SECRET);
+    seen.debug("Issuer", &shared);
+    seen.debug("ResourceServerBuilder", &builder().issuer(shared.clone()));
+    let by_secret = server_trusting(shared.clone());
+    seen.debug("ResourceServer", &by_secret);
+    let signed = hmac_token(token().claim("email", PAYLOAD), "HS256", SHARED_SECRET.as_bytes());
+    needles.add_token(&signed);
+    seen.debug("ValidatedToken", &by_secret.validate(&signed).await.unwrap());
+    seen.error("TokenError", &by_secret.validate(&with_signature(&signed, [1; 32])).await.unwrap_err());
+}
+
+fn refused_configurations(key: &SigningKey, seen: &mut Seen) {
+    let private_jwk = private_jwk(key);
+    let pem = format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", STANDARD.encode(SEED));
+    for refused in [
+        Issuer::new(ISSUER).shared_secret(SHORT_SECRET),
+        Issuer::new(ISSUER).shared_secret(SHARED_SECRET).algorithms([Algorithm::RS256]),
+        Issuer::new(ISSUER).shared_secret(SHARED_SECRET).pem(key.public_key_pem()),
+        Issuer::new(ISSUER).pem(pem),
+        jwk_set(std::slice::from_ref(&private_jwk)),
+        Issuer::new(ISSUER).jwk_set(private_jwk.to_string()),
+        Issuer::new(ISSUER).jwk_set(json!({ "keys": encode(SEED) }).to_string()),
+        Issuer::new(ISSUER).jwk_set(json!(encode(SEED)).to_string()),
+        Issuer::new(format!("https://user:{URL_SECRET}@as.example.com")),
+        Issuer::new(format!("http://user:{URL_SECRET}@as.example.com")),
+        Issuer::new(ISSUER).jwk_set_url(format!("https://user:{URL_SECRET}@as.example.com/keys")),
+        Issuer::new(ISSUER).jwk_set_url(format!("http://user:{URL_SECRET}@as.example.com/keys")),
+    ] {
+        // An issuer's identifier is public; a password in it is a mistake that the error must not repeat.
+        if !format!("{refused:?}").contains(URL_SECRET) {
+            seen.debug("ResourceServerBuilder", &builder().issuer(refused.clone()));
+        }
+        seen.error("ConfigError", &builder().issuer(refused).build().unwrap_err());
+    }
 }
 
 fn failing_is_other(issuer: &Issuer) -> bool {

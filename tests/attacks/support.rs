@@ -132,6 +132,15 @@ pub(crate) fn hmac_token(token: TokenBuilder, algorithm: &str, secret: &[u8]) ->
     with_signature(&signed, tag)
 }
 
+/// The good claims with this raw JSON text in the place of one of them.
+pub(crate) fn with_raw(name: &str, json_text: &str) -> String {
+    let key = key(Algorithm::RS256);
+    let claims = token().without_claim(name).sign();
+    let claims = String::from_utf8(decode(parts(&claims)[1])).unwrap();
+    let claims = format!("{},\"{name}\":{json_text}}}", claims.strip_suffix('}').unwrap());
+    key.sign_compact(json!({ "alg": "RS256", "kid": key.key_id() }).to_string(), claims)
+}
+
 /// One API behind each of the two status policies.
 pub(crate) struct Trial {
     pub(crate) server: ResourceServer,
