@@ -35,6 +35,9 @@ struct PublicJwk {
 
 /// The key once for each of the `allowed` algorithms that it fits.
 pub(crate) fn verifying_keys(jwk: serde_json::Value, allowed: &[Algorithm]) -> Result<Vec<VerifyingKey>, KeyFault> {
+    if !jwk.is_object() {
+        return Err(KeyFault::NotAJwk);
+    }
     let jwk = PublicJwk::deserialize(jwk).map_err(|_| KeyFault::NotAJwk)?;
     jwk.check_use()?;
     let algorithms = jwk.algorithms()?.iter().filter(|algorithm| jwk.alg_permits(**algorithm));

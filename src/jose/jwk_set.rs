@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use super::algorithm::Algorithm;
-use super::json::describe_error;
+use super::json::parse_document;
 use super::jwk;
 use super::verifying_key::{KeyFault, VerifyingKey};
 use crate::error::{KeySetError, TokenError};
@@ -48,8 +48,7 @@ impl JwkSet {
     ///
     /// When it is not a JWK Set, has more than [`MAX_KEYS`] keys, or none that can be used.
     pub(crate) fn parse(json: &[u8], allowed: &[Algorithm]) -> Result<Self, KeySetError> {
-        let document: Document =
-            serde_json::from_slice(json).map_err(|error| KeySetError::NotAJwkSet(describe_error(&error).into()))?;
+        let document: Document = parse_document(json).map_err(|problem| KeySetError::NotAJwkSet(problem.into()))?;
         if document.keys.len() > MAX_KEYS {
             return Err(KeySetError::TooManyKeys { found: document.keys.len() });
         }

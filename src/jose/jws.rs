@@ -12,8 +12,7 @@ use crate::error::{MalformedFault, TokenError};
 /// How many parameters a header may have.
 const MAX_HEADER_MEMBERS: usize = 32;
 
-/// A token whose three parts are well-formed. Nothing in it is proven yet.
-#[derive(Debug)]
+/// A token whose three parts are well-formed. Nothing in it is proven yet. It has no `Debug`: it holds the token.
 pub(crate) struct CompactJws<'t> {
     signing_input: &'t str,
     header: Header,
@@ -45,7 +44,6 @@ pub(crate) enum TokenType {
 }
 
 /// The claims of a token whose signature was verified. Only [`CompactJws::verify`] makes one.
-#[derive(Debug)]
 pub(crate) struct VerifiedPayload {
     bytes: Vec<u8>,
     typ: TokenType,

@@ -15,7 +15,7 @@ pub use algorithm::Algorithm;
 pub use verifying_key::{KeyFault, VerifyingKey};
 
 #[cfg(feature = "remote-keys")]
-pub(crate) use json::describe_error;
+pub(crate) use json::parse_document;
 pub(crate) use json::{Members, StringList, StringOrArray, WalkError, walk_object};
 pub(crate) use jwk::MAX_KEY_ID_BYTES;
 pub(crate) use jwk_set::{Candidates, JwkSet, MAX_CANDIDATES, MAX_KEYS};

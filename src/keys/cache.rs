@@ -126,6 +126,7 @@ impl KeyCache {
         if let (Some(snapshot), Some(key_id)) = (&*snapshot, key_id)
             && snapshot.fetched_at >= began
             && !snapshot.set.knows(key_id)
+            && key_id.len() <= MAX_KEY_ID_BYTES
         {
             self.not_found.insert(key_id.into(), snapshot.fetched_at);
         }

@@ -14,7 +14,7 @@ use url::Url;
 use super::source::{FetchedKeySet, KeySource};
 use crate::error::{ConfigError, KeySetError};
 use crate::issuer::is_secure_enough;
-use crate::jose::describe_error;
+use crate::jose::parse_document;
 
 /// The largest key set or metadata document that is read, in bytes.
 const MAX_BODY_BYTES: usize = 256 * 1024;
@@ -156,8 +156,7 @@ fn jwks_uri(metadata: &[u8], issuer: &Arc<str>, allows_http: bool) -> Result<Url
         issuer: Box<str>,
         jwks_uri: Box<str>,
     }
-    let metadata: Metadata =
-        serde_json::from_slice(metadata).map_err(|error| KeySetError::Metadata(describe_error(&error).into()))?;
+    let metadata: Metadata = parse_document(metadata).map_err(|problem| KeySetError::Metadata(problem.into()))?;
     if *metadata.issuer != **issuer {
         let (expected, found) = (Arc::clone(issuer), metadata.issuer.into());
         return Err(KeySetError::IssuerMismatch { expected, found });

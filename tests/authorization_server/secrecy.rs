@@ -16,8 +16,8 @@ const SENT: &str = "canary-sent";
 #[tokio::test]
 async fn neither_secrets_nor_what_was_sent_come_back() {
     let logs = Captured::default();
-    let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(logs.clone()).finish();
-    let _capturing = tracing::subscriber::set_default(subscriber);
+    // For the whole program: subscribers of single threads race with each other for which log lines exist at all.
+    tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(logs.clone()).init();
 
     let app = Client::new("app", SECRET).scopes(["read:leads"]).audience(AUDIENCE);
     let builder = AuthorizationServer::builder().client(app.clone()).signing_algorithm(Algorithm::ES256);
