@@ -93,6 +93,8 @@ fn the_address_of_the_keys() {
 fn a_fixed_set_of_keys() {
     let set = |json: &str| refused(Issuer::new(ISSUER).jwk_set(json));
     assert_snapshot!(set("keys"), @"`jwk_set`: the document is not a JWK Set: it is not a JSON object; give the issuer's public keys");
+    let array = json!([[key(Algorithm::ES256).public_jwk()]]);
+    assert_snapshot!(set(&array.to_string()), @"`jwk_set`: the document is not a JWK Set: it is not a JSON object; give the issuer's public keys");
     assert_snapshot!(set("{"), @"`jwk_set`: the document is not a JWK Set: it is not JSON, at line 1 column 1; give the issuer's public keys");
     assert_snapshot!(set("{}"), @"`jwk_set`: the document is not a JWK Set: a member is missing or has the wrong type, at line 1 column 2; give the issuer's public keys");
     assert_snapshot!(set(r#"{"keys":[]}"#), @"`jwk_set`: the set has no usable key (it is empty); give the issuer's public keys");
