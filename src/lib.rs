@@ -60,8 +60,10 @@
 //!
 //! A request whose key is known never waits for the network and takes no lock. Keys are fetched when first needed,
 //! refreshed ahead in the background, and kept through an outage of the provider for up to an hour past their lifetime;
-//! then requests are answered with 503, never with 401: an outage is not the client's fault. A flood of unknown `kid`s
-//! costs the provider two requests in 30 seconds. [`KeyPolicy`] has the settings.
+//! then requests are answered with 503, never with 401: an outage is not the client's fault. The lifetime is what the
+//! provider says (`Cache-Control: max-age`) between a minute and an hour, or five minutes. A flood of unknown `kid`s
+//! costs the provider two requests in 30 seconds. [`KeyPolicy`] has the settings, [`KeySource`] is for keys that are
+//! kept elsewhere.
 //!
 //! # With axum
 //!
@@ -119,7 +121,7 @@ mod validator;
 pub use axum::Claims;
 pub use error::{ClaimFault, ConfigError, JsonFault, KeySetError, MalformedFault, RequestFault, TokenError};
 pub use issuer::Issuer;
-pub use keys::{FetchedKeySet, KeyPolicy, KeySource};
+pub use keys::{FetchedKeySet, KeyPolicy, KeySource, KeySourceFuture};
 pub use layer::{BearerLayer, RequireRoles, RequireScopes, RequireToken};
 pub use requirement::ClaimPath;
 pub use resource_server::{ResourceServer, ResourceServerBuilder};

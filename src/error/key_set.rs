@@ -46,7 +46,12 @@ pub enum KeySetError {
         url: Arc<str>,
         /// The status.
         status: u16,
+        /// When the provider asks to come back (`Retry-After`, RFC 9110 §10.2.3).
+        retry_after: Option<Duration>,
     },
+    /// A source says that nothing changed since a set that never came.
+    #[error("the source says that the set is unchanged, and there is none yet")]
+    UnchangedFromNothing,
     /// The answer is larger than the size cap.
     #[error("{url} sent more than {limit} bytes")]
     TooLarge {
@@ -80,5 +85,13 @@ impl KeySetError {
     #[must_use]
     pub fn source_failed(error: impl Error + Send + Sync + 'static) -> Self {
         Self::Source(Arc::new(error))
+    }
+
+    /// When the provider asks to come back, if it does.
+    pub(crate) const fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Status { retry_after, .. } => *retry_after,
+            _ => None,
+        }
     }
 }

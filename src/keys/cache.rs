@@ -14,7 +14,7 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 use super::Lookup;
-use super::policy::{KeyPolicy, KeySeen, Seen, Step};
+use super::policy::{Jitter, KeyPolicy, KeySeen, Seen, SetSeen, Step};
 use super::source::KeySource;
 use crate::error::{KeySetError, TokenError};
 use crate::jose::{Algorithm, JwkSet, MAX_KEY_ID_BYTES};
@@ -43,8 +43,11 @@ pub(crate) struct KeyCache {
 const NEVER: u64 = u64::MAX;
 
 struct Snapshot {
-    set: JwkSet,
+    set: Arc<JwkSet>,
+    etag: Option<Box<str>>,
+    /// When the fetch that brought it, or found it unchanged, began.
     fetched_at: Duration,
+    lifetime: Duration,
 }
 
 #[derive(Default)]
@@ -90,7 +93,7 @@ impl KeyCache {
             _ => KeySeen::Known,
         };
         let mut seen = Seen {
-            age: snapshot.as_ref().map(|snapshot| now.saturating_sub(snapshot.fetched_at)),
+            set: snapshot.as_ref().map(|snapshot| snapshot.see(now)),
             key,
             fetching: false,
             refresh_due: self.is_due(now),
@@ -174,20 +177,21 @@ impl KeyCache {
         Some(in_flight)
     }
 
-    fn finish(&self, started_at: Duration, result: Result<JwkSet, KeySetError>) {
+    fn finish(&self, started_at: Duration, result: Result<Snapshot, KeySetError>) {
         let now = self.clock.monotonic();
         let mut state = self.state();
         state.in_flight = None;
         let due = match result {
-            Ok(set) => {
+            Ok(snapshot) => {
                 state.failures = 0;
-                self.snapshot.store(Some(Arc::new(Snapshot { set, fetched_at: started_at })));
-                tracing::debug!(issuer = %self.issuer, "fetched the keys");
-                started_at.saturating_add(self.policy.refresh_after())
+                let refresh_after = KeyPolicy::refresh_after(snapshot.lifetime, jitter());
+                tracing::debug!(issuer = %self.issuer, lifetime_s = snapshot.lifetime.as_secs(), "fetched the keys");
+                self.snapshot.store(Some(Arc::new(snapshot)));
+                started_at.saturating_add(refresh_after)
             }
             Err(error) => {
                 state.failures = state.failures.saturating_add(1);
-                let retry_after = KeyPolicy::backoff(state.failures);
+                let retry_after = KeyPolicy::backoff(state.failures, error.retry_after(), jitter());
                 tracing::warn!(
                     issuer = %self.issuer, %error, failures = state.failures, retry_after_s = retry_after.as_secs(),
                     "could not fetch the keys; the last good set is kept"
@@ -221,6 +225,12 @@ impl fmt::Debug for KeyCache {
     }
 }
 
+impl Snapshot {
+    fn see(&self, now: Duration) -> SetSeen {
+        SetSeen { age: now.saturating_sub(self.fetched_at), lifetime: self.lifetime }
+    }
+}
+
 impl State {
     fn unknown_kid_fetches(&self, now: Duration) -> usize {
         let is_recent = |at: &Duration| now.saturating_sub(*at) < KeyPolicy::UNKNOWN_KID_WINDOW;
@@ -246,13 +256,23 @@ struct Fetch {
 impl Fetch {
     async fn run(mut self) {
         let limit = self.cache.policy.fetch_timeout;
-        let result = match tokio::time::timeout(limit, self.cache.source.fetch()).await {
-            Ok(Ok(fetched)) => JwkSet::parse(&fetched.json, &self.cache.algorithms),
-            Ok(Err(error)) => Err(error),
-            Err(_) => Err(KeySetError::Timeout(limit)),
-        };
+        let result = tokio::time::timeout(limit, self.fetch()).await.unwrap_or(Err(KeySetError::Timeout(limit)));
         self.ended = true;
         self.cache.finish(self.started_at, result);
+    }
+
+    async fn fetch(&self) -> Result<Snapshot, KeySetError> {
+        let cache = &self.cache;
+        let last = cache.snapshot.load_full();
+        let etag = last.as_ref().and_then(|last| last.etag.as_deref());
+        let fetched = cache.source.fetch(etag).await?;
+        let lifetime = cache.policy.lifetime_of(fetched.max_age);
+        let (set, etag) = match (fetched.json, last) {
+            (Some(json), _) => (Arc::new(JwkSet::parse(&json, &cache.algorithms)?), fetched.etag),
+            (None, Some(last)) => (Arc::clone(&last.set), fetched.etag.or_else(|| last.etag.clone())),
+            (None, None) => return Err(KeySetError::UnchangedFromNothing),
+        };
+        Ok(Snapshot { set, etag, fetched_at: self.started_at, lifetime })
     }
 }
 
@@ -278,6 +298,13 @@ impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
+}
+
+/// Without random numbers there is no jitter, which is a pity and no fault.
+fn jitter() -> Jitter {
+    let mut random = [0; 2];
+    let _ = aws_lc_rs::rand::fill(&mut random);
+    Jitter::from_random(u16::from_ne_bytes(random))
 }
 
 fn millis(time: Duration) -> u64 {

@@ -1,6 +1,8 @@
 //! Where an issuer's keys come from: fixed ones, or a cache in front of a source.
 
 mod cache;
+#[cfg(feature = "remote-keys")]
+mod caching;
 mod policy;
 #[cfg(feature = "remote-keys")]
 mod remote;
@@ -9,7 +11,7 @@ mod source;
 use std::sync::Arc;
 
 pub use policy::KeyPolicy;
-pub use source::{FetchedKeySet, KeySource};
+pub use source::{FetchedKeySet, KeySource, KeySourceFuture};
 
 pub(crate) use cache::KeyCache;
 #[cfg(feature = "remote-keys")]

@@ -2,7 +2,11 @@
 //!
 //! There is no clock, no lock and no I/O in this file.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
+
+/// The part of a set's lifetime after which it is refreshed.
+const REFRESH_AHEAD: f64 = 0.8;
 
 /// How an issuer's keys are fetched and kept.
 ///
@@ -34,8 +38,12 @@ impl KeyPolicy {
     /// The longest delay between retries.
     pub const MAX_BACKOFF: Duration = Duration::from_secs(60);
 
-    /// For how long a fetched set is current. Default 5 minutes. From 80 % of it on, the next request starts a refresh
-    /// in the background.
+    /// The bounds of what the provider may say about the lifetime of a set: it knows best, within reason, and a withdrawn
+    /// key must die within the hour.
+    pub const LIFETIME_BOUNDS: RangeInclusive<Duration> = Duration::from_secs(60)..=Duration::from_secs(3600);
+
+    /// For how long a fetched set is current when the provider does not say (`Cache-Control: max-age`). Default 5
+    /// minutes. From 80 % of it on, give or take a tenth, the next request starts a refresh in the background.
     #[must_use]
     pub const fn lifetime(mut self, lifetime: Duration) -> Self {
         self.lifetime = lifetime;
@@ -72,21 +80,28 @@ impl KeyPolicy {
         self
     }
 
-    /// When the next fetch on the cache's own account is due, counted from the end of a successful one.
-    pub(crate) fn refresh_after(&self) -> Duration {
-        self.lifetime.mul_f64(0.8)
+    /// For how long a set is current, given what the provider said about it.
+    pub(crate) fn lifetime_of(&self, max_age: Option<Duration>) -> Duration {
+        let (min, max) = (*Self::LIFETIME_BOUNDS.start(), *Self::LIFETIME_BOUNDS.end());
+        max_age.map_or(self.lifetime, |max_age| max_age.clamp(min, max))
     }
 
-    /// The delay after the n-th failure in a row, counted from one.
-    pub(crate) fn backoff(failures: u32) -> Duration {
+    /// When a refresh is due, counted from the start of the fetch that brought the set.
+    pub(crate) fn refresh_after(lifetime: Duration, jitter: Jitter) -> Duration {
+        jitter.apply(lifetime.mul_f64(REFRESH_AHEAD))
+    }
+
+    /// The delay after the n-th failure in a row, counted from one: what the provider asks for, or twice the last one.
+    pub(crate) fn backoff(failures: u32, asked: Option<Duration>, jitter: Jitter) -> Duration {
         let doubled = Self::MIN_BACKOFF.saturating_mul(2_u32.saturating_pow(failures.saturating_sub(1)));
-        doubled.min(Self::MAX_BACKOFF)
+        let delay = asked.unwrap_or_else(|| jitter.apply(doubled.min(Self::MAX_BACKOFF)));
+        delay.clamp(Self::MIN_BACKOFF, Self::MAX_BACKOFF)
     }
 
     /// What to do for a request.
     pub(crate) fn step(&self, seen: &Seen) -> Step {
-        let is_current = seen.age.is_some_and(|age| age < self.lifetime);
-        let is_usable = seen.age.is_some_and(|age| age < self.lifetime.saturating_add(self.staleness_bound));
+        let is_current = seen.set.is_some_and(|set| set.age < set.lifetime);
+        let is_usable = seen.set.is_some_and(|set| set.age < set.lifetime.saturating_add(self.staleness_bound));
         if is_usable && seen.key == KeySeen::Known {
             return if seen.refresh_due { Step::UseAndRefresh } else { Step::Use };
         }
@@ -119,8 +134,8 @@ impl Default for KeyPolicy {
 /// What the cache knows when a request comes.
 #[derive(Clone, Debug)]
 pub(crate) struct Seen {
-    /// How long ago the last good set was fetched, if ever.
-    pub(crate) age: Option<Duration>,
+    /// The last good set, if there ever was one.
+    pub(crate) set: Option<SetSeen>,
     pub(crate) key: KeySeen,
     /// A fetch is under way.
     pub(crate) fetching: bool,
@@ -133,6 +148,28 @@ pub(crate) struct Seen {
     pub(crate) waiting: usize,
     /// This request has waited already.
     pub(crate) has_waited: bool,
+}
+
+/// How old a set is and how old it may become.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SetSeen {
+    pub(crate) age: Duration,
+    pub(crate) lifetime: Duration,
+}
+
+/// A factor between 0.9 and 1.1: many replicas that started together must not fetch together.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Jitter(f64);
+
+impl Jitter {
+    /// From a random number; every number is good.
+    pub(crate) fn from_random(random: u16) -> Self {
+        Self(0.9 + 0.2 * f64::from(random) / f64::from(u16::MAX))
+    }
+
+    fn apply(self, duration: Duration) -> Duration {
+        duration.mul_f64(self.0)
+    }
 }
 
 /// Whether the set has the token's key.
@@ -167,7 +204,8 @@ mod tests {
 
     /// A current set, nothing due, nobody waiting.
     fn seen(key: KeySeen, age: Option<Duration>) -> Seen {
-        Seen { age, key, fetching: false, refresh_due: false, unknown_kid_fetches: 0, waiting: 0, has_waited: false }
+        let set = age.map(|age| SetSeen { age, lifetime: Duration::from_secs(300) });
+        Seen { set, key, fetching: false, refresh_due: false, unknown_kid_fetches: 0, waiting: 0, has_waited: false }
     }
 
     fn step(seen: &Seen) -> Step {
@@ -220,7 +258,32 @@ mod tests {
 
     #[test]
     fn backoff_doubles_up_to_its_limit() {
-        let delays: Vec<_> = [1, 2, 3, 4, 5, u32::MAX].into_iter().map(|n| KeyPolicy::backoff(n).as_secs()).collect();
-        assert_eq!(delays, [5, 10, 20, 40, 60, 60]);
+        let delay = |failures, random| KeyPolicy::backoff(failures, None, Jitter::from_random(random)).as_millis();
+        let middle = |failures| delay(failures, u16::MAX / 2).div_ceil(100);
+        assert_eq!([1, 2, 3, 4, 5, u32::MAX].map(middle), [50, 100, 200, 400, 600, 600]);
+        for random in [0, u16::MAX] {
+            assert!((5_000..=5_500).contains(&delay(1, random)));
+            assert!((9_000..=11_000).contains(&delay(2, random)));
+            assert!((54_000..=60_000).contains(&delay(u32::MAX, random)));
+        }
+    }
+
+    #[test]
+    fn f14_what_the_provider_asks_for_is_honoured_within_bounds() {
+        let policy = KeyPolicy::default();
+        let lifetime = |seconds| policy.lifetime_of(Some(Duration::from_secs(seconds))).as_secs();
+        assert_eq!([0, 59, 60, 61, 3599, 3600, 3601, u64::MAX].map(lifetime), [60, 60, 60, 61, 3599, 3600, 3600, 3600]);
+        assert_eq!(policy.lifetime_of(None), Duration::from_secs(300));
+
+        let backoff = |asked| KeyPolicy::backoff(9, Some(Duration::from_secs(asked)), Jitter::from_random(0)).as_secs();
+        assert_eq!([0, 4, 5, 6, 59, 60, 61, u64::MAX].map(backoff), [5, 5, 5, 6, 59, 60, 60, 60]);
+    }
+
+    #[test]
+    fn a_refresh_is_due_at_four_fifths_of_the_lifetime_give_or_take_a_tenth() {
+        let due =
+            |random| KeyPolicy::refresh_after(Duration::from_secs(300), Jitter::from_random(random)).as_secs_f64();
+        assert!((due(0) - 216.0).abs() < 0.001);
+        assert!((due(u16::MAX) - 264.0).abs() < 0.001);
     }
 }

@@ -2,16 +2,16 @@
 
 use std::error::Error as StdError;
 use std::fmt;
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use reqwest::StatusCode;
+use reqwest::header::IF_NONE_MATCH;
 use serde::Deserialize;
 use url::Url;
 
-use super::source::{FetchedKeySet, KeySource};
+use super::caching;
+use super::source::{FetchedKeySet, KeySource, KeySourceFuture};
 use crate::error::{ConfigError, KeySetError};
 use crate::issuer::is_secure_enough;
 use crate::jose::parse_document;
@@ -40,15 +40,24 @@ impl HttpClient {
         })
     }
 
-    async fn get(&self, url: &Url) -> Result<Vec<u8>, KeySetError> {
+    /// Fetches a document, unless the server says that it still is the one with this `etag`.
+    async fn get(&self, url: &Url, etag: Option<&str>) -> Result<FetchedKeySet, KeySetError> {
         let shown = || Arc::<str>::from(url.as_str());
         let transport = |error: reqwest::Error| KeySetError::Transport {
             url: shown(),
             source: Arc::new(Chain(describe(&error.without_url()))),
         };
-        let mut response = self.0.get(url.clone()).send().await.map_err(transport)?;
-        if response.status() != StatusCode::OK {
-            return Err(KeySetError::Status { url: shown(), status: response.status().as_u16() });
+        let request = self.0.get(url.clone());
+        let request = etag.into_iter().fold(request, |request, etag| request.header(IF_NONE_MATCH, etag));
+        let mut response = request.send().await.map_err(transport)?;
+        let headers = caching::Headers::read(response.headers());
+        match response.status() {
+            StatusCode::OK => {}
+            StatusCode::NOT_MODIFIED if etag.is_some() => return Ok(headers.describe(FetchedKeySet::unchanged())),
+            status => {
+                let (url, status, retry_after) = (shown(), status.as_u16(), headers.retry_after);
+                return Err(KeySetError::Status { url, status, retry_after });
+            }
         }
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(transport)? {
@@ -57,7 +66,7 @@ impl HttpClient {
             }
             body.extend_from_slice(&chunk);
         }
-        Ok(body)
+        Ok(headers.describe(FetchedKeySet::new(body)))
     }
 }
 
@@ -88,9 +97,9 @@ impl RemoteSource {
         Self { client, location: Location::Discovery { issuer, allows_http, jwks_uri: Mutex::default() } }
     }
 
-    async fn fetch_set(&self) -> Result<Vec<u8>, KeySetError> {
+    async fn fetch_set(&self, etag: Option<&str>) -> Result<FetchedKeySet, KeySetError> {
         let (issuer, allows_http, remembered) = match &self.location {
-            Location::Url(url) => return self.client.get(url).await,
+            Location::Url(url) => return self.client.get(url, etag).await,
             Location::Discovery { issuer, allows_http, jwks_uri } => (issuer, *allows_http, jwks_uri),
         };
         let lock = || remembered.lock().unwrap_or_else(PoisonError::into_inner);
@@ -99,7 +108,7 @@ impl RemoteSource {
             Some(url) => url,
             None => self.discover_jwks_uri(issuer, allows_http).await?,
         };
-        let set = self.client.get(&jwks_uri).await?;
+        let set = self.client.get(&jwks_uri, etag).await?;
         *lock() = Some(jwks_uri);
         Ok(set)
     }
@@ -107,20 +116,20 @@ impl RemoteSource {
     /// RFC 8414 §3.1 first, then OpenID Connect Discovery 1.0 §4.
     async fn discover_jwks_uri(&self, issuer: &Arc<str>, allows_http: bool) -> Result<Url, KeySetError> {
         let [oauth, openid] = metadata_urls(issuer)?;
-        let metadata = match self.client.get(&oauth).await {
+        let metadata = match self.client.get(&oauth, None).await {
             Ok(metadata) => metadata,
             Err(oauth_error) => {
                 tracing::debug!(%issuer, error = %oauth_error, "no RFC 8414 metadata, trying OpenID");
-                self.client.get(&openid).await?
+                self.client.get(&openid, None).await?
             }
         };
-        jwks_uri(&metadata, issuer, allows_http)
+        jwks_uri(&metadata.json.unwrap_or_default(), issuer, allows_http)
     }
 }
 
 impl KeySource for RemoteSource {
-    fn fetch(&self) -> Pin<Box<dyn Future<Output = Result<FetchedKeySet, KeySetError>> + Send + '_>> {
-        Box::pin(async { self.fetch_set().await.map(FetchedKeySet::new) })
+    fn fetch<'a>(&'a self, etag: Option<&'a str>) -> KeySourceFuture<'a> {
+        Box::pin(self.fetch_set(etag))
     }
 }
 

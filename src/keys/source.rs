@@ -3,6 +3,7 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::time::Duration;
 
 use crate::error::KeySetError;
 
@@ -12,14 +13,13 @@ use crate::error::KeySetError;
 /// than [`KeyPolicy::fetch_timeout`](crate::KeyPolicy::fetch_timeout).
 ///
 /// ```
-/// use std::{future::Future, pin::Pin};
-/// use tower_bearer::{FetchedKeySet, Issuer, KeySetError, KeySource};
+/// use tower_bearer::{FetchedKeySet, Issuer, KeySetError, KeySource, KeySourceFuture};
 ///
 /// #[derive(Debug)]
 /// struct FromStore;
 ///
 /// impl KeySource for FromStore {
-///     fn fetch(&self) -> Pin<Box<dyn Future<Output = Result<FetchedKeySet, KeySetError>> + Send + '_>> {
+///     fn fetch<'a>(&'a self, _etag: Option<&'a str>) -> KeySourceFuture<'a> {
 ///         Box::pin(async {
 ///             let json = tokio::fs::read("/run/keys/jwks.json").await.map_err(KeySetError::source_failed)?;
 ///             Ok(FetchedKeySet::new(json))
@@ -32,19 +32,46 @@ use crate::error::KeySetError;
 /// ```
 pub trait KeySource: fmt::Debug + Send + Sync + 'static {
     /// Fetches the set.
-    fn fetch(&self) -> Pin<Box<dyn Future<Output = Result<FetchedKeySet, KeySetError>> + Send + '_>>;
+    ///
+    /// `etag` is that of the set which the cache holds, if it came with one: a source may answer
+    /// [`FetchedKeySet::unchanged`] when it still stands.
+    fn fetch<'a>(&'a self, etag: Option<&'a str>) -> KeySourceFuture<'a>;
 }
 
-/// A JWK Set document (RFC 7517 §5) as a source gave it, not looked at yet.
+/// What [`KeySource::fetch`] returns.
+pub type KeySourceFuture<'a> = Pin<Box<dyn Future<Output = Result<FetchedKeySet, KeySetError>> + Send + 'a>>;
+
+/// What a source brought: a JWK Set document (RFC 7517 §5), not looked at yet, or the word that nothing changed.
 #[derive(Clone, Debug)]
+#[must_use]
 pub struct FetchedKeySet {
-    pub(crate) json: Vec<u8>,
+    /// `None` when nothing changed.
+    pub(crate) json: Option<Vec<u8>>,
+    pub(crate) etag: Option<Box<str>>,
+    pub(crate) max_age: Option<Duration>,
 }
 
 impl FetchedKeySet {
     /// The document's bytes.
-    #[must_use]
     pub fn new(json: impl Into<Vec<u8>>) -> Self {
-        Self { json: json.into() }
+        Self { json: Some(json.into()), etag: None, max_age: None }
+    }
+
+    /// The set that the cache holds still stands.
+    pub const fn unchanged() -> Self {
+        Self { json: None, etag: None, max_age: None }
+    }
+
+    /// What the next fetch is to be told, so that it can say that nothing changed.
+    pub fn with_etag(mut self, etag: impl Into<String>) -> Self {
+        self.etag = Some(etag.into().into_boxed_str());
+        self
+    }
+
+    /// For how long the set is current, within the bounds of the [`KeyPolicy`](crate::KeyPolicy). Without it, the
+    /// policy's own lifetime counts.
+    pub const fn with_max_age(mut self, max_age: Duration) -> Self {
+        self.max_age = Some(max_age);
+        self
     }
 }

@@ -43,12 +43,12 @@ async fn f09_a_bad_answer_at_the_start_is_503_and_heals() {
         let Err(TokenError::KeysUnavailable { retry_after }) = server.validate(&good).await else {
             panic!("{name}: not unavailable");
         };
-        assert_eq!(retry_after, KeyPolicy::MIN_BACKOFF, "{name}");
+        assert!((5_000..=5_500).contains(&retry_after.as_millis()), "{name}: {retry_after:?}");
 
         provider.publish(&issuer);
         provider.pass(4);
         assert_eq!(reason(&server, &good).await, "keys_unavailable", "{name}: asked again too soon");
-        provider.pass(1);
+        provider.pass(2);
         assert_eq!(reason(&server, &good).await, "accepted", "{name}");
     }
     assert_eq!(elsewhere.requests(), [""; 0], "a redirect was followed");

@@ -8,6 +8,7 @@
     reason = "a test ends where something unexpected happens"
 )]
 
+mod caching;
 mod discovery;
 mod failures;
 mod in_memory;

@@ -25,6 +25,10 @@ pub(crate) enum Answer {
     Json(String),
     Status(u16),
     RedirectTo(String),
+    /// A status, headers and a body.
+    Full(u16, Vec<(&'static str, String)>, String),
+    /// A body with a validator: 304 to whoever has it already.
+    Validated(&'static str, String),
     /// The head and then nothing.
     Silence,
 }
@@ -46,14 +50,22 @@ impl Provider {
             let path = request.uri().path().to_owned();
             requests.send_modify(|log: &mut Vec<String>| log.push(path.clone()));
             let answer = script.lock().unwrap().get(&path).cloned().unwrap_or(Answer::Status(404));
-            match answer {
-                Answer::Json(json) => Response::new(Body::from(json)),
-                Answer::Status(status) => Response::builder().status(status).body(Body::empty()).unwrap(),
-                Answer::RedirectTo(url) => {
-                    Response::builder().status(302).header("location", url).body(Body::empty()).unwrap()
+            let (status, headers, body) = match answer {
+                Answer::Json(json) => (200, vec![], json),
+                Answer::Status(status) => (status, vec![], String::new()),
+                Answer::RedirectTo(url) => (302, vec![("location", url)], String::new()),
+                Answer::Full(status, headers, body) => (status, headers, body),
+                Answer::Validated(etag, body) => {
+                    let has_it = request.headers().get("if-none-match").is_some_and(|sent| sent == etag);
+                    let (status, body) = if has_it { (304, String::new()) } else { (200, body) };
+                    (status, vec![("etag", etag.to_owned())], body)
                 }
                 Answer::Silence => std::future::pending().await,
-            }
+            };
+            let response = headers
+                .into_iter()
+                .fold(Response::builder().status(status), |response, (name, value)| response.header(name, value));
+            response.body(Body::from(body)).unwrap()
         });
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
