@@ -41,10 +41,10 @@ impl Issuer {
             [KeyLocation::Source(source)] => Arc::clone(source),
             #[cfg(feature = "remote-keys")]
             [KeyLocation::JwkSetUrl(url)] => {
-                Arc::new(RemoteSource::at(self.http_client()?, check_jwk_set(url, self.allow_http)?))
+                Arc::new(RemoteSource::at(self.built_client()?, check_jwk_set(url, self.allow_http)?))
             }
             #[cfg(feature = "remote-keys")]
-            [] => Arc::new(RemoteSource::discover(self.http_client()?, Arc::clone(&self.url), self.allow_http)),
+            [] => Arc::new(RemoteSource::discover(self.built_client()?, Arc::clone(&self.url), self.allow_http)),
             #[cfg(not(feature = "remote-keys"))]
             [] => {
                 let problem = "has no keys; add `.jwk_set(..)`, or the feature `remote-keys` for discovery";
@@ -66,8 +66,8 @@ impl Issuer {
     }
 
     #[cfg(feature = "remote-keys")]
-    fn http_client(&self) -> Result<HttpClient, ConfigError> {
-        HttpClient::new(self.key_policy.connect_timeout, self.key_policy.fetch_timeout)
+    fn built_client(&self) -> Result<HttpClient, ConfigError> {
+        HttpClient::new(&*self.configure_client, self.key_policy.connect_timeout, self.key_policy.fetch_timeout)
     }
 }
 

@@ -14,6 +14,8 @@ pub(crate) use url::is_secure_enough;
 use crate::claims::ClaimNames;
 use crate::error::ConfigError;
 use crate::jose::Algorithm;
+#[cfg(feature = "remote-keys")]
+use crate::keys::ConfigureClient;
 use crate::keys::{KeyPolicy, KeySource};
 
 /// An authorization server whose tokens are accepted.
@@ -37,6 +39,8 @@ pub struct Issuer {
     pub(crate) audiences: Vec<Box<str>>,
     algorithms: Option<Vec<Algorithm>>,
     key_policy: KeyPolicy,
+    #[cfg(feature = "remote-keys")]
+    configure_client: Arc<ConfigureClient>,
     pub(crate) audience_claim: Box<str>,
     pub(crate) scope_claims: Vec<Box<str>>,
     pub(crate) require_at_jwt: bool,
@@ -56,6 +60,8 @@ impl Issuer {
             audiences: Vec::new(),
             algorithms: None,
             key_policy: KeyPolicy::default(),
+            #[cfg(feature = "remote-keys")]
+            configure_client: Arc::new(|client| client),
             audience_claim: "aud".into(),
             scope_claims: vec!["scope".into(), "scp".into()],
             require_at_jwt: false,
@@ -122,6 +128,32 @@ impl Issuer {
     #[must_use]
     pub fn key_policy(mut self, policy: KeyPolicy) -> Self {
         self.key_policy = policy;
+        self
+    }
+
+    /// Changes the HTTP client that fetches the keys: a private root certificate, a proxy, a client certificate, headers.
+    ///
+    /// Timeouts and the refusal of redirects are set after it and cannot be changed here. Proxies from the environment
+    /// are not used unless this adds them.
+    ///
+    /// ```no_run
+    /// use tower_bearer::Issuer;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let root = reqwest::Certificate::from_pem(&std::fs::read("/etc/pki/internal-root.pem")?)?;
+    /// let issuer = Issuer::new("https://as.internal.example")
+    ///     .http_client(move |client| client.tls_certs_merge([root.clone()]));
+    /// # let _ = issuer;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[cfg(feature = "remote-keys")]
+    #[must_use]
+    pub fn http_client(
+        mut self,
+        configure: impl Fn(reqwest::ClientBuilder) -> reqwest::ClientBuilder + Send + Sync + 'static,
+    ) -> Self {
+        self.configure_client = Arc::new(configure);
         self
     }
 

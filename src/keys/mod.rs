@@ -15,7 +15,7 @@ pub use source::{FetchedKeySet, KeySource, KeySourceFuture};
 
 pub(crate) use cache::KeyCache;
 #[cfg(feature = "remote-keys")]
-pub(crate) use remote::{HttpClient, RemoteSource};
+pub(crate) use remote::{ConfigureClient, HttpClient, RemoteSource};
 
 use crate::error::TokenError;
 use crate::jose::{Algorithm, Candidates, JwkSet};

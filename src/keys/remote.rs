@@ -19,24 +19,37 @@ use crate::jose::parse_document;
 /// The largest key set or metadata document that is read, in bytes.
 const MAX_BODY_BYTES: usize = 256 * 1024;
 
+/// What the application does to the client before its bounds are set.
+pub(crate) type ConfigureClient = dyn Fn(reqwest::ClientBuilder) -> reqwest::ClientBuilder + Send + Sync;
+
 /// The HTTP client for key fetches: no redirects, no proxy from the environment, no cookies, no decompression, 200 only,
 /// bounded in size and time.
 #[derive(Clone, Debug)]
 pub(crate) struct HttpClient(reqwest::Client);
 
 impl HttpClient {
-    pub(crate) fn new(connect_timeout: Duration, fetch_timeout: Duration) -> Result<Self, ConfigError> {
-        let client = reqwest::Client::builder()
+    /// The application's wishes come in between: it may change who is trusted and how the provider is reached, not what
+    /// keeps a fetch within bounds.
+    pub(crate) fn new(
+        configure: &ConfigureClient,
+        connect_timeout: Duration,
+        fetch_timeout: Duration,
+    ) -> Result<Self, ConfigError> {
+        let defaults =
+            reqwest::Client::builder().no_proxy().user_agent(concat!("tower-bearer/", env!("CARGO_PKG_VERSION")));
+        let client = configure(defaults)
             .connect_timeout(connect_timeout)
             .timeout(fetch_timeout)
             .redirect(reqwest::redirect::Policy::none())
             .referer(false)
-            .no_proxy()
-            .user_agent(concat!("tower-bearer/", env!("CARGO_PKG_VERSION")))
             .build();
         client.map(Self).map_err(|error| {
-            let problem = format!("the HTTP client for keys cannot be built: {}", describe(&error));
-            ConfigError::new("issuer", problem)
+            let problem = format!(
+                "the HTTP client for keys cannot be built ({}); a machine without root certificates needs the package \
+                 `ca-certificates`, or a root from `.http_client(|client| client.tls_certs_only([root]))`",
+                describe(&error)
+            );
+            ConfigError::new("http_client", problem)
         })
     }
 

@@ -14,3 +14,4 @@ mod failures;
 mod in_memory;
 mod provider;
 mod refresh;
+mod tls;
