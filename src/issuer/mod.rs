@@ -4,6 +4,7 @@ mod key_location;
 mod url;
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use key_location::KeyLocation;
@@ -16,11 +17,12 @@ use crate::error::ConfigError;
 use crate::jose::Algorithm;
 #[cfg(feature = "remote-keys")]
 use crate::keys::ConfigureClient;
-use crate::keys::{KeyPolicy, KeySource};
+use crate::keys::{FileSource, KeyPolicy, KeySource};
 
 /// An authorization server whose tokens are accepted.
 ///
-/// Its keys are found by discovery unless one of [`jwk_set_url`](Self::jwk_set_url), [`jwk_set`](Self::jwk_set),
+/// Its keys are found by discovery unless one of [`jwk_set_url`](Self::jwk_set_url),
+/// [`jwk_set_file`](Self::jwk_set_file), [`key_source`](Self::key_source), [`jwk_set`](Self::jwk_set),
 /// [`pem`](Self::pem) or [`shared_secret`](Self::shared_secret) says otherwise.
 ///
 /// ```
@@ -84,6 +86,15 @@ impl Issuer {
     pub fn key_source(mut self, source: impl KeySource) -> Self {
         self.key_locations.push(KeyLocation::Source(Arc::new(source)));
         self
+    }
+
+    /// Takes the keys from a file with a JWK Set, read when first needed.
+    ///
+    /// A change is noticed within a minute, and at once when a token names a key that is not known yet. A file that is
+    /// missing or broken is logged, and the keys that were read before stay.
+    #[must_use]
+    pub fn jwk_set_file(self, path: impl Into<PathBuf>) -> Self {
+        self.key_source(FileSource::new(path.into()))
     }
 
     /// Takes the keys from this JWK Set (RFC 7517 §5), as JSON text. They never change.

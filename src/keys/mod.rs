@@ -3,6 +3,7 @@
 mod cache;
 #[cfg(feature = "remote-keys")]
 mod caching;
+mod file;
 mod policy;
 #[cfg(feature = "remote-keys")]
 mod remote;
@@ -14,11 +15,15 @@ pub use policy::KeyPolicy;
 pub use source::{FetchedKeySet, KeySource, KeySourceFuture};
 
 pub(crate) use cache::KeyCache;
+pub(crate) use file::FileSource;
 #[cfg(feature = "remote-keys")]
 pub(crate) use remote::{ConfigureClient, HttpClient, RemoteSource};
 
 use crate::error::TokenError;
 use crate::jose::{Algorithm, Candidates, JwkSet};
+
+/// The largest key set or metadata document that is read, in bytes.
+const MAX_BODY_BYTES: usize = 256 * 1024;
 
 /// The keys of one issuer.
 #[derive(Debug)]

@@ -10,14 +10,12 @@ use reqwest::header::IF_NONE_MATCH;
 use serde::Deserialize;
 use url::Url;
 
+use super::MAX_BODY_BYTES;
 use super::caching;
 use super::source::{FetchedKeySet, KeySource, KeySourceFuture};
 use crate::error::{ConfigError, KeySetError};
 use crate::issuer::is_secure_enough;
 use crate::jose::parse_document;
-
-/// The largest key set or metadata document that is read, in bytes.
-const MAX_BODY_BYTES: usize = 256 * 1024;
 
 /// What the application does to the client before its bounds are set.
 pub(crate) type ConfigureClient = dyn Fn(reqwest::ClientBuilder) -> reqwest::ClientBuilder + Send + Sync;

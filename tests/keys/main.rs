@@ -11,6 +11,7 @@
 mod caching;
 mod discovery;
 mod failures;
+mod file;
 mod in_memory;
 mod provider;
 mod refresh;
