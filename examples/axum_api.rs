@@ -12,12 +12,12 @@ use tower_http::cors::{Any, CorsLayer};
 const AUDIENCE: &str = "https://api.example.com";
 
 fn app(api: &ResourceServer) -> Router {
-    let leads = get(list_leads).layer(RequireScopes::any(["read:leads", "admin"]));
-    let add_lead = post(add_lead).layer(RequireScopes::all(["write:leads"]));
+    let leads = get(list_leads).route_layer(RequireScopes::any(["read:leads", "admin"]));
+    let add_lead = post(add_lead).route_layer(RequireScopes::all(["write:leads"]));
     let for_users = RequireToken::that("speaks for a user", |token| !token.is_client_itself());
     Router::new()
         .route("/leads", leads.merge(add_lead))
-        .route("/profile", get(async || "profile").layer(for_users))
+        .route("/profile", get(async || "profile").route_layer(for_users))
         .route("/whoami", get(whoami))
         // `route_layer`, after the routes: what comes later is not covered, and unknown paths stay 404.
         .route_layer(api.layer())

@@ -30,7 +30,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let admins = RequireRoles::any(["realm_access", "roles"], ["admin", "operator"]);
     let app = Router::new()
         .route("/duty", get(duty))
-        .route("/restart", get(async || "restarted").layer(admins))
+        .route("/restart", get(async || "restarted").route_layer(admins))
         .route_layer(api.layer());
 
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;

@@ -1,4 +1,5 @@
-//! The same layer on a plain hyper service: no axum in the API.
+//! The same layer on a plain hyper service. An API without axum can leave its extractors out:
+//! `default-features = false, features = ["remote-keys"]`.
 //!
 //! `cargo run --example hyper_api` stays up; with `-- --once` it sends itself two requests and exits.
 

@@ -74,8 +74,9 @@ async fn start_api(issuer: &str) -> Result<String> {
         .route("/admin", get(async || "admin\n").route_layer(RequireScopes::all(["admin"])))
         .route_layer(api.layer())
         .layer(map_response(async |mut response: Response| {
-            let reason = response.extensions().get::<TokenError>().map_or("", TokenError::reason);
-            response.headers_mut().insert("x-reason", http::HeaderValue::from_static(reason));
+            if let Some(reason) = response.extensions().get().map(TokenError::reason) {
+                response.headers_mut().insert("x-reason", http::HeaderValue::from_static(reason));
+            }
             response
         }));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;

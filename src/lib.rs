@@ -6,11 +6,6 @@
 //!
 //! # A protected route
 //!
-//! ```toml
-//! [dependencies]
-//! tower-bearer = "0.1"
-//! ```
-//!
 //! ```
 //! # #[cfg(all(feature = "axum", feature = "remote-keys"))] {
 //! use axum::{Router, routing::get};
@@ -48,7 +43,8 @@
 //!    (RFC 8725 §3.1, §3.10).
 //! 4. The signature.
 //! 5. One JSON object of claims, without duplicates at any depth, each with the type its definition says.
-//! 6. `typ` and the claims are those of an access token, not of an ID, refresh or logout token (RFC 9068 §4, §5).
+//! 6. `typ` is `at+jwt`, `JWT` or absent ([`Issuer::require_at_jwt`] insists on the first), and the claims are not those of
+//!    an ID, refresh or logout token (RFC 9068 §4, §5).
 //! 7. No `cnf`: a token that is bound to a key is not a bearer token (RFC 9449 §7.2).
 //! 8. `iss` and `aud`, byte by byte; `exp`, `nbf` and `iat`, with 30 seconds of leeway.
 //! 9. Per route: [scopes](RequireScopes), [roles](RequireRoles), or [anything else](RequireToken).
@@ -67,10 +63,12 @@
 //!
 //! # With axum
 //!
-//! - Add routes before the layer: a layer covers the routes that are there when it is added.
+//! - Add routes before the layer. A route added after it is public; a handler there that takes [`ValidatedToken`] answers
+//!   500 and lets nobody in.
 //! - Use `route_layer`, so that unknown paths stay 404 instead of asking for a token.
 //! - Put `CorsLayer` outside: preflights have no token. Expose `WWW-Authenticate` to browsers.
-//! - Extractors: [`ValidatedToken`], `Option<ValidatedToken>` and [`Claims<T>`](Claims).
+//! - Extractors: [`ValidatedToken`] and [`Claims<T>`](Claims); `Option<ValidatedToken>` for routes under a layer that is
+//!   [optional](BearerLayer::optional).
 //!
 //! # With long-lived connections
 //!
@@ -78,10 +76,27 @@
 //! [`ValidatedToken::expires_at`] and end the stream then; judge a token that comes in a message with
 //! [`ResourceServer::validate`].
 //!
+//! # Tests of your own
+//!
+//! With the feature `test-util` among your development dependencies, [`ValidatedTokenBuilder`] makes a token to call a
+//! handler with, and [`TestIssuer`] is an issuer without a network; with `authorization-server`, [`AuthorizationServer`]
+//! is one with a network, for the whole path. Both make bad tokens by [name](test_util::Defect).
+//!
+//! [`ValidatedTokenBuilder`]: test_util::ValidatedTokenBuilder
+//! [`TestIssuer`]: test_util::TestIssuer
+//! [`AuthorizationServer`]: authorization_server::AuthorizationServer
+//!
+//! # When a request is refused
+//!
+//! The crate logs through `tracing`: refusals at debug with their reason and what was expected, outages at warn, and a
+//! service that is put together wrongly at error. [`ResourceServer::validate_explained`] tells each check of one token
+//! in order, with what was expected and what was found. A layer outside finds the [`TokenError`] in the extensions of the
+//! response.
+//!
 //! # What it does not do
 //!
-//! Opaque tokens (introspection, RFC 7662), DPoP (RFC 9449), certificate-bound tokens (RFC 8705), encrypted tokens, and
-//! revocation lists. Tokens that need one of these are refused, each with its own reason.
+//! Opaque (RFC 7662), DPoP-bound (RFC 9449), certificate-bound (RFC 8705) and encrypted tokens are refused, each with its
+//! own reason. Revocation is not looked at: a revoked token passes until it expires.
 //!
 //! # Features
 //!
@@ -122,6 +137,7 @@ pub use axum::Claims;
 pub use error::{ClaimFault, ConfigError, JsonFault, KeySetError, MalformedFault, RequestFault, TokenError};
 pub use issuer::Issuer;
 pub use keys::{FetchedKeySet, KeyPolicy, KeySource, KeySourceFuture};
+#[doc(inline)]
 pub use layer::{BearerLayer, RequireRoles, RequireScopes, RequireToken};
 pub use requirement::ClaimPath;
 pub use resource_server::{ResourceServer, ResourceServerBuilder};
@@ -129,3 +145,8 @@ pub use response::{RefusalBody, RefusalKind, StatusPolicy};
 pub use scope::{Scope, ScopeRequirement};
 pub use token::{Refusal, ValidatedToken};
 pub use validator::{Check, Step, StepListener};
+
+/// The README's examples compile.
+#[cfg(all(doctest, feature = "axum", feature = "test-util"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

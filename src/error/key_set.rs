@@ -28,6 +28,14 @@ pub enum KeySetError {
     /// The metadata is not a JSON object with `issuer` and `jwks_uri` (RFC 8414 §2).
     #[error("the metadata cannot be read: {0}")]
     Metadata(Arc<str>),
+    /// Neither place has metadata (RFC 8414 §3.1, OpenID Connect Discovery 1.0 §4).
+    #[error("the issuer's metadata is not to be had: {oauth}; {openid}")]
+    NoMetadata {
+        /// What became of the request by RFC 8414.
+        oauth: Box<Self>,
+        /// What became of the request by OpenID Connect.
+        openid: Box<Self>,
+    },
     /// The metadata is of another issuer (RFC 8414 §3.3).
     #[error("the metadata is of the issuer {found:?}, the configuration says {expected:?}")]
     IssuerMismatch {
@@ -91,6 +99,7 @@ impl KeySetError {
     pub(crate) const fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Status { retry_after, .. } => *retry_after,
+            Self::NoMetadata { openid, .. } => openid.retry_after(),
             _ => None,
         }
     }

@@ -112,7 +112,9 @@ pub enum TokenError {
     #[error("the machine's clock stands before 1970")]
     ClockUnavailable,
     /// A route layer or extractor runs without the [`BearerLayer`](crate::layer::BearerLayer) around it.
-    #[error("no bearer layer judged this request: add `.layer(resource_server.layer())` around the route")]
+    #[error(
+        "no bearer layer judged this request: put `resource_server.layer()` around the route, in axum with `.route_layer(..)` after the routes"
+    )]
     LayerMissing,
     /// A route layer or extractor sees a token that another [`ResourceServer`](crate::ResourceServer) judged.
     #[error("another resource server judged this request's token: check which layer is around the route")]

@@ -6,6 +6,14 @@ use crate::error::ConfigError;
 
 /// RFC 8414 §2: an HTTPS URL without query and fragment.
 pub(super) fn check_issuer(shown: &str, allows_http: bool) -> Result<(), ConfigError> {
+    if shown.is_empty() {
+        return Err(ConfigError::new("issuer", "the URL is empty; write it as in the tokens' `iss`"));
+    }
+    if let Some((issuer, _)) = shown.split_once("/.well-known/") {
+        let problem =
+            format!("{shown:?} is the address of metadata; write the issuer that it names, such as {issuer:?}");
+        return Err(ConfigError::new("issuer", problem));
+    }
     // The parser drops such characters; tokens then never match.
     if shown.chars().any(|character| character.is_whitespace() || character.is_control()) {
         let problem = format!("{shown:?} has a space or a line break; write it as in the tokens' `iss`");

@@ -192,9 +192,11 @@ impl KeyCache {
             Err(error) => {
                 state.failures = state.failures.saturating_add(1);
                 let retry_after = KeyPolicy::backoff(state.failures, error.retry_after(), jitter());
+                let meanwhile =
+                    if self.snapshot.load().is_some() { "the last good set is kept" } else { "there are none" };
                 tracing::warn!(
                     issuer = %self.issuer, %error, failures = state.failures, retry_after_s = retry_after.as_secs(),
-                    "could not fetch the keys; the last good set is kept"
+                    "could not fetch the keys; {meanwhile}"
                 );
                 now.saturating_add(retry_after)
             }

@@ -130,8 +130,11 @@ impl RemoteSource {
         let metadata = match self.client.get(&oauth, None).await {
             Ok(metadata) => metadata,
             Err(oauth_error) => {
-                tracing::debug!(%issuer, error = %oauth_error, "no RFC 8414 metadata, trying OpenID");
-                self.client.get(&openid, None).await?
+                let no_metadata = |openid_error| KeySetError::NoMetadata {
+                    oauth: Box::new(oauth_error),
+                    openid: Box::new(openid_error),
+                };
+                self.client.get(&openid, None).await.map_err(no_metadata)?
             }
         };
         jwks_uri(&metadata.json.unwrap_or_default(), issuer, allows_http)

@@ -15,7 +15,7 @@ use crate::keys::{Keys, Lookup};
 use crate::layer::BearerLayer;
 use crate::time::Clock;
 use crate::token::{ServerContext, ValidatedToken};
-use crate::validator::{Check, NoListener, StepListener, TokenRules, report};
+use crate::validator::{Check, NoListener, Step, StepListener, TokenRules, report};
 
 /// An API that accepts access tokens (RFC 6749 §1.1): who may issue them, for which audience, with which keys.
 ///
@@ -104,13 +104,21 @@ impl ResourceServer {
 
     /// Decides with the keys at hand.
     pub(crate) fn decide_now(&self, token: &str) -> Decision {
-        self.decide(token, false, &mut NoListener)
+        let decision = self.decide(token, false, &mut NoListener);
+        if let Decision::Verdict(Err(_)) = decision {
+            self.log_expectation(token);
+        }
+        decision
     }
 
     /// Waits for a key, and decides with what is there then.
     pub(crate) async fn decide_after(self, token: String, pending: PendingKey) -> Result<ValidatedToken, TokenError> {
         self.wait(&pending).await;
-        self.decide_finally(&token, &mut NoListener)
+        let verdict = self.decide_finally(&token, &mut NoListener);
+        if verdict.is_err() {
+            self.log_expectation(&token);
+        }
+        verdict
     }
 
     pub(crate) fn context(&self) -> &Arc<ServerContext> {
@@ -128,6 +136,22 @@ impl ResourceServer {
             Decision::Verdict(verdict) => verdict,
             // The policy lets a request wait once only.
             Decision::NeedsKey(_) => Err(TokenError::NoMatchingKey),
+        }
+    }
+
+    /// Whoever debugs a refusal wants to see the configuration that the token did not meet. What the token says is left
+    /// out: logs are not the place for it. Judging again costs time, so this is for those who log at debug.
+    fn log_expectation(&self, token: &str) {
+        struct LogExpectation;
+        impl StepListener for LogExpectation {
+            fn step(&mut self, step: Step<'_>) {
+                if !step.passed {
+                    tracing::debug!(check = ?step.check, expected = %step.expected, "a token failed a check");
+                }
+            }
+        }
+        if tracing::enabled!(tracing::Level::DEBUG) {
+            self.decide(token, true, &mut LogExpectation);
         }
     }
 

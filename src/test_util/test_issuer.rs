@@ -139,7 +139,8 @@ impl TestIssuer {
         Issuer::new(&self.url).jwk_set(self.jwk_set().to_string())
     }
 
-    /// Starts a token that is valid now.
+    /// Starts a token that is valid now: for `https://api.example.com`, of five minutes, without a scope, until the
+    /// builder is told otherwise.
     #[must_use]
     pub fn token(&self) -> TokenBuilder {
         TokenBuilder::new(&self.url, self.signing_key(), Arc::clone(&self.clock))

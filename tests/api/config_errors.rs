@@ -42,7 +42,6 @@ fn the_issuers_url() {
     assert_snapshot!(refused(at("https://user@as.example.com")), @"`issuer`: the URL has user information before an `@`; public keys need no password, remove it");
     assert_snapshot!(refused(at("https://user:password@as.example.com")), @"`issuer`: the URL has user information before an `@`; public keys need no password, remove it");
     assert_snapshot!(refused(at("as.example.com")), @r#"`issuer`: "as.example.com" is not a URL (relative URL without a base); write it as in the tokens' `iss`"#);
-    assert_snapshot!(refused(at("")), @r#"`issuer`: "" is not a URL (relative URL without a base); write it as in the tokens' `iss`"#);
     assert_snapshot!(refused(at("https://as.example.com\n")), @r#"`issuer`: "https://as.example.com\n" has a space or a line break; write it as in the tokens' `iss`"#);
     assert_snapshot!(refused(at("http://as.example.com")), @r#"`issuer`: "http://as.example.com" is not HTTPS, so anybody on the way could forge keys; use https, or `.dangerously_allow_http()` for a name inside your own network"#);
     assert_snapshot!(refused(at("http://127.0.0.1.example.com")), @r#"`issuer`: "http://127.0.0.1.example.com" is not HTTPS, so anybody on the way could forge keys; use https, or `.dangerously_allow_http()` for a name inside your own network"#);
@@ -59,6 +58,13 @@ fn one_issuer_twice() {
     let twice = builder().issuer(at(ISSUER)).issuer(at(ISSUER)).build().unwrap_err();
     assert_snapshot!(twice, @r#"`issuer`: "https://as.example.com" is set twice; keep one and give it all its keys"#);
     assert!(builder().issuer(at(ISSUER)).issuer(at("https://as.example.com/")).build().is_ok());
+}
+
+#[test]
+fn an_issuer_that_is_none() {
+    let issuer = |url: &str| refused(Issuer::new(url).jwk_set(issuer().jwk_set().to_string()));
+    assert_snapshot!(issuer(""), @"`issuer`: the URL is empty; write it as in the tokens' `iss`");
+    assert_snapshot!(issuer("https://as.example.com/.well-known/openid-configuration"), @r#"`issuer`: "https://as.example.com/.well-known/openid-configuration" is the address of metadata; write the issuer that it names, such as "https://as.example.com""#);
 }
 
 #[test]

@@ -250,7 +250,11 @@ async fn without_the_bearer_layer_every_request_is_a_500_and_a_log_line() {
             assert_eq!(answer.header("www-authenticate"), None);
             assert_eq!(answer.header("cache-control"), Some("no-store"));
             assert_eq!(answer.body, r#"{"error_description":"the service is misconfigured"}"#);
-            assert!(log.text().contains("ERROR") && log.text().contains("add `.layer("), "{}", log.text());
+            assert!(
+                log.text().contains("ERROR") && log.text().contains("put `resource_server.layer()` around"),
+                "{}",
+                log.text()
+            );
         }
     }
     assert_eq!(runs.get(), 0);
