@@ -169,6 +169,8 @@ impl KeyCache {
         self.due.store(NEVER, Ordering::Relaxed);
         let (done, in_flight) = watch::channel(());
         state.in_flight = Some(in_flight.clone());
+        // A runtime that shuts down drops the task here and now, which then takes the lock.
+        drop(state);
         let fetch = Fetch { cache: Arc::clone(self), started_at: now, ended: false, _done: done };
         runtime.spawn(fetch.run());
         Some(in_flight)

@@ -1,9 +1,10 @@
 //! The cache in front of a source in memory, under paused time: how long requests wait, and how many.
 
 use std::future::Future;
-use std::pin::Pin;
-use std::sync::Arc;
+use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -122,12 +123,35 @@ async fn f09_a_source_that_fails_or_panics_leaves_nobody_waiting() {
     }
 }
 
+/// A runtime that shuts down drops a task at once, on the thread that spawns it.
+#[test]
+fn h15_a_fetch_that_is_dropped_as_it_starts_blocks_nobody() {
+    let (runtime, it) = (tokio::runtime::Runtime::new().unwrap(), fixture(Mood::Answers));
+    assert_eq!(runtime.block_on(reason(&it.server, &it.token)), "accepted");
+    let handle = runtime.handle().clone();
+    drop(runtime);
+    // The keys are known, and due for a refresh.
+    it.clock.advance(Duration::from_secs(300));
+    let (verdict, verdicts) = mpsc::channel();
+    std::thread::spawn(move || {
+        let _entered = handle.enter();
+        for _ in 0..2 {
+            let mut validation = pin!(it.server.validate(&it.token));
+            let answer = validation.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+            verdict.send(matches!(answer, Poll::Ready(Ok(_)))).unwrap();
+        }
+    });
+    for _ in 0..2 {
+        assert_eq!(verdicts.recv_timeout(Duration::from_secs(30)), Ok(true));
+    }
+}
+
 #[test]
 fn outside_of_a_runtime_a_fetch_is_refused_without_a_panic() {
     let it = fixture(Mood::Answers);
-    let mut validation = std::pin::pin!(it.server.validate(&it.token));
-    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
-    let std::task::Poll::Ready(verdict) = validation.as_mut().poll(&mut context) else { panic!("still waiting") };
+    let mut validation = pin!(it.server.validate(&it.token));
+    let mut context = Context::from_waker(Waker::noop());
+    let Poll::Ready(verdict) = validation.as_mut().poll(&mut context) else { panic!("still waiting") };
     assert_eq!(verdict.unwrap_err().reason(), "keys_unavailable");
     assert_eq!(it.fetches.load(Ordering::SeqCst), 0);
 }
