@@ -15,6 +15,7 @@ use http::{Extensions, Request, Response};
 use pin_project_lite::pin_project;
 use tower::{Layer, Service};
 
+use super::bearer::take_ready;
 use super::body::ResponseBody;
 use crate::error::{ConfigError, TokenError};
 use crate::requirement::{ClaimPath, Requirement};
@@ -208,7 +209,7 @@ pub struct RequireService<S> {
 
 impl<S, ReqBody, ResBody> Service<Request<ReqBody>> for RequireService<S>
 where
-    S: Service<Request<ReqBody>, Response = Response<ResBody>>,
+    S: Service<Request<ReqBody>, Response = Response<ResBody>> + Clone,
 {
     type Response = Response<ResponseBody<ResBody>>;
     type Error = S::Error;
@@ -222,7 +223,10 @@ where
         let token = required_token(request.extensions(), self.server_id);
         match token.and_then(|token| self.requirement.check(token).map_err(|error| token.refuse(error))) {
             Ok(()) => RequireFuture { state: State::Passed { answer: self.inner.call(request) } },
-            Err(refusal) => RequireFuture { state: State::Refused { response: Some(refusal.to_logged_response()) } },
+            Err(refusal) => {
+                drop(take_ready(&mut self.inner));
+                RequireFuture { state: State::Refused { response: Some(refusal.to_logged_response()) } }
+            }
         }
     }
 }
