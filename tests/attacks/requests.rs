@@ -179,6 +179,11 @@ async fn h15_a_refused_request_leaves_its_place_to_others() {
         panic!("the refused request holds the only place")
     };
     assert_eq!(outcome(&answer.unwrap()), (StatusCode::OK, ""));
+    // A route layer does the same.
+    let mut route = RequireScopes::all(["read:leads"]).layer(Limited { free: Arc::clone(&free), place: None });
+    let ready = ServiceExt::<Request<Empty<Bytes>>>::ready(&mut route).await.unwrap();
+    assert_eq!(ready.call(bearer("x")).await.unwrap().status(), StatusCode::INTERNAL_SERVER_ERROR);
+    assert_eq!(free.available_permits(), 1);
     // The service that refused goes on.
     let ready = ServiceExt::<Request<Empty<Bytes>>>::ready(&mut refused).await.unwrap();
     assert_eq!(outcome(&ready.call(bearer(&token().sign())).await.unwrap()), (StatusCode::OK, ""));
