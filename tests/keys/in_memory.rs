@@ -62,13 +62,17 @@ struct Fixture {
 }
 
 fn fixture(mood: Mood) -> Fixture {
+    fixture_with(mood, KeyPolicy::default())
+}
+
+fn fixture_with(mood: Mood, policy: KeyPolicy) -> Fixture {
     let clock = ManualClock::at(UnixTime::from_secs(1_800_000_000));
     let issuer = TestIssuer::with_key("https://as.example.com", key(0)).with_clock(clock.clone());
     let token = token(&issuer);
     let fetches = Arc::new(AtomicUsize::new(0));
     let (mood, receiver) = watch::channel(mood);
     let source = Source { issuer, mood: receiver, fetches: Arc::clone(&fetches) };
-    let trusted = Issuer::new("https://as.example.com").key_source(source);
+    let trusted = Issuer::new("https://as.example.com").key_source(source).key_policy(policy);
     let server = ResourceServer::builder().audience(AUDIENCE).issuer(trusted).clock(clock.clone()).build().unwrap();
     Fixture { server, token, clock, mood, fetches }
 }
@@ -168,6 +172,13 @@ async fn j08_requests_that_came_before_any_of_them_waited_are_counted_too() {
     let mut context = Context::from_waker(Waker::noop());
     let waiting = requests.iter_mut().filter_map(|it| it.as_mut().poll(&mut context).is_pending().then_some(()));
     assert_eq!(waiting.count(), KeyPolicy::MAX_WAITING_REQUESTS);
+}
+
+#[tokio::test(start_paused = true)]
+async fn r18_a_fetch_without_an_end_gives_the_longest_retry_after() {
+    let it = fixture_with(Mood::Hangs, KeyPolicy::default().fetch_timeout(Duration::MAX));
+    let answer = service(&it.server).call(request(&it.token)).await.unwrap();
+    assert_eq!(answer.headers()["retry-after"], u64::MAX.to_string());
 }
 
 /// A runtime that shuts down drops a task at once, on the thread that spawns it.
