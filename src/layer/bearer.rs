@@ -25,11 +25,14 @@ pub struct BearerLayer {
     is_public: Option<Arc<PublicRequests>>,
 }
 
-impl BearerLayer {
-    pub(crate) const fn new(server: ResourceServer) -> Self {
-        Self { server, is_optional: false, is_public: None }
+impl ResourceServer {
+    /// The layer that lets only requests with a good token through.
+    pub fn layer(&self) -> BearerLayer {
+        BearerLayer { server: self.clone(), is_optional: false, is_public: None }
     }
+}
 
+impl BearerLayer {
     /// Lets requests *without* a token through as well: no `Authorization` header, or one of another scheme. A bad token
     /// is refused as ever. Handlers take `Option<ValidatedToken>`.
     pub const fn optional(mut self) -> Self {

@@ -12,7 +12,6 @@ use crate::claims::untrusted_iss;
 use crate::error::TokenError;
 use crate::jose::CompactJws;
 use crate::keys::{Keys, Lookup};
-use crate::layer::BearerLayer;
 use crate::time::Clock;
 use crate::token::{ServerContext, ValidatedToken};
 use crate::validator::{Check, NoListener, Step, StepListener, TokenRules, report};
@@ -65,11 +64,6 @@ impl ResourceServer {
     /// Starts a configuration. At least one audience and one issuer are needed.
     pub fn builder() -> ResourceServerBuilder {
         ResourceServerBuilder::default()
-    }
-
-    /// The layer that lets only requests with a good token through.
-    pub fn layer(&self) -> BearerLayer {
-        BearerLayer::new(self.clone())
     }
 
     /// Judges a token that did not come in an `Authorization` header: in the first message of a WebSocket, in a job from
