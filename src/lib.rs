@@ -130,6 +130,7 @@ mod scope;
 pub mod test_util;
 pub mod time;
 mod token;
+mod urls;
 mod validator;
 
 #[cfg(feature = "axum")]
