@@ -11,7 +11,6 @@ use serde_json::Value;
 
 use crate::claims::RegisteredClaims;
 use crate::error::TokenError;
-use crate::requirement::Requirement;
 use crate::response::{RefusalKind, Responder};
 use crate::scope::Scope;
 use crate::time::UnixTime;
@@ -131,16 +130,6 @@ impl ValidatedToken {
     pub fn scope(&self) -> &Scope {
         static NONE: std::sync::LazyLock<Scope> = std::sync::LazyLock::new(Scope::default);
         self.0.claims.scope.as_ref().unwrap_or(&NONE)
-    }
-
-    /// Asks for a scope within a handler; the error is the same 403 as that of the route layer.
-    ///
-    /// # Errors
-    ///
-    /// When the token lacks the scope, or the text is not one scope (RFC 6749 §3.3).
-    pub fn require(&self, scope: &str) -> Result<(), Refusal> {
-        let requirement = Requirement::scope(scope);
-        requirement.check(self).map_err(|error| self.refuse(error))
     }
 
     /// The claims as a struct of the application's own.
