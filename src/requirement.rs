@@ -7,8 +7,9 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::error::{ConfigError, TokenError};
+use crate::refusal::Refusal;
 use crate::scope::{Quantity, ScopeRequirement};
-use crate::token::{Refusal, ValidatedToken};
+use crate::token::ValidatedToken;
 
 /// One requirement: scopes, roles, or anything that a closure decides.
 #[derive(Clone)]

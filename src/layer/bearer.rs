@@ -8,11 +8,13 @@ use http::{Method, Request, Response, Uri};
 use tower::{Layer, Service};
 
 use super::body::ResponseBody;
+use super::extensions::admit;
 use super::future::BearerFuture;
 use crate::bearer::BearerToken;
 use crate::error::TokenError;
+use crate::refusal::Refusal;
 use crate::resource_server::{Decision, PendingKey, ResourceServer};
-use crate::token::{Refusal, ServerContext, ValidatedToken};
+use crate::token::ValidatedToken;
 
 type PublicRequests = dyn Fn(&Method, &Uri) -> bool + Send + Sync;
 
@@ -128,7 +130,7 @@ where
         let context = self.layer.server.context();
         match self.layer.judge(&request) {
             Verdict::Pass(token) => {
-                admit(&mut request, token, context);
+                admit(request.extensions_mut(), token, Arc::clone(context));
                 BearerFuture::pass(self.inner.call(request))
             }
             Verdict::Refuse(error) => BearerFuture::refuse(Refusal::new(error, Some(Arc::clone(context)))),
@@ -140,14 +142,5 @@ where
                 BearerFuture::wait(decision, Arc::clone(context), ready, request)
             }
         }
-    }
-}
-
-/// Marks the request as judged, replacing whatever an outer layer left.
-pub(super) fn admit<B>(request: &mut Request<B>, token: Option<ValidatedToken>, context: &Arc<ServerContext>) {
-    let extensions = request.extensions_mut();
-    extensions.insert(Arc::clone(context));
-    if let Some(token) = token {
-        extensions.insert(token);
     }
 }

@@ -11,10 +11,11 @@ use http::{Request, Response};
 use pin_project_lite::pin_project;
 use tower::Service;
 
-use super::bearer::admit;
 use super::body::ResponseBody;
+use super::extensions::admit;
 use crate::error::TokenError;
-use crate::token::{Refusal, ServerContext, ValidatedToken};
+use crate::refusal::{Refusal, ServerContext};
+use crate::token::ValidatedToken;
 
 pin_project! {
     /// Answers one request. Only one whose key is not known yet owns a box.
@@ -98,7 +99,7 @@ where
                     let Parked { context, mut ready, mut request } = *parked;
                     match verdict {
                         Ok(token) => {
-                            admit(&mut request, Some(token), &context);
+                            admit(request.extensions_mut(), Some(token), context);
                             State::Passed { answer: ready.call(request) }
                         }
                         Err(error) => {

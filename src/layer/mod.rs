@@ -41,6 +41,7 @@
 
 mod bearer;
 mod body;
+mod extensions;
 mod future;
 mod require;
 
@@ -49,5 +50,7 @@ pub use body::ResponseBody;
 pub use future::BearerFuture;
 pub use require::{RequireFuture, RequireRoles, RequireScopes, RequireService, RequireToken};
 
+#[cfg(feature = "test-util")]
+pub(crate) use extensions::admit;
 #[cfg(feature = "axum")]
-pub(crate) use require::{judged_token, required_token};
+pub(crate) use extensions::{judged_token, required_token};

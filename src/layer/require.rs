@@ -11,16 +11,17 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::{Extensions, Request, Response};
+use http::{Request, Response};
 use pin_project_lite::pin_project;
 use tower::{Layer, Service};
 
 use super::body::ResponseBody;
-use crate::error::{ConfigError, TokenError};
+use super::extensions::required_token;
+use crate::error::ConfigError;
 use crate::requirement::{ClaimPath, Requirement};
 use crate::resource_server::ResourceServer;
 use crate::scope::{Quantity, ScopeRequirement};
-use crate::token::{Refusal, ServerContext, ValidatedToken};
+use crate::token::ValidatedToken;
 
 macro_rules! require_layer {
     ($(#[$doc:meta])* $name:ident) => {
@@ -225,30 +226,6 @@ where
             Err(refusal) => RequireFuture { state: State::Refused { response: Some(refusal.to_logged_response()) } },
         }
     }
-}
-
-/// The token that the nearest bearer layer left, if it let the request through with one.
-///
-/// Errors when there is no such layer, or when token and layer do not belong together.
-pub(crate) fn judged_token(
-    extensions: &Extensions,
-    server_id: Option<u64>,
-) -> Result<Option<&ValidatedToken>, Refusal> {
-    let Some(context) = extensions.get::<Arc<ServerContext>>() else {
-        return Err(Refusal::new(TokenError::LayerMissing, None));
-    };
-    let token = extensions.get::<ValidatedToken>();
-    let is_other = |id: u64| id != context.id();
-    if server_id.is_some_and(is_other) || token.is_some_and(|token| is_other(token.server().id())) {
-        return Err(Refusal::new(TokenError::OtherResourceServer, Some(Arc::clone(context))));
-    }
-    Ok(token)
-}
-
-/// As [`judged_token`], where a request without a token is refused.
-pub(crate) fn required_token(extensions: &Extensions, server_id: Option<u64>) -> Result<&ValidatedToken, Refusal> {
-    let token = judged_token(extensions, server_id)?;
-    token.ok_or_else(|| Refusal::new(TokenError::Absent, extensions.get::<Arc<ServerContext>>().cloned()))
 }
 
 pin_project! {

@@ -12,8 +12,9 @@ use crate::claims::untrusted_iss;
 use crate::error::TokenError;
 use crate::jose::CompactJws;
 use crate::keys::{Keys, Lookup};
+use crate::refusal::ServerContext;
 use crate::time::Clock;
-use crate::token::{ServerContext, ValidatedToken};
+use crate::token::ValidatedToken;
 use crate::validator::{Check, NoListener, Step, StepListener, TokenRules, report};
 
 /// An API that accepts access tokens (RFC 6749 §1.1): who may issue them, for which audience, with which keys.

@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::{TestIssuer, TokenBuilder};
 use crate::error::TokenError;
 use crate::jose::Algorithm;
+use crate::layer::admit;
 use crate::resource_server::{Decision, ResourceServer};
 use crate::token::ValidatedToken;
 
@@ -112,8 +113,8 @@ impl fmt::Debug for ValidatedTokenBuilder {
 /// insert_token(request.extensions_mut(), ValidatedTokenBuilder::new().scope("read:leads").build());
 /// ```
 pub fn insert_token(extensions: &mut Extensions, token: ValidatedToken) {
-    extensions.insert(Arc::clone(token.server()));
-    extensions.insert(token);
+    let server = Arc::clone(token.server());
+    admit(extensions, Some(token), server);
 }
 
 struct Shared {
