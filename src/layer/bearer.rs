@@ -133,7 +133,7 @@ where
                 admit(request.extensions_mut(), token, Arc::clone(context));
                 BearerFuture::pass(self.inner.call(request))
             }
-            Verdict::Refuse(error) => BearerFuture::refuse(Refusal::new(error, Some(Arc::clone(context)))),
+            Verdict::Refuse(error) => BearerFuture::refuse(&Refusal::new(error, Some(Arc::clone(context)))),
             Verdict::Wait(pending, token) => {
                 // The future takes the service that was polled ready and leaves its clone behind.
                 let clone = self.inner.clone();

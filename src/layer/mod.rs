@@ -39,6 +39,7 @@
 //! # }
 //! ```
 
+mod answer;
 mod bearer;
 mod body;
 mod extensions;

@@ -10,11 +10,11 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use bytes::Bytes;
 use http::{Request, Response};
 use pin_project_lite::pin_project;
 use tower::{Layer, Service};
 
+use super::answer::Answer;
 use super::body::ResponseBody;
 use super::extensions::required_token;
 use crate::error::ConfigError;
@@ -222,8 +222,8 @@ where
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
         let token = required_token(request.extensions(), self.server_id);
         match token.and_then(|token| self.requirement.check(token).map_err(|error| token.refuse(error))) {
-            Ok(()) => RequireFuture { state: State::Passed { answer: self.inner.call(request) } },
-            Err(refusal) => RequireFuture { state: State::Refused { response: Some(refusal.to_logged_response()) } },
+            Ok(()) => RequireFuture { answer: Answer::pass(self.inner.call(request)) },
+            Err(refusal) => RequireFuture { answer: Answer::refuse(&refusal) },
         }
     }
 }
@@ -233,21 +233,7 @@ pin_project! {
     #[derive(Debug)]
     pub struct RequireFuture<F> {
         #[pin]
-        state: State<F>,
-    }
-}
-
-pin_project! {
-    #[derive(Debug)]
-    #[project = StateProjection]
-    enum State<F> {
-        Passed {
-            #[pin]
-            answer: F,
-        },
-        Refused {
-            response: Option<Response<Bytes>>,
-        },
+        answer: Answer<F>,
     }
 }
 
@@ -258,15 +244,7 @@ where
     type Output = Result<Response<ResponseBody<ResBody>>, E>;
 
     fn poll(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Self::Output> {
-        match self.project().state.project() {
-            StateProjection::Passed { answer } => {
-                answer.poll(task).map_ok(|response| response.map(ResponseBody::inner))
-            }
-            StateProjection::Refused { response } => match response.take() {
-                Some(response) => Poll::Ready(Ok(ResponseBody::refusal(response))),
-                None => Poll::Pending,
-            },
-        }
+        self.project().answer.poll(task)
     }
 }
 
