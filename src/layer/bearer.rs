@@ -13,7 +13,7 @@ use super::future::BearerFuture;
 use crate::bearer::BearerToken;
 use crate::error::TokenError;
 use crate::refusal::Refusal;
-use crate::resource_server::{Decision, PendingKey, ResourceServer};
+use crate::resource_server::{PendingKey, ResourceServer, Stop};
 use crate::token::ValidatedToken;
 
 type PublicRequests = dyn Fn(&Method, &Uri) -> bool + Send + Sync;
@@ -107,9 +107,9 @@ impl BearerLayer {
             Err(error) => return Verdict::Refuse(error),
         };
         match self.server.decide_now(token) {
-            Decision::Verdict(Ok(token)) => Verdict::Pass(Some(token)),
-            Decision::Verdict(Err(error)) => Verdict::Refuse(error),
-            Decision::NeedsKey(pending) => Verdict::Wait(pending, token.to_owned()),
+            Ok(token) => Verdict::Pass(Some(token)),
+            Err(Stop::Refused(error)) => Verdict::Refuse(error),
+            Err(Stop::NeedsKey(pending)) => Verdict::Wait(pending, token.to_owned()),
         }
     }
 }
