@@ -9,7 +9,8 @@ use http::request::Parts;
 use serde::de::DeserializeOwned;
 
 use crate::layer::{judged_token, required_token};
-use crate::token::{Refusal, ValidatedToken};
+use crate::refusal::Refusal;
+use crate::token::ValidatedToken;
 
 /// The token of the request. A request without one is refused as the bearer layer would have refused it.
 impl<S: Send + Sync> FromRequestParts<S> for ValidatedToken {

@@ -140,6 +140,21 @@ impl<'de> Members<'de> for ClaimsReader<'_> {
             self.reading = name;
             return self.read_scope(preference, map);
         }
+        // Of these only the presence counts; the walk checks and skips their values.
+        match name {
+            "nonce" => self.claims.has_nonce = true,
+            "cnf" => self.claims.has_confirmation = true,
+            "at_hash" => self.claims.foreign = Some("at_hash"),
+            "c_hash" => self.claims.foreign = Some("c_hash"),
+            "events" => self.claims.foreign = Some("events"),
+            _ => return self.read_registered(name, map),
+        }
+        Ok(false)
+    }
+}
+
+impl ClaimsReader<'_> {
+    fn read_registered<'de, A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<bool, A::Error> {
         let claims = &mut self.claims;
         let mut reading = |name| self.reading = name;
         match name {
@@ -184,19 +199,11 @@ impl<'de> Members<'de> for ClaimsReader<'_> {
                 reading("token_use");
                 claims.token_use = Some(map.next_value()?);
             }
-            "nonce" => claims.has_nonce = true,
-            "cnf" => claims.has_confirmation = true,
-            "at_hash" => claims.foreign = Some("at_hash"),
-            "c_hash" => claims.foreign = Some("c_hash"),
-            "events" => claims.foreign = Some("events"),
             _ => return Ok(false),
         }
-        // Of the last five only the presence counts; the walk checks and skips their values.
-        Ok(!matches!(name, "nonce" | "cnf" | "at_hash" | "c_hash" | "events"))
+        Ok(true)
     }
-}
 
-impl ClaimsReader<'_> {
     fn read_audience<'de, A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<bool, A::Error> {
         let audience = map.next_value_seed(StringOrArray)?;
         if let ("client_id", StringList::One(client_id)) = (name, &audience) {

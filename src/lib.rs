@@ -122,6 +122,7 @@ mod issuer;
 pub mod jose;
 mod keys;
 pub mod layer;
+mod refusal;
 mod requirement;
 mod resource_server;
 mod response;
@@ -130,6 +131,7 @@ mod scope;
 pub mod test_util;
 pub mod time;
 mod token;
+mod urls;
 mod validator;
 
 #[cfg(feature = "axum")]
@@ -139,11 +141,12 @@ pub use issuer::Issuer;
 pub use keys::{FetchedKeySet, KeyPolicy, KeySource, KeySourceFuture};
 #[doc(inline)]
 pub use layer::{BearerLayer, RequireRoles, RequireScopes, RequireToken};
+pub use refusal::Refusal;
 pub use requirement::ClaimPath;
 pub use resource_server::{ResourceServer, ResourceServerBuilder};
 pub use response::{RefusalBody, RefusalKind, StatusPolicy};
 pub use scope::{Scope, ScopeRequirement};
-pub use token::{Refusal, ValidatedToken};
+pub use token::ValidatedToken;
 pub use validator::{Check, Step, StepListener};
 
 /// The README's examples compile.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::error::{ConfigError, TokenError};
+use crate::refusal::Refusal;
 use crate::scope::{Quantity, ScopeRequirement};
 use crate::token::ValidatedToken;
 
@@ -14,24 +15,11 @@ use crate::token::ValidatedToken;
 #[derive(Clone)]
 pub(crate) enum Requirement {
     Scopes(ScopeRequirement),
-    Roles {
-        path: Arc<[Box<str>]>,
-        roles: Arc<[Box<str>]>,
-        quantity: Quantity,
-    },
-    Predicate {
-        name: Cow<'static, str>,
-        predicate: Arc<dyn Fn(&ValidatedToken) -> bool + Send + Sync>,
-    },
-    /// Nothing meets it: a handler asked for a scope that no token can have.
-    Impossible,
+    Roles { path: Arc<[Box<str>]>, roles: Arc<[Box<str>]>, quantity: Quantity },
+    Predicate { name: Cow<'static, str>, predicate: Arc<dyn Fn(&ValidatedToken) -> bool + Send + Sync> },
 }
 
 impl Requirement {
-    pub(crate) fn scope(scope: &str) -> Self {
-        ScopeRequirement::try_all([scope]).map_or(Self::Impossible, Self::Scopes)
-    }
-
     pub(crate) fn roles(path: &ClaimPath, roles: Vec<String>, quantity: Quantity) -> Result<Self, ConfigError> {
         if path.0.is_empty() || path.0.iter().any(|name| name.is_empty()) {
             return Err(ConfigError::new("roles", "the claim path or a name in it is empty; name the claim"));
@@ -54,7 +42,6 @@ impl Requirement {
             }
             Self::Predicate { predicate, .. } if predicate(token) => Ok(()),
             Self::Predicate { name, .. } => Err(TokenError::RequirementNotMet(name.clone())),
-            Self::Impossible => Err(TokenError::RequirementNotMet(Cow::Borrowed("a text that is not one scope"))),
         }
     }
 }
@@ -67,8 +54,21 @@ impl fmt::Debug for Requirement {
                 f.debug_tuple("Roles").field(path).field(quantity).field(roles).finish()
             }
             Self::Predicate { name, .. } => f.debug_tuple("Predicate").field(name).finish(),
-            Self::Impossible => f.write_str("Impossible"),
         }
+    }
+}
+
+impl ValidatedToken {
+    /// Asks for a scope within a handler; the error is the same 403 as that of the route layer.
+    ///
+    /// # Errors
+    ///
+    /// When the token lacks the scope, or the text is not one scope (RFC 6749 §3.3).
+    pub fn require(&self, scope: &str) -> Result<(), Refusal> {
+        let requirement = ScopeRequirement::try_all([scope]).map(Requirement::Scopes);
+        // No token can have such a scope.
+        let requirement = requirement.map_err(|_| TokenError::RequirementNotMet("a text that is not one scope".into()));
+        requirement.and_then(|requirement| requirement.check(self)).map_err(|error| self.refuse(error))
     }
 }
 

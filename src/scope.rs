@@ -147,13 +147,23 @@ impl fmt::Display for ScopeRequirement {
 }
 
 /// `scope-token = 1*( %x21 / %x23-5B / %x5D-7E )` (RFC 6749 §3.3).
-fn is_scope_token(text: &str) -> bool {
+pub(crate) fn is_scope_token(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn scope_tokens_are_what_the_grammar_says() {
+        for good in ["a", "!", "#", "[", "]", "~", "read:leads", "https://example.com/x"] {
+            assert!(is_scope_token(good), "{good}");
+        }
+        for bad in ["", " ", "a b", "\"", "\\", "\u{7f}", "\t", "\u{e9}"] {
+            assert!(!is_scope_token(bad), "{bad:?}");
+        }
+    }
 
     #[test]
     fn a_text_that_is_kept_reads_as_one_that_is_parsed() {

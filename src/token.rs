@@ -2,17 +2,13 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
-use bytes::Bytes;
-use http::Response;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::claims::RegisteredClaims;
 use crate::error::TokenError;
-use crate::requirement::Requirement;
-use crate::response::{RefusalKind, Responder};
+use crate::refusal::{Refusal, ServerContext};
 use crate::scope::Scope;
 use crate::time::UnixTime;
 
@@ -44,24 +40,6 @@ struct Inner {
     expires_at: UnixTime,
     payload: Vec<u8>,
     server: Arc<ServerContext>,
-}
-
-/// What travels with every judged request: which resource server judged it, and how that one answers.
-#[derive(Debug)]
-pub(crate) struct ServerContext {
-    id: u64,
-    pub(crate) responder: Responder,
-}
-
-impl ServerContext {
-    pub(crate) fn new(responder: Responder) -> Self {
-        static NEXT_ID: AtomicU64 = AtomicU64::new(1);
-        Self { id: NEXT_ID.fetch_add(1, Ordering::Relaxed), responder }
-    }
-
-    pub(crate) const fn id(&self) -> u64 {
-        self.id
-    }
 }
 
 impl ValidatedToken {
@@ -133,16 +111,6 @@ impl ValidatedToken {
         self.0.claims.scope.as_ref().unwrap_or(&NONE)
     }
 
-    /// Asks for a scope within a handler; the error is the same 403 as that of the route layer.
-    ///
-    /// # Errors
-    ///
-    /// When the token lacks the scope, or the text is not one scope (RFC 6749 §3.3).
-    pub fn require(&self, scope: &str) -> Result<(), Refusal> {
-        let requirement = Requirement::scope(scope);
-        requirement.check(self).map_err(|error| self.refuse(error))
-    }
-
     /// The claims as a struct of the application's own.
     ///
     /// # Errors
@@ -168,7 +136,7 @@ impl ValidatedToken {
     }
 
     pub(crate) fn refuse(&self, error: TokenError) -> Refusal {
-        Refusal { error, server: Some(Arc::clone(&self.0.server)) }
+        Refusal::new(error, Some(Arc::clone(&self.0.server)))
     }
 }
 
@@ -181,61 +149,5 @@ impl fmt::Debug for ValidatedToken {
             .field("scope", &self.scope().as_str())
             .field("expires_at", &self.expires_at())
             .finish_non_exhaustive()
-    }
-}
-
-/// A refusal together with the way in which its resource server answers.
-///
-/// Handlers return it with `?`; with the feature `axum` it is a response.
-#[derive(Clone, Debug)]
-pub struct Refusal {
-    error: TokenError,
-    server: Option<Arc<ServerContext>>,
-}
-
-impl Refusal {
-    pub(crate) const fn new(error: TokenError, server: Option<Arc<ServerContext>>) -> Self {
-        Self { error, server }
-    }
-
-    /// Why.
-    #[must_use]
-    pub const fn error(&self) -> &TokenError {
-        &self.error
-    }
-
-    /// The response of a route layer or an extractor, which log what they refuse as the bearer layer does.
-    pub(crate) fn to_logged_response(&self) -> Response<Bytes> {
-        match RefusalKind::from(&self.error) {
-            RefusalKind::Misconfigured => {
-                tracing::error!(reason = self.error.reason(), error = %self.error, "the service is put together wrongly");
-            }
-            RefusalKind::Unavailable => {
-                tracing::warn!(reason = self.error.reason(), error = %self.error, "cannot judge a request");
-            }
-            _ => tracing::debug!(reason = self.error.reason(), error = %self.error, "refused a request"),
-        }
-        self.to_response()
-    }
-
-    /// The response: status, challenge and body, with the [`TokenError`] in its extensions.
-    #[must_use]
-    pub fn to_response(&self) -> Response<Bytes> {
-        match &self.server {
-            Some(server) => server.responder.respond(&self.error),
-            None => Responder::unconfigured().respond(&self.error),
-        }
-    }
-}
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.error.fmt(f)
-    }
-}
-
-impl std::error::Error for Refusal {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&self.error)
     }
 }

@@ -9,7 +9,7 @@ use aws_lc_rs::digest::{Digest, SHA256, digest};
 use serde_json::Value;
 
 use super::StartError;
-use super::scope::is_scope_token;
+use crate::scope::is_scope_token;
 use crate::test_util::{TestIssuer, TokenBuilder};
 
 /// A client of the authorization server: who may ask for tokens, for what, and for how long.

@@ -5,14 +5,14 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::Issuer;
-#[cfg(feature = "remote-keys")]
-use super::url::check_jwk_set;
 use crate::error::ConfigError;
 use crate::jose::{Algorithm, JwkSet, VerifyingKey, verifying_keys_from_pem};
 #[cfg(feature = "remote-keys")]
 use crate::keys::{HttpClient, RemoteSource};
 use crate::keys::{KeyCache, KeySource, Keys};
 use crate::time::Clock;
+#[cfg(feature = "remote-keys")]
+use crate::urls::check_jwk_set;
 
 /// A secret with fewer different bytes is taken for a password (RFC 8725 §3.5).
 const MIN_DISTINCT_SECRET_BYTES: usize = 12;

@@ -1,16 +1,12 @@
 //! One authorization server whose tokens are accepted, and where its keys are.
 
 mod key_location;
-mod url;
 
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use key_location::KeyLocation;
-use url::check_issuer;
-#[cfg(feature = "remote-keys")]
-pub(crate) use url::is_secure_enough;
 
 use crate::claims::ClaimNames;
 use crate::error::ConfigError;
@@ -18,6 +14,7 @@ use crate::jose::Algorithm;
 #[cfg(feature = "remote-keys")]
 use crate::keys::ConfigureClient;
 use crate::keys::{FileSource, KeyPolicy, KeySource};
+use crate::urls::check_issuer;
 
 /// An authorization server whose tokens are accepted.
 ///

@@ -9,7 +9,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::error::Category;
 
 use crate::error::JsonFault;
@@ -107,22 +107,6 @@ impl Walk<'_> {
         }
         Ok(())
     }
-}
-
-/// Reads a document of the issuer's: one JSON object. An error says what is wrong and where; serde's own message would
-/// repeat a value, which may be a private key that stands in the wrong place.
-pub(crate) fn parse_document<T: DeserializeOwned>(json: &[u8]) -> Result<T, String> {
-    // serde's derived structs would read an array as well, member by member.
-    if !json.trim_ascii_start().starts_with(b"{") {
-        return Err(String::from("it is not a JSON object"));
-    }
-    serde_json::from_slice(json).map_err(|error| {
-        let problem = match error.classify() {
-            Category::Data => "a member is missing or has the wrong type",
-            Category::Syntax | Category::Eof | Category::Io => "it is not JSON",
-        };
-        format!("{problem}, at line {} column {}", error.line(), error.column())
-    })
 }
 
 struct TopLevel<'a, M> {

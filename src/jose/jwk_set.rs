@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use super::algorithm::Algorithm;
-use super::json::parse_document;
+use super::document::parse_document;
 use super::jwk;
 use super::verifying_key::{KeyFault, VerifyingKey};
 use crate::error::{KeySetError, TokenError};

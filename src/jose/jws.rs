@@ -143,6 +143,27 @@ struct HeaderReader {
 
 impl<'de> Members<'de> for HeaderReader {
     fn read<A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<bool, A::Error> {
+        // The walk checks and skips the values of these.
+        match name {
+            // The walk also says when this is no object.
+            "jwk" => self.reading = "jwk",
+            // No extension is understood, and an empty or malformed list is invalid (RFC 7515 §4.1.11): any `crit`
+            // ends in a refusal. `b64` changes what is signed (RFC 7797 §3), `zip` belongs to encryption.
+            "crit" => self.unsupported = Some("crit"),
+            "b64" => self.unsupported = Some("b64"),
+            "zip" => self.unsupported = Some("zip"),
+            _ => return self.read_value(name, map),
+        }
+        Ok(false)
+    }
+
+    fn must_be_object(&self, name: &str) -> bool {
+        name == "jwk"
+    }
+}
+
+impl HeaderReader {
+    fn read_value<'de, A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<bool, A::Error> {
         match name {
             "alg" => {
                 self.reading = "alg";
@@ -172,25 +193,11 @@ impl<'de> Members<'de> for HeaderReader {
                 self.reading = "x5c";
                 map.next_value::<Vec<Box<str>>>()?;
             }
-            // The walk goes through it, and says when it is no object.
-            "jwk" => self.reading = "jwk",
-            // No extension is understood, and an empty or malformed list is invalid (RFC 7515 §4.1.11): any `crit`
-            // ends in a refusal. `b64` changes what is signed (RFC 7797 §3), `zip` belongs to encryption.
-            "crit" => self.unsupported = Some("crit"),
-            "b64" => self.unsupported = Some("b64"),
-            "zip" => self.unsupported = Some("zip"),
             _ => return Ok(false),
         }
-        // These were not read: the walk checks and skips their values.
-        Ok(!matches!(name, "jwk" | "crit" | "b64" | "zip"))
+        Ok(true)
     }
 
-    fn must_be_object(&self, name: &str) -> bool {
-        name == "jwk"
-    }
-}
-
-impl HeaderReader {
     fn check_string<'de, A: MapAccess<'de>>(&mut self, name: &'static str, map: &mut A) -> Result<(), A::Error> {
         self.reading = name;
         map.next_value_seed(Text).map(drop)

@@ -4,6 +4,7 @@
 //! and the JSON forms are refused. Keys come from the configuration, never from a token.
 
 mod algorithm;
+mod document;
 mod json;
 mod jwk;
 mod jwk_set;
@@ -15,7 +16,7 @@ pub use algorithm::Algorithm;
 pub use verifying_key::{KeyFault, VerifyingKey};
 
 #[cfg(feature = "remote-keys")]
-pub(crate) use json::parse_document;
+pub(crate) use document::parse_document;
 pub(crate) use json::{Members, StringList, StringOrArray, WalkError, walk_object};
 pub(crate) use jwk::MAX_KEY_ID_BYTES;
 pub(crate) use jwk_set::{Candidates, JwkSet, MAX_CANDIDATES, MAX_KEYS};

@@ -14,8 +14,8 @@ use super::MAX_BODY_BYTES;
 use super::caching;
 use super::source::{FetchedKeySet, KeySource, KeySourceFuture};
 use crate::error::{ConfigError, KeySetError};
-use crate::issuer::is_secure_enough;
 use crate::jose::parse_document;
+use crate::urls::is_secure_enough;
 
 /// What the application does to the client before its bounds are set.
 pub(crate) type ConfigureClient = dyn Fn(reqwest::ClientBuilder) -> reqwest::ClientBuilder + Send + Sync;

@@ -8,11 +8,13 @@ use http::{Method, Request, Response, Uri};
 use tower::{Layer, Service};
 
 use super::body::ResponseBody;
+use super::extensions::admit;
 use super::future::BearerFuture;
 use crate::bearer::BearerToken;
 use crate::error::TokenError;
-use crate::resource_server::{Decision, PendingKey, ResourceServer};
-use crate::token::{Refusal, ServerContext, ValidatedToken};
+use crate::refusal::Refusal;
+use crate::resource_server::{PendingKey, ResourceServer, Stop};
+use crate::token::ValidatedToken;
 
 type PublicRequests = dyn Fn(&Method, &Uri) -> bool + Send + Sync;
 
@@ -25,11 +27,14 @@ pub struct BearerLayer {
     is_public: Option<Arc<PublicRequests>>,
 }
 
-impl BearerLayer {
-    pub(crate) const fn new(server: ResourceServer) -> Self {
-        Self { server, is_optional: false, is_public: None }
+impl ResourceServer {
+    /// The layer that lets only requests with a good token through.
+    pub fn layer(&self) -> BearerLayer {
+        BearerLayer { server: self.clone(), is_optional: false, is_public: None }
     }
+}
 
+impl BearerLayer {
     /// Lets requests *without* a token through as well: no `Authorization` header, or one of another scheme. A bad token
     /// is refused as ever. Handlers take `Option<ValidatedToken>`.
     pub const fn optional(mut self) -> Self {
@@ -102,9 +107,9 @@ impl BearerLayer {
             Err(error) => return Verdict::Refuse(error),
         };
         match self.server.decide_now(token) {
-            Decision::Verdict(Ok(token)) => Verdict::Pass(Some(token)),
-            Decision::Verdict(Err(error)) => Verdict::Refuse(error),
-            Decision::NeedsKey(pending) => Verdict::Wait(pending, token.to_owned()),
+            Ok(token) => Verdict::Pass(Some(token)),
+            Err(Stop::Refused(error)) => Verdict::Refuse(error),
+            Err(Stop::NeedsKey(pending)) => Verdict::Wait(pending, token.to_owned()),
         }
     }
 }
@@ -125,12 +130,12 @@ where
         let context = self.layer.server.context();
         match self.layer.judge(&request) {
             Verdict::Pass(token) => {
-                admit(&mut request, token, context);
+                admit(request.extensions_mut(), token, Arc::clone(context));
                 BearerFuture::pass(self.inner.call(request))
             }
             Verdict::Refuse(error) => {
                 drop(take_ready(&mut self.inner));
-                BearerFuture::refuse(Refusal::new(error, Some(Arc::clone(context))))
+                BearerFuture::refuse(&Refusal::new(error, Some(Arc::clone(context))))
             }
             Verdict::Wait(pending, token) => {
                 let ready = take_ready(&mut self.inner);
@@ -146,14 +151,4 @@ where
 pub(super) fn take_ready<S: Clone>(service: &mut S) -> S {
     let clone = service.clone();
     std::mem::replace(service, clone)
-}
-
-/// Marks the request as judged. The mark of an outer layer is replaced, and so is its token if there is one now; else
-/// token and mark contradict each other, and whoever asks for the token answers 500.
-pub(super) fn admit<B>(request: &mut Request<B>, token: Option<ValidatedToken>, context: &Arc<ServerContext>) {
-    let extensions = request.extensions_mut();
-    extensions.insert(Arc::clone(context));
-    if let Some(token) = token {
-        extensions.insert(token);
-    }
 }

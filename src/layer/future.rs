@@ -6,15 +6,16 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use bytes::Bytes;
 use http::{Request, Response};
 use pin_project_lite::pin_project;
 use tower::Service;
 
-use super::bearer::admit;
+use super::answer::Answer;
 use super::body::ResponseBody;
+use super::extensions::admit;
 use crate::error::TokenError;
-use crate::token::{Refusal, ServerContext, ValidatedToken};
+use crate::refusal::{Refusal, ServerContext};
+use crate::token::ValidatedToken;
 
 pin_project! {
     /// Answers one request. Only one whose key is not known yet owns a box.
@@ -30,12 +31,9 @@ pin_project! {
 pin_project! {
     #[project = StateProjection]
     enum State<S, F, ReqBody> {
-        Passed {
+        Decided {
             #[pin]
-            answer: F,
-        },
-        Refused {
-            response: Option<Response<Bytes>>,
+            answer: Answer<F>,
         },
         Waiting {
             decision: Pin<Box<dyn Future<Output = Result<ValidatedToken, TokenError>> + Send>>,
@@ -56,11 +54,11 @@ where
     S: Service<Request<ReqBody>>,
 {
     pub(super) const fn pass(answer: S::Future) -> Self {
-        Self { state: State::Passed { answer } }
+        Self { state: State::Decided { answer: Answer::pass(answer) } }
     }
 
-    pub(super) fn refuse(refusal: Refusal) -> Self {
-        Self { state: State::Refused { response: Some(refusal.to_logged_response()) } }
+    pub(super) fn refuse(refusal: &Refusal) -> Self {
+        Self { state: State::Decided { answer: Answer::refuse(refusal) } }
     }
 
     pub(super) fn wait(
@@ -83,32 +81,22 @@ where
     fn poll(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Self::Output> {
         let mut state = self.project().state;
         loop {
-            let next = match state.as_mut().project() {
-                StateProjection::Passed { answer } => {
-                    return answer.poll(task).map_ok(|response| response.map(ResponseBody::inner));
-                }
-                StateProjection::Refused { response } => match response.take() {
-                    Some(response) => return Poll::Ready(Ok(ResponseBody::refusal(response))),
-                    // Polled again after its end: a future may do anything then but harm.
-                    None => return Poll::Pending,
-                },
+            let answer = match state.as_mut().project() {
+                StateProjection::Decided { answer } => return answer.poll(task),
                 StateProjection::Waiting { decision, parked } => {
                     let verdict = ready!(decision.as_mut().poll(task));
                     let Some(parked) = parked.take() else { return Poll::Pending };
                     let Parked { context, mut ready, mut request } = *parked;
                     match verdict {
                         Ok(token) => {
-                            admit(&mut request, Some(token), &context);
-                            State::Passed { answer: ready.call(request) }
+                            admit(request.extensions_mut(), Some(token), context);
+                            Answer::pass(ready.call(request))
                         }
-                        Err(error) => {
-                            let refusal = Refusal::new(error, Some(context));
-                            State::Refused { response: Some(refusal.to_logged_response()) }
-                        }
+                        Err(error) => Answer::refuse(&Refusal::new(error, Some(context))),
                     }
                 }
             };
-            state.set(next);
+            state.set(State::Decided { answer });
         }
     }
 }

@@ -39,8 +39,10 @@
 //! # }
 //! ```
 
+mod answer;
 mod bearer;
 mod body;
+mod extensions;
 mod future;
 mod require;
 
@@ -49,5 +51,7 @@ pub use body::ResponseBody;
 pub use future::BearerFuture;
 pub use require::{RequireFuture, RequireRoles, RequireScopes, RequireService, RequireToken};
 
+#[cfg(feature = "test-util")]
+pub(crate) use extensions::admit;
 #[cfg(feature = "axum")]
-pub(crate) use require::{judged_token, required_token};
+pub(crate) use extensions::{judged_token, required_token};

@@ -10,18 +10,19 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use bytes::Bytes;
-use http::{Extensions, Request, Response};
+use http::{Request, Response};
 use pin_project_lite::pin_project;
 use tower::{Layer, Service};
 
+use super::answer::Answer;
 use super::bearer::take_ready;
 use super::body::ResponseBody;
-use crate::error::{ConfigError, TokenError};
+use super::extensions::required_token;
+use crate::error::ConfigError;
 use crate::requirement::{ClaimPath, Requirement};
 use crate::resource_server::ResourceServer;
 use crate::scope::{Quantity, ScopeRequirement};
-use crate::token::{Refusal, ServerContext, ValidatedToken};
+use crate::token::ValidatedToken;
 
 macro_rules! require_layer {
     ($(#[$doc:meta])* $name:ident) => {
@@ -222,37 +223,13 @@ where
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
         let token = required_token(request.extensions(), self.server_id);
         match token.and_then(|token| self.requirement.check(token).map_err(|error| token.refuse(error))) {
-            Ok(()) => RequireFuture { state: State::Passed { answer: self.inner.call(request) } },
+            Ok(()) => RequireFuture { answer: Answer::pass(self.inner.call(request)) },
             Err(refusal) => {
                 drop(take_ready(&mut self.inner));
-                RequireFuture { state: State::Refused { response: Some(refusal.to_logged_response()) } }
+                RequireFuture { answer: Answer::refuse(&refusal) }
             }
         }
     }
-}
-
-/// The token that the nearest bearer layer left, if it let the request through with one.
-///
-/// Errors when there is no such layer, or when token and layer do not belong together.
-pub(crate) fn judged_token(
-    extensions: &Extensions,
-    server_id: Option<u64>,
-) -> Result<Option<&ValidatedToken>, Refusal> {
-    let Some(context) = extensions.get::<Arc<ServerContext>>() else {
-        return Err(Refusal::new(TokenError::LayerMissing, None));
-    };
-    let token = extensions.get::<ValidatedToken>();
-    let is_other = |id: u64| id != context.id();
-    if server_id.is_some_and(is_other) || token.is_some_and(|token| is_other(token.server().id())) {
-        return Err(Refusal::new(TokenError::OtherResourceServer, Some(Arc::clone(context))));
-    }
-    Ok(token)
-}
-
-/// As [`judged_token`], where a request without a token is refused.
-pub(crate) fn required_token(extensions: &Extensions, server_id: Option<u64>) -> Result<&ValidatedToken, Refusal> {
-    let token = judged_token(extensions, server_id)?;
-    token.ok_or_else(|| Refusal::new(TokenError::Absent, extensions.get::<Arc<ServerContext>>().cloned()))
 }
 
 pin_project! {
@@ -260,21 +237,7 @@ pin_project! {
     #[derive(Debug)]
     pub struct RequireFuture<F> {
         #[pin]
-        state: State<F>,
-    }
-}
-
-pin_project! {
-    #[derive(Debug)]
-    #[project = StateProjection]
-    enum State<F> {
-        Passed {
-            #[pin]
-            answer: F,
-        },
-        Refused {
-            response: Option<Response<Bytes>>,
-        },
+        answer: Answer<F>,
     }
 }
 
@@ -285,15 +248,7 @@ where
     type Output = Result<Response<ResponseBody<ResBody>>, E>;
 
     fn poll(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Self::Output> {
-        match self.project().state.project() {
-            StateProjection::Passed { answer } => {
-                answer.poll(task).map_ok(|response| response.map(ResponseBody::inner))
-            }
-            StateProjection::Refused { response } => match response.take() {
-                Some(response) => Poll::Ready(Ok(ResponseBody::refusal(response))),
-                None => Poll::Pending,
-            },
-        }
+        self.project().answer.poll(task)
     }
 }
 

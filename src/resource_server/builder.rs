@@ -12,9 +12,9 @@ use super::{Inner, ResourceServer, TrustedIssuer};
 use crate::challenge::Realm;
 use crate::error::{ConfigError, TokenError};
 use crate::issuer::Issuer;
+use crate::refusal::ServerContext;
 use crate::response::{Hook, RefusalBody, Responder, StatusPolicy};
 use crate::time::{Clock, SystemClock};
-use crate::token::ServerContext;
 use crate::validator::TokenRules;
 
 /// The largest token that is read, unless configured otherwise: 16 KiB, several times what real ones have.

@@ -12,9 +12,9 @@ use crate::claims::untrusted_iss;
 use crate::error::TokenError;
 use crate::jose::CompactJws;
 use crate::keys::{Keys, Lookup};
-use crate::layer::BearerLayer;
+use crate::refusal::ServerContext;
 use crate::time::Clock;
-use crate::token::{ServerContext, ValidatedToken};
+use crate::token::ValidatedToken;
 use crate::validator::{Check, NoListener, Step, StepListener, TokenRules, report};
 
 /// An API that accepts access tokens (RFC 6749 §1.1): who may issue them, for which audience, with which keys.
@@ -48,9 +48,9 @@ struct TrustedIssuer {
     keys: Keys,
 }
 
-/// What a look at a token came to.
-pub(crate) enum Decision {
-    Verdict(Result<ValidatedToken, TokenError>),
+/// Why a look at a token came to no good token.
+pub(crate) enum Stop {
+    Refused(TokenError),
     /// The key may be had by waiting for a fetch.
     NeedsKey(PendingKey),
 }
@@ -65,11 +65,6 @@ impl ResourceServer {
     /// Starts a configuration. At least one audience and one issuer are needed.
     pub fn builder() -> ResourceServerBuilder {
         ResourceServerBuilder::default()
-    }
-
-    /// The layer that lets only requests with a good token through.
-    pub fn layer(&self) -> BearerLayer {
-        BearerLayer::new(self.clone())
     }
 
     /// Judges a token that did not come in an `Authorization` header: in the first message of a WebSocket, in a job from
@@ -93,9 +88,10 @@ impl ResourceServer {
         token: &str,
         listener: &mut (impl StepListener + Send),
     ) -> Result<ValidatedToken, TokenError> {
-        match self.decide(token, false, listener) {
-            Decision::Verdict(verdict) => verdict,
-            Decision::NeedsKey(pending) => {
+        match self.judge(token, false, listener) {
+            Ok(token) => Ok(token),
+            Err(Stop::Refused(error)) => Err(error),
+            Err(Stop::NeedsKey(pending)) => {
                 self.wait(&pending).await;
                 self.decide_finally(token, listener)
             }
@@ -103,12 +99,12 @@ impl ResourceServer {
     }
 
     /// Decides with the keys at hand.
-    pub(crate) fn decide_now(&self, token: &str) -> Decision {
-        let decision = self.decide(token, false, &mut NoListener);
-        if let Decision::Verdict(Err(_)) = decision {
+    pub(crate) fn decide_now(&self, token: &str) -> Result<ValidatedToken, Stop> {
+        let verdict = self.judge(token, false, &mut NoListener);
+        if let Err(Stop::Refused(_)) = verdict {
             self.log_expectation(token);
         }
-        decision
+        verdict
     }
 
     /// Waits for a key, and decides with what is there then.
@@ -132,11 +128,11 @@ impl ResourceServer {
     }
 
     fn decide_finally(&self, token: &str, listener: &mut impl StepListener) -> Result<ValidatedToken, TokenError> {
-        match self.decide(token, true, listener) {
-            Decision::Verdict(verdict) => verdict,
+        self.judge(token, true, listener).map_err(|stop| match stop {
+            Stop::Refused(error) => error,
             // The policy lets a request wait once only.
-            Decision::NeedsKey(_) => Err(TokenError::NoMatchingKey),
-        }
+            Stop::NeedsKey(_) => TokenError::NoMatchingKey,
+        })
     }
 
     /// Whoever debugs a refusal wants to see the configuration that the token did not meet. What the token says is left
@@ -151,15 +147,7 @@ impl ResourceServer {
             }
         }
         if tracing::enabled!(tracing::Level::DEBUG) {
-            self.decide(token, true, &mut LogExpectation);
-        }
-    }
-
-    fn decide(&self, token: &str, has_waited: bool, listener: &mut impl StepListener) -> Decision {
-        match self.judge(token, has_waited, listener) {
-            Ok(token) => Decision::Verdict(Ok(token)),
-            Err(Stop::Refused(error)) => Decision::Verdict(Err(error)),
-            Err(Stop::NeedsKey(pending)) => Decision::NeedsKey(pending),
+            let _ = self.judge(token, true, &mut LogExpectation);
         }
     }
 
@@ -227,12 +215,6 @@ impl Inner {
         };
         self.issuers.get(position).map(|issuer| (position, issuer)).ok_or(TokenError::IssuerMismatch)
     }
-}
-
-/// Why a judgement ended without a token.
-enum Stop {
-    Refused(TokenError),
-    NeedsKey(PendingKey),
 }
 
 impl From<TokenError> for Stop {

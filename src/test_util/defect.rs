@@ -118,50 +118,53 @@ impl fmt::Display for UnknownDefect {
 
 impl std::error::Error for UnknownDefect {}
 
-/// Signs `token` with `defect` in it.
-pub(super) fn apply(token: TokenBuilder, defect: Defect) -> String {
-    let now = token.now();
-    match defect {
-        Defect::Expired => {
-            let expiry = now.saturating_sub(OUT_OF_LEEWAY);
-            let issued_at = expiry.saturating_sub(TokenBuilder::DEFAULT_LIFETIME);
-            token.claim("iat", issued_at.as_secs()).claim("exp", expiry.as_secs()).sign()
-        }
-        Defect::NotYetValid => {
-            let not_before = now.saturating_add(OUT_OF_LEEWAY);
-            let expiry = not_before.saturating_add(TokenBuilder::DEFAULT_LIFETIME);
-            token.claim("nbf", not_before.as_secs()).claim("exp", expiry.as_secs()).sign()
-        }
-        Defect::WrongAudience => token.claim("aud", "https://other-api.invalid").sign(),
-        Defect::WrongIssuer => token.claim("iss", "https://other-issuer.invalid").sign(),
-        Defect::WrongType => token.header("typ", "logout+jwt").sign(),
-        Defect::AlgNone => token.header("alg", "none").sign_with(|_, _| Vec::new()),
-        Defect::Hs256WithPublicKey => token.header("alg", "HS256").sign_with(|key, message| {
-            let secret = hmac::Key::new(hmac::HMAC_SHA256, key.public_key_pem().as_bytes());
-            hmac::sign(&secret, message).as_ref().to_vec()
-        }),
-        Defect::TamperedPayload => tamper_with_payload(token),
-        Defect::TamperedSignature => token.sign_with(|key, message| {
-            let mut signature = key.sign(message);
-            if let Some(byte) = signature.first_mut() {
-                *byte ^= 1;
+impl TokenBuilder {
+    /// The token with this one thing wrong with it.
+    #[must_use]
+    pub fn sign_defective(self, defect: Defect) -> String {
+        let now = self.now();
+        match defect {
+            Defect::Expired => {
+                let expiry = now.saturating_sub(OUT_OF_LEEWAY);
+                let issued_at = expiry.saturating_sub(Self::DEFAULT_LIFETIME);
+                self.claim("iat", issued_at.as_secs()).claim("exp", expiry.as_secs()).sign()
             }
-            signature
-        }),
-        Defect::UnknownKid => {
-            let kid = format!("unknown-{}", random_id().unwrap_or_default());
-            token.header("kid", kid).sign()
+            Defect::NotYetValid => {
+                let not_before = now.saturating_add(OUT_OF_LEEWAY);
+                let expiry = not_before.saturating_add(Self::DEFAULT_LIFETIME);
+                self.claim("nbf", not_before.as_secs()).claim("exp", expiry.as_secs()).sign()
+            }
+            Defect::WrongAudience => self.claim("aud", "https://other-api.invalid").sign(),
+            Defect::WrongIssuer => self.claim("iss", "https://other-issuer.invalid").sign(),
+            Defect::WrongType => self.header("typ", "logout+jwt").sign(),
+            Defect::AlgNone => self.header("alg", "none").sign_with(|_, _| Vec::new()),
+            Defect::Hs256WithPublicKey => self.header("alg", "HS256").sign_with(|key, message| {
+                let secret = hmac::Key::new(hmac::HMAC_SHA256, key.public_key_pem().as_bytes());
+                hmac::sign(&secret, message).as_ref().to_vec()
+            }),
+            Defect::TamperedPayload => tamper_with_payload(self),
+            Defect::TamperedSignature => self.sign_with(|key, message| {
+                let mut signature = key.sign(message);
+                if let Some(byte) = signature.first_mut() {
+                    *byte ^= 1;
+                }
+                signature
+            }),
+            Defect::UnknownKid => {
+                let kid = format!("unknown-{}", random_id().unwrap_or_default());
+                self.header("kid", kid).sign()
+            }
+            Defect::UnknownCrit => {
+                self.header("crit", json!(["example-extension"])).header("example-extension", true).sign()
+            }
+            Defect::IdToken => self
+                .header("typ", "JWT")
+                .claim("nonce", "n-0S6_WzA2Mj")
+                .claim("at_hash", "77QmUPtjPfzWtF2AnpK9RQ")
+                .without_claim("client_id")
+                .without_claim("jti")
+                .sign(),
         }
-        Defect::UnknownCrit => {
-            token.header("crit", json!(["example-extension"])).header("example-extension", true).sign()
-        }
-        Defect::IdToken => token
-            .header("typ", "JWT")
-            .claim("nonce", "n-0S6_WzA2Mj")
-            .claim("at_hash", "77QmUPtjPfzWtF2AnpK9RQ")
-            .without_claim("client_id")
-            .without_claim("jti")
-            .sign(),
     }
 }
 

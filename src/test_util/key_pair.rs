@@ -11,7 +11,7 @@ use aws_lc_rs::signature::{
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use super::signing_key::SigningError;
+use super::SigningError;
 use crate::jose::Algorithm;
 
 /// A private key, parsed once.

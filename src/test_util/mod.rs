@@ -19,13 +19,15 @@
 
 mod defect;
 mod key_pair;
+mod signing_error;
 mod signing_key;
 mod test_issuer;
 mod token_builder;
 mod validated_token;
 
 pub use defect::{Defect, UnknownDefect};
-pub use signing_key::{SigningError, SigningKey};
+pub use signing_error::SigningError;
+pub use signing_key::SigningKey;
 pub use test_issuer::TestIssuer;
 pub use token_builder::TokenBuilder;
 pub use validated_token::{ValidatedTokenBuilder, insert_token};

@@ -8,6 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
+use super::SigningError;
 use super::key_pair::{KeyPair, PublicMembers};
 use crate::jose::Algorithm;
 
@@ -30,21 +31,6 @@ pub struct SigningKey {
     key_id: String,
     pair: Arc<KeyPair>,
     public_key_der: Arc<[u8]>,
-}
-
-/// Why there is no key to sign with.
-#[non_exhaustive]
-#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-pub enum SigningError {
-    /// HMAC has no key pair: whoever checks such a token can also make one.
-    #[error("{0} has no key pair; choose an algorithm with a public key, such as RS256 or ES256")]
-    SharedSecret(Algorithm),
-    /// The cryptography library made no key.
-    #[error("no key could be generated for {0}")]
-    Generation(Algorithm),
-    /// The key is of another type or curve than the algorithm needs, or is no key at all.
-    #[error("the key does not fit {0}; give a PKCS #8 key of the type and curve that the algorithm needs")]
-    KeyMismatch(Algorithm),
 }
 
 impl SigningKey {

@@ -8,7 +8,6 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};
 
-use super::defect::{self, Defect};
 use super::signing_key::{SigningKey, join_signature, signing_input};
 use crate::time::{Clock, UnixTime};
 
@@ -151,12 +150,6 @@ impl TokenBuilder {
     #[must_use]
     pub fn sign(self) -> String {
         self.sign_with(|key, message| key.sign(message))
-    }
-
-    /// The token with this one thing wrong with it.
-    #[must_use]
-    pub fn sign_defective(self, defect: Defect) -> String {
-        defect::apply(self, defect)
     }
 
     /// The compact JWS with the signature that `signer` makes over the signing input.

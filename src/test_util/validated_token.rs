@@ -10,10 +10,9 @@ use serde_json::Value;
 use super::{TestIssuer, TokenBuilder};
 use crate::error::TokenError;
 use crate::jose::Algorithm;
-use crate::resource_server::{Decision, ResourceServer};
+use crate::layer::admit;
+use crate::resource_server::{ResourceServer, Stop};
 use crate::token::ValidatedToken;
-
-const AUDIENCE: &str = "https://api.example.com";
 
 /// Makes a [`ValidatedToken`] to call a handler with.
 ///
@@ -46,7 +45,7 @@ impl ValidatedTokenBuilder {
     /// When the machine gives no random numbers for a key.
     #[expect(clippy::new_without_default, reason = "a default that panics would surprise")]
     pub fn new() -> Self {
-        Self(shared().issuer.token().audience(AUDIENCE))
+        Self(shared().issuer.token())
     }
 
     /// Sets `sub`.
@@ -90,10 +89,11 @@ impl ValidatedTokenBuilder {
     ///
     /// Why the claims are refused.
     pub fn try_build(self) -> Result<ValidatedToken, TokenError> {
-        match shared().server.decide_now(&self.0.sign()) {
-            Decision::Verdict(verdict) => verdict,
-            Decision::NeedsKey(_) => Err(TokenError::NoMatchingKey),
-        }
+        shared().server.decide_now(&self.0.sign()).map_err(|stop| match stop {
+            Stop::Refused(error) => error,
+            // The key is fixed: there is nothing to wait for.
+            Stop::NeedsKey(_) => TokenError::NoMatchingKey,
+        })
     }
 }
 
@@ -112,8 +112,8 @@ impl fmt::Debug for ValidatedTokenBuilder {
 /// insert_token(request.extensions_mut(), ValidatedTokenBuilder::new().scope("read:leads").build());
 /// ```
 pub fn insert_token(extensions: &mut Extensions, token: ValidatedToken) {
-    extensions.insert(Arc::clone(token.server()));
-    extensions.insert(token);
+    let server = Arc::clone(token.server());
+    admit(extensions, Some(token), server);
 }
 
 struct Shared {
@@ -126,7 +126,8 @@ struct Shared {
 fn shared() -> &'static Shared {
     static SHARED: LazyLock<Result<Shared, Box<dyn Error + Send + Sync>>> = LazyLock::new(|| {
         let issuer = TestIssuer::with_algorithm("https://as.example.com", Algorithm::EdDSA)?;
-        let server = ResourceServer::builder().audience(AUDIENCE).issuer(issuer.trusted()).build()?;
+        let builder = ResourceServer::builder().audience(TokenBuilder::DEFAULT_AUDIENCE);
+        let server = builder.issuer(issuer.trusted()).build()?;
         Ok(Shared { issuer, server })
     });
     match &*SHARED {

@@ -5,7 +5,7 @@ use url::{Host, Url};
 use crate::error::ConfigError;
 
 /// RFC 8414 §2: an HTTPS URL without query and fragment.
-pub(super) fn check_issuer(shown: &str, allows_http: bool) -> Result<(), ConfigError> {
+pub(crate) fn check_issuer(shown: &str, allows_http: bool) -> Result<(), ConfigError> {
     if shown.is_empty() {
         return Err(ConfigError::new("issuer", "the URL is empty; write it as in the tokens' `iss`"));
     }
@@ -36,7 +36,7 @@ pub(super) fn check_issuer(shown: &str, allows_http: bool) -> Result<(), ConfigE
 
 /// The address of a JWK Set.
 #[cfg(feature = "remote-keys")]
-pub(super) fn check_jwk_set(shown: &str, allows_http: bool) -> Result<Url, ConfigError> {
+pub(crate) fn check_jwk_set(shown: &str, allows_http: bool) -> Result<Url, ConfigError> {
     let url = Url::parse(shown).map_err(|error| {
         ConfigError::new("jwk_set_url", format!("{shown:?} is not a URL ({error}); give the full URL"))
     })?;

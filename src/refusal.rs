@@ -1,0 +1,85 @@
+//! A request that is not let through, and the resource server that answers it.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::Bytes;
+use http::Response;
+
+use crate::error::TokenError;
+use crate::response::{RefusalKind, Responder};
+
+/// A refusal together with the way in which its resource server answers.
+///
+/// Handlers return it with `?`; with the feature `axum` it is a response.
+#[derive(Clone, Debug)]
+pub struct Refusal {
+    error: TokenError,
+    server: Option<Arc<ServerContext>>,
+}
+
+impl Refusal {
+    pub(crate) const fn new(error: TokenError, server: Option<Arc<ServerContext>>) -> Self {
+        Self { error, server }
+    }
+
+    /// Why.
+    #[must_use]
+    pub const fn error(&self) -> &TokenError {
+        &self.error
+    }
+
+    /// The response of a route layer or an extractor, which log what they refuse as the bearer layer does.
+    pub(crate) fn to_logged_response(&self) -> Response<Bytes> {
+        match RefusalKind::from(&self.error) {
+            RefusalKind::Misconfigured => {
+                tracing::error!(reason = self.error.reason(), error = %self.error, "the service is put together wrongly");
+            }
+            RefusalKind::Unavailable => {
+                tracing::warn!(reason = self.error.reason(), error = %self.error, "cannot judge a request");
+            }
+            _ => tracing::debug!(reason = self.error.reason(), error = %self.error, "refused a request"),
+        }
+        self.to_response()
+    }
+
+    /// The response: status, challenge and body, with the [`TokenError`] in its extensions.
+    #[must_use]
+    pub fn to_response(&self) -> Response<Bytes> {
+        match &self.server {
+            Some(server) => server.responder.respond(&self.error),
+            None => Responder::unconfigured().respond(&self.error),
+        }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
+impl std::error::Error for Refusal {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.error)
+    }
+}
+
+/// What travels with every judged request: which resource server judged it, and how that one answers.
+#[derive(Debug)]
+pub(crate) struct ServerContext {
+    id: u64,
+    pub(crate) responder: Responder,
+}
+
+impl ServerContext {
+    pub(crate) fn new(responder: Responder) -> Self {
+        static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+        Self { id: NEXT_ID.fetch_add(1, Ordering::Relaxed), responder }
+    }
+
+    pub(crate) const fn id(&self) -> u64 {
+        self.id
+    }
+}
