@@ -42,12 +42,30 @@ impl fmt::Debug for Audience {
     }
 }
 
+/// The claims whose own rules would be lost if an audience or scopes were read from them.
+const WITH_OWN_RULES: [&str; 13] =
+    ["iss", "sub", "exp", "nbf", "iat", "jti", "typ", "token_use", "nonce", "cnf", "at_hash", "c_hash", "events"];
+
 /// Under which names an issuer puts what has no single registered place.
 #[derive(Clone, Debug)]
 pub(crate) struct ClaimNames {
     pub(crate) audience: Box<str>,
     /// In order of preference.
     pub(crate) scope: Vec<Box<str>>,
+}
+
+impl ClaimNames {
+    /// A configured name that cannot be the audience's.
+    pub(crate) fn taken_by_audience(&self) -> Option<&str> {
+        Some(&*self.audience).filter(|name| WITH_OWN_RULES.contains(name))
+    }
+
+    /// A configured name that cannot be one of the scopes'.
+    pub(crate) fn taken_by_scope(&self) -> Option<&str> {
+        let is_taken =
+            |name: &&str| WITH_OWN_RULES.contains(name) || ["aud", "client_id", &*self.audience].contains(name);
+        self.scope.iter().map(AsRef::as_ref).find(is_taken)
+    }
 }
 
 /// The claims that a decision needs, with the types their definitions say. What has another type was refused.

@@ -293,6 +293,6 @@ fn retry_after(error: &TokenError) -> HeaderValue {
         TokenError::KeysUnavailable { retry_after } => *retry_after,
         _ => DEFAULT_RETRY_AFTER,
     };
-    let seconds = delay.as_secs() + u64::from(delay.subsec_nanos() > 0);
+    let seconds = delay.as_secs().saturating_add(u64::from(delay.subsec_nanos() > 0));
     HeaderValue::from(seconds.max(1))
 }

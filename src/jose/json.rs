@@ -52,7 +52,8 @@ pub(crate) fn walk_object<'de>(
         (Some(fault), _) => Err(WalkError::Json(fault)),
         (None, Ok(())) => Ok(()),
         (None, Err(error)) if error.classify() == Category::Data && text.trim_start().starts_with('{') => {
-            Err(WalkError::WrongType)
+            // The walk stopped at that member. A text that breaks further on is no JSON all the same.
+            walk_object(text.as_bytes(), max_members, &mut NoMembers).and(Err(WalkError::WrongType))
         }
         (None, Err(_)) => Err(WalkError::Json(JsonFault::Invalid)),
     }

@@ -109,7 +109,7 @@ impl KeyCache {
         match (step, candidates) {
             (Step::Use | Step::UseAndRefresh, Some(candidates)) => {
                 if step == Step::UseAndRefresh {
-                    drop(self.join_or_start(KeySeen::Known));
+                    drop(self.join_or_start(None));
                 }
                 candidates.map_or_else(Lookup::Refused, Lookup::Found)
             }
@@ -121,8 +121,9 @@ impl KeyCache {
 
     pub(crate) async fn wait(self: &Arc<Self>, key_id: Option<&str>) {
         let began = self.clock.monotonic();
-        let Some(mut done) = self.join_or_start(KeySeen::Unknown) else { return };
-        let _waiting = Waiting::new(&self.waiting);
+        // Between the look and this, others may have come to wait, and the fetch may have ended.
+        let Some(_waiting) = Waiting::take_place(&self.waiting) else { return };
+        let Some(mut done) = self.join_or_start(key_id) else { return };
         // The sender never sends: the channel closes when the fetch ends.
         let _ = tokio::time::timeout(self.policy.request_wait, done.changed()).await;
         let snapshot = self.snapshot.load();
@@ -143,6 +144,13 @@ impl KeyCache {
         if is_impossible || looked_for().is_some_and(is_recent) { KeySeen::NotFoundLately } else { KeySeen::Unknown }
     }
 
+    /// Whether there is a set, and it lacks this `kid` that nobody looked for lately.
+    fn lacks(&self, key_id: &str, now: Duration) -> bool {
+        let snapshot = self.snapshot.load();
+        snapshot.as_ref().is_some_and(|snapshot| !snapshot.set.knows(key_id))
+            && self.see_missing(key_id, now) == KeySeen::Unknown
+    }
+
     fn see_fetches(&self, seen: &mut Seen, now: Duration) {
         let state = self.state();
         seen.fetching = state.in_flight.is_some();
@@ -150,16 +158,19 @@ impl KeyCache {
         seen.waiting = self.waiting.load(Ordering::Relaxed);
     }
 
-    /// The fetch under way, or a new one when the policy's accounts allow it.
-    fn join_or_start(self: &Arc<Self>, key: KeySeen) -> Option<watch::Receiver<()>> {
+    /// The fetch under way, or a new one when the policy's accounts allow it: one that is due anyway, or one for a `kid`
+    /// that the set still lacks.
+    fn join_or_start(self: &Arc<Self>, key_id: Option<&str>) -> Option<watch::Receiver<()>> {
         let now = self.clock.monotonic();
         let mut state = self.state();
         if let Some(in_flight) = &state.in_flight {
             return Some(in_flight.clone());
         }
         let is_due = self.is_due(now);
-        let has_budget = key == KeySeen::Unknown && state.unknown_kid_fetches(now) < KeyPolicy::UNKNOWN_KID_FETCHES;
-        if !is_due && !has_budget {
+        let is_wanted = || key_id.is_some_and(|key_id| self.lacks(key_id, now));
+        let has_budget = state.unknown_kid_fetches(now) < KeyPolicy::UNKNOWN_KID_FETCHES;
+        let may_start = is_due || (has_budget && is_wanted());
+        if !may_start {
             return None;
         }
         let Ok(runtime) = Handle::try_current() else {
@@ -172,6 +183,8 @@ impl KeyCache {
         self.due.store(NEVER, Ordering::Relaxed);
         let (done, in_flight) = watch::channel(());
         state.in_flight = Some(in_flight.clone());
+        // A runtime that shuts down drops the task here and now, which then takes the lock.
+        drop(state);
         let fetch = Fetch { cache: Arc::clone(self), started_at: now, ended: false, _done: done };
         runtime.spawn(fetch.run());
         Some(in_flight)
@@ -290,9 +303,10 @@ impl Drop for Fetch {
 struct Waiting<'a>(&'a AtomicUsize);
 
 impl<'a> Waiting<'a> {
-    fn new(count: &'a AtomicUsize) -> Self {
-        count.fetch_add(1, Ordering::Relaxed);
-        Self(count)
+    /// `None` when all places are taken.
+    fn take_place(count: &'a AtomicUsize) -> Option<Self> {
+        let one_more = |waiting| (waiting < KeyPolicy::MAX_WAITING_REQUESTS).then_some(waiting + 1);
+        count.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).ok().map(|_| Self(count))
     }
 }
 

@@ -133,14 +133,22 @@ where
                 admit(request.extensions_mut(), token, Arc::clone(context));
                 BearerFuture::pass(self.inner.call(request))
             }
-            Verdict::Refuse(error) => BearerFuture::refuse(&Refusal::new(error, Some(Arc::clone(context)))),
+            Verdict::Refuse(error) => {
+                drop(take_ready(&mut self.inner));
+                BearerFuture::refuse(&Refusal::new(error, Some(Arc::clone(context))))
+            }
             Verdict::Wait(pending, token) => {
-                // The future takes the service that was polled ready and leaves its clone behind.
-                let clone = self.inner.clone();
-                let ready = std::mem::replace(&mut self.inner, clone);
+                let ready = take_ready(&mut self.inner);
                 let decision = self.layer.server.clone().decide_after(token, pending);
                 BearerFuture::wait(decision, Arc::clone(context), ready, request)
             }
         }
     }
+}
+
+/// The service that was polled ready; its clone stays behind. Where a request is refused, what the service reserved to be
+/// ready, such as a place under a concurrency limit, is then for others, however long this one lives.
+pub(super) fn take_ready<S: Clone>(service: &mut S) -> S {
+    let clone = service.clone();
+    std::mem::replace(service, clone)
 }

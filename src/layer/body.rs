@@ -41,6 +41,13 @@ impl<B> ResponseBody<B> {
     }
 }
 
+/// An empty body. Layers that answer by themselves ask for it: CORS, which belongs outside, answers preflights so.
+impl<B> Default for ResponseBody<B> {
+    fn default() -> Self {
+        Self { kind: Kind::Refusal { text: None } }
+    }
+}
+
 impl<B: Body<Data = Bytes>> Body for ResponseBody<B> {
     type Data = Bytes;
     type Error = B::Error;

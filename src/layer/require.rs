@@ -15,6 +15,7 @@ use pin_project_lite::pin_project;
 use tower::{Layer, Service};
 
 use super::answer::Answer;
+use super::bearer::take_ready;
 use super::body::ResponseBody;
 use super::extensions::required_token;
 use crate::error::ConfigError;
@@ -209,7 +210,7 @@ pub struct RequireService<S> {
 
 impl<S, ReqBody, ResBody> Service<Request<ReqBody>> for RequireService<S>
 where
-    S: Service<Request<ReqBody>, Response = Response<ResBody>>,
+    S: Service<Request<ReqBody>, Response = Response<ResBody>> + Clone,
 {
     type Response = Response<ResponseBody<ResBody>>;
     type Error = S::Error;
@@ -223,7 +224,10 @@ where
         let token = required_token(request.extensions(), self.server_id);
         match token.and_then(|token| self.requirement.check(token).map_err(|error| token.refuse(error))) {
             Ok(()) => RequireFuture { answer: Answer::pass(self.inner.call(request)) },
-            Err(refusal) => RequireFuture { answer: Answer::refuse(&refusal) },
+            Err(refusal) => {
+                drop(take_ready(&mut self.inner));
+                RequireFuture { answer: Answer::refuse(&refusal) }
+            }
         }
     }
 }

@@ -197,13 +197,26 @@ impl ResourceServerBuilder {
             let problem = "the list or a name in it is empty; leave the setting out for `scope` and `scp`";
             return Err(ConfigError::new("scope_claims", problem));
         }
+        let claim_names = issuer.claim_names();
+        if let Some(name) = claim_names.taken_by_audience() {
+            let problem = format!(
+                "the claim {name:?} has a meaning of its own, which would be lost; name the claim that has the audience"
+            );
+            return Err(ConfigError::new("audience_claim", problem));
+        }
+        if let Some(name) = claim_names.taken_by_scope() {
+            let problem = format!(
+                "the claim {name:?} has a meaning of its own, which would be lost; name the claims that have the scopes"
+            );
+            return Err(ConfigError::new("scope_claims", problem));
+        }
         let algorithms = issuer.checked_algorithms()?;
         let keys = issuer.keys(&algorithms, &self.clock)?;
         let rules = TokenRules {
             issuer: Arc::clone(&issuer.url),
             audiences: audiences.as_slice().into(),
             algorithms,
-            claim_names: issuer.claim_names(),
+            claim_names,
             leeway: self.leeway,
             max_token_age: self.max_token_age,
             require_at_jwt: issuer.require_at_jwt,

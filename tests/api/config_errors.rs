@@ -145,6 +145,16 @@ fn the_resource_servers_own_settings() {
 #[test]
 fn the_names_of_claims() {
     assert_snapshot!(refused(issuer().trusted().audience_claim("")), @"`audience_claim`: the name is empty; leave the setting out for `aud`");
+    for name in ["iss", "exp", "cnf", "typ", "nonce"] {
+        assert_eq!(refused(issuer().trusted().audience_claim(name)).setting(), "audience_claim", "{name}");
+        assert_eq!(refused(issuer().trusted().scope_claims(["scope", name])).setting(), "scope_claims", "{name}");
+    }
+    for name in ["aud", "client_id"] {
+        assert_eq!(refused(issuer().trusted().scope_claims([name])).setting(), "scope_claims", "{name}");
+    }
+    assert_snapshot!(refused(issuer().trusted().audience_claim("cnf")), @r#"`audience_claim`: the claim "cnf" has a meaning of its own, which would be lost; name the claim that has the audience"#);
+    assert_snapshot!(refused(issuer().trusted().scope_claims(["cnf"])), @r#"`scope_claims`: the claim "cnf" has a meaning of its own, which would be lost; name the claims that have the scopes"#);
+    assert_eq!(refused(issuer().trusted().audience_claim("scp")).setting(), "scope_claims");
     assert_snapshot!(refused(issuer().trusted().scope_claims(["scope", ""])), @"`scope_claims`: the list or a name in it is empty; leave the setting out for `scope` and `scp`");
     assert_snapshot!(refused(issuer().trusted().scope_claims([""; 0])), @"`scope_claims`: the list or a name in it is empty; leave the setting out for `scope` and `scp`");
 }

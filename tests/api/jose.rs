@@ -106,6 +106,9 @@ async fn r34_the_header_is_one_json_object_in_utf8() {
         format!("{{{members},\"a\":\"\\ud800\"}}"),
         format!("{{{members},'a':1}}"),
         format!("{{{members}/**/}}"),
+        // A parameter of the wrong type in front of it does not make a header of what is none.
+        format!("{{\"cty\":1,{members}"),
+        format!("{{\"cty\":1,{members}}} x"),
     ];
     for header in texts.into_iter().chain(spoiled) {
         let refused = refused(&sign_raw(&header, good_claims())).await;

@@ -3,8 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use ::http::{Request, Response};
 use axum::Router;
 use axum::routing::{any, get};
+use http_body_util::BodyExt;
+use tower::{ServiceBuilder, ServiceExt, service_fn};
+use tower_http::cors::CorsLayer;
 
 use crate::http::{request, status_of};
 use crate::support::*;
@@ -174,6 +178,24 @@ fn json_of(text: &str) -> serde_json::Value {
 }
 
 /// HTTP/2 floods are for hyper and h2 to stop: RUSTSEC-2026-0258 is fixed in 0.4.16.
+/// Preflights have no token: CORS answers them outside of the layer, around axum routes and around any other service.
+#[tokio::test]
+async fn h10_preflights_are_answered_outside_of_the_layer() {
+    let service = ServiceBuilder::new().layer(CorsLayer::permissive()).layer(server().layer()).service(service_fn(
+        async |_: Request<String>| Ok::<_, std::convert::Infallible>(Response::new("leads".to_owned())),
+    ));
+    let preflight = Request::options("/leads").header("origin", "https://app.example.com");
+    let preflight = preflight.header("access-control-request-method", "GET").body(String::new()).unwrap();
+    let answer = service.clone().oneshot(preflight).await.unwrap();
+    assert_eq!(answer.status(), 200);
+    assert!(answer.into_body().collect().await.unwrap().to_bytes().is_empty());
+    let answer = service.oneshot(Request::get("/leads").body(String::new()).unwrap()).await.unwrap();
+    assert_eq!(
+        (answer.status().as_u16(), answer.headers()["access-control-allow-origin"].as_bytes()),
+        (400, &b"*"[..])
+    );
+}
+
 #[test]
 fn h13_h2_is_new_enough() {
     let lock = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.lock")).unwrap();

@@ -15,6 +15,7 @@ use http::{Request, Response, StatusCode};
 use http_body_util::{Empty, Full};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tower::{Layer, Service, ServiceExt};
 use tower_bearer::jose::Algorithm;
 use tower_bearer::{Issuer, KeyPolicy, RequireScopes, ResourceServer, TokenError, ValidatedToken};
@@ -134,6 +135,58 @@ async fn h15_the_inner_service_is_called_only_when_it_is_ready() {
         let response = service.clone().oneshot(bearer(&token().sign())).await.unwrap();
         assert_eq!((outcome(&response), calls.load(Ordering::SeqCst)), ((StatusCode::OK, ""), 4));
     }
+}
+
+/// Takes one of the free places in `poll_ready`, as tower's concurrency limit does, and answers 200.
+struct Limited {
+    free: Arc<Semaphore>,
+    place: Option<OwnedSemaphorePermit>,
+}
+
+impl Clone for Limited {
+    fn clone(&self) -> Self {
+        Self { free: Arc::clone(&self.free), place: None }
+    }
+}
+
+impl<B> Service<Request<B>> for Limited {
+    type Response = Response<Full<Bytes>>;
+    type Error = Infallible;
+    type Future = Ready<Result<Self::Response, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.place = self.place.take().or_else(|| Arc::clone(&self.free).try_acquire_owned().ok());
+        if self.place.is_some() { Poll::Ready(Ok(())) } else { Poll::Pending }
+    }
+
+    fn call(&mut self, _: Request<B>) -> Self::Future {
+        drop(self.place.take().expect("ready"));
+        ready(Ok(Response::new(Full::default())))
+    }
+}
+
+/// What a service reserves in `poll_ready` must be free again after a refusal, also where the service itself lives on:
+/// else whoever sends bad tokens over a few idle connections could hold every place.
+#[tokio::test]
+async fn h15_a_refused_request_leaves_its_place_to_others() {
+    let free = Arc::new(Semaphore::new(1));
+    let connection = || server().layer().layer(Limited { free: Arc::clone(&free), place: None });
+    let (mut refused, other) = (connection(), connection());
+    let ready = ServiceExt::<Request<Empty<Bytes>>>::ready(&mut refused).await.unwrap();
+    assert_eq!(outcome(&ready.call(bearer("x")).await.unwrap()), (StatusCode::BAD_REQUEST, "opaque_token"));
+    let mut answer = pin!(other.oneshot(bearer(&token().sign())));
+    let Poll::Ready(answer) = answer.as_mut().poll(&mut Context::from_waker(Waker::noop())) else {
+        panic!("the refused request holds the only place")
+    };
+    assert_eq!(outcome(&answer.unwrap()), (StatusCode::OK, ""));
+    // A route layer does the same.
+    let mut route = RequireScopes::all(["read:leads"]).layer(Limited { free: Arc::clone(&free), place: None });
+    let ready = ServiceExt::<Request<Empty<Bytes>>>::ready(&mut route).await.unwrap();
+    assert_eq!(ready.call(bearer("x")).await.unwrap().status(), StatusCode::INTERNAL_SERVER_ERROR);
+    assert_eq!(free.available_permits(), 1);
+    // The service that refused goes on.
+    let ready = ServiceExt::<Request<Empty<Bytes>>>::ready(&mut refused).await.unwrap();
+    assert_eq!(outcome(&ready.call(bearer(&token().sign())).await.unwrap()), (StatusCode::OK, ""));
 }
 
 #[tokio::test]

@@ -1,15 +1,25 @@
 //! The cache in front of a source in memory, under paused time: how long requests wait, and how many.
 
+use std::convert::Infallible;
 use std::future::Future;
-use std::sync::Arc;
+use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::Empty;
 use tokio::sync::watch;
 use tokio::time::Instant;
+use tower::{Layer, Service, service_fn};
+use tower_bearer::layer::ResponseBody;
 use tower_bearer::test_util::TestIssuer;
 use tower_bearer::time::{ManualClock, UnixTime};
-use tower_bearer::{FetchedKeySet, Issuer, KeyPolicy, KeySetError, KeySource, KeySourceFuture, ResourceServer};
+use tower_bearer::{
+    FetchedKeySet, Issuer, KeyPolicy, KeySetError, KeySource, KeySourceFuture, ResourceServer, TokenError,
+};
 
 use crate::provider::{AUDIENCE, key, reason, token};
 
@@ -52,13 +62,17 @@ struct Fixture {
 }
 
 fn fixture(mood: Mood) -> Fixture {
+    fixture_with(mood, KeyPolicy::default())
+}
+
+fn fixture_with(mood: Mood, policy: KeyPolicy) -> Fixture {
     let clock = ManualClock::at(UnixTime::from_secs(1_800_000_000));
     let issuer = TestIssuer::with_key("https://as.example.com", key(0)).with_clock(clock.clone());
     let token = token(&issuer);
     let fetches = Arc::new(AtomicUsize::new(0));
     let (mood, receiver) = watch::channel(mood);
     let source = Source { issuer, mood: receiver, fetches: Arc::clone(&fetches) };
-    let trusted = Issuer::new("https://as.example.com").key_source(source);
+    let trusted = Issuer::new("https://as.example.com").key_source(source).key_policy(policy);
     let server = ResourceServer::builder().audience(AUDIENCE).issuer(trusted).clock(clock.clone()).build().unwrap();
     Fixture { server, token, clock, mood, fetches }
 }
@@ -121,12 +135,81 @@ async fn f09_a_source_that_fails_or_panics_leaves_nobody_waiting() {
     }
 }
 
+/// A service behind the layer, to be called and polled apart.
+fn service(
+    server: &ResourceServer,
+) -> impl Service<Request<()>, Response = Response<ResponseBody<Empty<Bytes>>>, Error = Infallible> {
+    server.layer().layer(service_fn(async |_: Request<()>| Ok(Response::new(Empty::new()))))
+}
+
+fn request(token: &str) -> Request<()> {
+    Request::get("/").header("authorization", format!("Bearer {token}")).body(()).unwrap()
+}
+
+/// The reason code of a refusal, or "accepted".
+fn outcome<B>(answer: Result<Response<B>, Infallible>) -> &'static str {
+    answer.unwrap().extensions().get::<TokenError>().map_or("accepted", TokenError::reason)
+}
+
+/// A server is free to poll late: the fetch that a request was to wait for may have ended by then.
+#[tokio::test(start_paused = true)]
+async fn j09_a_request_that_comes_late_to_a_fetch_starts_no_other() {
+    for (mood, expected) in [(Mood::Answers, "accepted"), (Mood::Fails, "keys_unavailable")] {
+        let it = fixture(mood);
+        let mut service = service(&it.server);
+        let (early, late) = (service.call(request(&it.token)), service.call(request(&it.token)));
+        assert_eq!(outcome(early.await), expected);
+        assert_eq!(outcome(late.await), expected);
+        assert_eq!(it.fetches.load(Ordering::SeqCst), 1, "{mood:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn j08_requests_that_came_before_any_of_them_waited_are_counted_too() {
+    let it = fixture(Mood::Hangs);
+    let mut service = service(&it.server);
+    let mut requests: Vec<_> = (0..300).map(|_| Box::pin(service.call(request(&it.token)))).collect();
+    let mut context = Context::from_waker(Waker::noop());
+    let waiting = requests.iter_mut().filter_map(|it| it.as_mut().poll(&mut context).is_pending().then_some(()));
+    assert_eq!(waiting.count(), KeyPolicy::MAX_WAITING_REQUESTS);
+}
+
+#[tokio::test(start_paused = true)]
+async fn r18_a_fetch_without_an_end_gives_the_longest_retry_after() {
+    let it = fixture_with(Mood::Hangs, KeyPolicy::default().fetch_timeout(Duration::MAX));
+    let answer = service(&it.server).call(request(&it.token)).await.unwrap();
+    assert_eq!(answer.headers()["retry-after"], u64::MAX.to_string());
+}
+
+/// A runtime that shuts down drops a task at once, on the thread that spawns it.
+#[test]
+fn h15_a_fetch_that_is_dropped_as_it_starts_blocks_nobody() {
+    let (runtime, it) = (tokio::runtime::Runtime::new().unwrap(), fixture(Mood::Answers));
+    assert_eq!(runtime.block_on(reason(&it.server, &it.token)), "accepted");
+    let handle = runtime.handle().clone();
+    drop(runtime);
+    // The keys are known, and due for a refresh.
+    it.clock.advance(Duration::from_secs(300));
+    let (verdict, verdicts) = mpsc::channel();
+    std::thread::spawn(move || {
+        let _entered = handle.enter();
+        for _ in 0..2 {
+            let mut validation = pin!(it.server.validate(&it.token));
+            let answer = validation.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+            verdict.send(matches!(answer, Poll::Ready(Ok(_)))).unwrap();
+        }
+    });
+    for _ in 0..2 {
+        assert_eq!(verdicts.recv_timeout(Duration::from_secs(30)), Ok(true));
+    }
+}
+
 #[test]
 fn outside_of_a_runtime_a_fetch_is_refused_without_a_panic() {
     let it = fixture(Mood::Answers);
-    let mut validation = std::pin::pin!(it.server.validate(&it.token));
-    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
-    let std::task::Poll::Ready(verdict) = validation.as_mut().poll(&mut context) else { panic!("still waiting") };
+    let mut validation = pin!(it.server.validate(&it.token));
+    let mut context = Context::from_waker(Waker::noop());
+    let Poll::Ready(verdict) = validation.as_mut().poll(&mut context) else { panic!("still waiting") };
     assert_eq!(verdict.unwrap_err().reason(), "keys_unavailable");
     assert_eq!(it.fetches.load(Ordering::SeqCst), 0);
 }
