@@ -35,7 +35,8 @@
 //!
 //! # What is checked
 //!
-//! In this order; the first failure ends it, and nothing of the claims is used before the signature is verified.
+//! In this order; the first failure ends it. Before the signature is verified, only `iss` is read of the claims: it chooses
+//! among several issuers, and tells whether an unknown `kid` is worth a fetch.
 //!
 //! 1. One `Authorization` header with one bearer token of at most 16 KiB (RFC 6750 §2.1).
 //! 2. Three parts of strict base64url; a header without duplicates, `crit`, or a nested token (RFC 7515).

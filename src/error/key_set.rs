@@ -13,7 +13,7 @@ pub enum KeySetError {
     /// The document is not a JWK Set (RFC 7517 §5).
     #[error("the document is not a JWK Set: {0}")]
     NotAJwkSet(Arc<str>),
-    /// The set has more keys than a set may have.
+    /// The set has more keys than a set may have: more than 100.
     #[error("the set has {found} keys, more than {}", crate::jose::MAX_KEYS)]
     TooManyKeys {
         /// How many keys the set has.

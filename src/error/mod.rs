@@ -16,8 +16,8 @@ use crate::scope::ScopeRequirement;
 /// Why a request was refused.
 ///
 /// Three texts belong to each refusal: [`reason`](Self::reason), a stable code to count and alert on; `Display`, a
-/// sentence for whoever operates the service; and [`error_description`](Self::error_description), which goes on the wire. None of
-/// them repeats anything that the client sent.
+/// sentence for whoever operates the service; and [`error_description`](Self::error_description), which goes on the
+/// wire. None of them repeats anything that the client sent.
 #[non_exhaustive]
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum TokenError {
@@ -43,7 +43,7 @@ pub enum TokenError {
     /// The issuer has no key with the token's `kid` that fits its `alg`.
     #[error("the issuer has no key with the token's `kid` and `alg`")]
     NoMatchingKey,
-    /// More keys fit the token than are worth trying.
+    /// More keys fit the token than are worth trying: more than 4.
     #[error(
         "more than {} of the issuer's keys fit the token: give each key its own `kid`",
         crate::jose::MAX_CANDIDATES
@@ -113,7 +113,8 @@ pub enum TokenError {
     ClockUnavailable,
     /// A route layer or extractor runs without the [`BearerLayer`](crate::layer::BearerLayer) around it.
     #[error(
-        "no bearer layer judged this request: put `resource_server.layer()` around the route, in axum with `.route_layer(..)` after the routes"
+        "no bearer layer judged this request: put `resource_server.layer()` around the route, in axum with \
+         `.route_layer(..)` after the routes"
     )]
     LayerMissing,
     /// A route layer or extractor sees a token that another [`ResourceServer`](crate::ResourceServer) judged.

@@ -132,7 +132,7 @@ impl Issuer {
         self
     }
 
-    /// How its keys are fetched and kept.
+    /// How its keys are fetched and kept. Default: [`KeyPolicy::default`]. Fixed keys have no use for it.
     #[must_use]
     pub fn key_policy(mut self, policy: KeyPolicy) -> Self {
         self.key_policy = policy;

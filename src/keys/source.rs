@@ -35,6 +35,11 @@ pub trait KeySource: fmt::Debug + Send + Sync + 'static {
     ///
     /// `etag` is that of the set which the cache holds, if it came with one: a source may answer
     /// [`FetchedKeySet::unchanged`] when it still stands.
+    ///
+    /// # Errors
+    ///
+    /// Why there is no set, as [`KeySetError::source_failed`] wraps it. It is logged, the last good set stays in use, and
+    /// the next attempt comes after 5 to 60 seconds.
     fn fetch<'a>(&'a self, etag: Option<&'a str>) -> KeySourceFuture<'a>;
 }
 

@@ -8,8 +8,8 @@ use crate::error::TokenError;
 use crate::refusal::{Refusal, ServerContext};
 use crate::token::ValidatedToken;
 
-/// Marks a request as judged by this resource server, whichever judged it before. A token that an outer layer left stays
-/// when there is none to put in its place; [`judged_token`] refuses it if it is another server's.
+/// Marks a request as judged. The mark of an outer layer is replaced, and so is its token if there is one now; else token
+/// and mark contradict each other, and whoever asks for the token answers 500.
 pub(crate) fn admit(extensions: &mut Extensions, token: Option<ValidatedToken>, server: Arc<ServerContext>) {
     extensions.insert(server);
     if let Some(token) = token {

@@ -94,7 +94,7 @@ impl ResourceServerBuilder {
         self
     }
 
-    /// Which status each kind of refusal gets.
+    /// Which status each kind of refusal gets. Default: [`StatusPolicy::default`].
     pub fn status_policy(mut self, statuses: StatusPolicy) -> Self {
         self.statuses = statuses;
         self
