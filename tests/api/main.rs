@@ -9,6 +9,9 @@
     reason = "a test ends where something unexpected happens"
 )]
 
+#[path = "../fixtures/mod.rs"]
+mod fixtures;
+
 mod access_token_profile;
 mod best_practice;
 mod challenges;

@@ -1,10 +1,10 @@
-//! What the tests share: one issuer, one audience, a clock that stands, and requests over a real socket.
+//! What the tests share beyond the fixtures: requests over a real socket and in memory, a provider, the log.
 
 use std::cell::RefCell;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, LazyLock, Mutex, Once};
+use std::sync::{Arc, Mutex, Once};
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, StatusCode};
@@ -12,67 +12,22 @@ use http_body_util::{BodyExt, Full};
 use serde_json::Value;
 use tower::{Layer, Service, ServiceExt, service_fn};
 use tower_bearer::jose::Algorithm;
-use tower_bearer::test_util::{SigningKey, TestIssuer, TokenBuilder};
-use tower_bearer::time::{ManualClock, UnixTime};
-use tower_bearer::{BearerLayer, Issuer, KeyPolicy, ResourceServer, ResourceServerBuilder, StatusPolicy, TokenError};
+use tower_bearer::test_util::TestIssuer;
+use tower_bearer::{BearerLayer, Issuer, KeyPolicy, ResourceServer, StatusPolicy, TokenError};
 use tracing_subscriber::Layer as _;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt as _;
 
-pub(crate) const ISSUER: &str = "https://as.example.com";
-pub(crate) const AUDIENCE: &str = "https://api.example.com";
-/// When the tests take place.
-pub(crate) const NOW: UnixTime = UnixTime::from_secs(1_800_000_000);
-
-/// Keys are made once: an RSA key takes time.
-pub(crate) fn key(algorithm: Algorithm) -> SigningKey {
-    static KEYS: LazyLock<Vec<SigningKey>> = LazyLock::new(|| {
-        Algorithm::PUBLIC_KEY.iter().map(|algorithm| SigningKey::generate(*algorithm).unwrap()).collect()
-    });
-    KEYS.iter().find(|key| key.algorithm() == algorithm).unwrap().clone()
-}
-
-/// The clock of all tests; it stands at [`NOW`].
-pub(crate) fn clock() -> ManualClock {
-    ManualClock::at(NOW)
-}
+pub(crate) use crate::fixtures::*;
 
 /// An issuer with an RS256 key.
 pub(crate) fn issuer() -> TestIssuer {
     issuer_with(Algorithm::RS256)
 }
 
-pub(crate) fn issuer_with(algorithm: Algorithm) -> TestIssuer {
-    TestIssuer::with_key(ISSUER, key(algorithm)).with_clock(clock())
-}
-
-/// A good token, to be spoiled.
-pub(crate) fn token() -> TokenBuilder {
-    issuer().token().audience(AUDIENCE).subject("alice").client_id("app").scope("read:leads")
-}
-
-pub(crate) fn builder() -> ResourceServerBuilder {
-    ResourceServer::builder().audience(AUDIENCE).clock(clock())
-}
-
-/// A resource server that trusts [`issuer`].
-pub(crate) fn server() -> ResourceServer {
-    builder().issuer(issuer().trusted()).build().unwrap()
-}
-
-/// One with this issuer only.
-pub(crate) fn server_trusting(issuer: Issuer) -> ResourceServer {
-    builder().issuer(issuer).build().unwrap()
-}
-
 /// The verdict without a network.
 pub(crate) async fn refusal(server: &ResourceServer, token: &str) -> Option<TokenError> {
     server.validate(token).await.err()
-}
-
-/// The reason code of a refusal, or "accepted".
-pub(crate) async fn reason(server: &ResourceServer, token: &str) -> &'static str {
-    refusal(server, token).await.map_or("accepted", |error| error.reason())
 }
 
 /// An API behind the layer on a loopback socket; its handler counts its runs.
@@ -117,18 +72,6 @@ impl Api {
     pub(crate) async fn get_with(&self, token: &str) -> reqwest::Response {
         self.get(&[("authorization", format!("Bearer {token}").as_bytes())]).await
     }
-}
-
-/// Serves an axum application on a random loopback port until the test ends.
-pub(crate) async fn serve(app: axum::Router) -> SocketAddr {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
-    address
-}
-
-pub(crate) fn client() -> reqwest::Client {
-    reqwest::Client::builder().no_proxy().build().unwrap()
 }
 
 /// The challenge of a response.

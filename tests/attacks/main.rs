@@ -10,6 +10,9 @@
     reason = "a test ends where something unexpected happens"
 )]
 
+#[path = "../fixtures/mod.rs"]
+mod fixtures;
+
 mod algorithms;
 mod bounds;
 mod bypass;

@@ -1,4 +1,4 @@
-//! What the attacks share: one issuer, a clock that stands, and one API twice, under each status policy.
+//! What the attacks share beyond the fixtures: tokens to spoil further, and one API twice, under each status policy.
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
@@ -11,46 +11,21 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tower_bearer::jose::Algorithm;
 use tower_bearer::test_util::{SigningKey, TestIssuer, TokenBuilder};
-use tower_bearer::time::{ManualClock, UnixTime};
 use tower_bearer::{
     BearerLayer, Issuer, ResourceServer, ResourceServerBuilder, StatusPolicy, TokenError, ValidatedToken,
 };
 
-pub(crate) const ISSUER: &str = "https://as.example.com";
-pub(crate) const AUDIENCE: &str = "https://api.example.com";
-/// When the tests take place.
-pub(crate) const NOW: UnixTime = UnixTime::from_secs(1_800_000_000);
-
-/// Keys are made once: an RSA key takes time.
-pub(crate) fn key(algorithm: Algorithm) -> SigningKey {
-    static KEYS: LazyLock<Vec<SigningKey>> = LazyLock::new(|| generate_all(Algorithm::PUBLIC_KEY));
-    find(&KEYS, algorithm)
-}
+pub(crate) use crate::fixtures::*;
 
 /// A key that no issuer of ours has.
 pub(crate) fn attackers_key(algorithm: Algorithm) -> SigningKey {
     const ALGORITHMS: &[Algorithm] = &[Algorithm::RS256, Algorithm::ES256, Algorithm::EdDSA];
-    static KEYS: LazyLock<Vec<SigningKey>> = LazyLock::new(|| generate_all(ALGORITHMS));
-    find(&KEYS, algorithm)
-}
-
-fn generate_all(algorithms: &[Algorithm]) -> Vec<SigningKey> {
-    algorithms.iter().map(|algorithm| SigningKey::generate(*algorithm).unwrap()).collect()
-}
-
-fn find(keys: &[SigningKey], algorithm: Algorithm) -> SigningKey {
-    keys.iter().find(|key| key.algorithm() == algorithm).unwrap().clone()
-}
-
-pub(crate) fn clock() -> ManualClock {
-    ManualClock::at(NOW)
-}
-
-pub(crate) fn issuer_with(algorithm: Algorithm) -> TestIssuer {
-    TestIssuer::with_key(ISSUER, key(algorithm)).with_clock(clock())
+    static KEYS: LazyLock<Vec<SigningKey>> =
+        LazyLock::new(|| ALGORITHMS.iter().map(|algorithm| SigningKey::generate(*algorithm).unwrap()).collect());
+    KEYS.iter().find(|key| key.algorithm() == algorithm).unwrap().clone()
 }
 
 /// Another issuer with keys of its own: with two, the claims are looked at before the signature, to choose one.
@@ -58,39 +33,12 @@ pub(crate) fn second_issuer() -> Issuer {
     TestIssuer::with_key("https://b.example.com", key(Algorithm::ES256)).trusted()
 }
 
-/// A good token by the issuer's RS256 key, to be spoiled.
-pub(crate) fn token() -> TokenBuilder {
-    token_with(Algorithm::RS256)
-}
-
-pub(crate) fn token_with(algorithm: Algorithm) -> TokenBuilder {
-    issuer_with(algorithm).token().audience(AUDIENCE).subject("alice").client_id("app").scope("read:leads")
-}
-
-pub(crate) fn builder() -> ResourceServerBuilder {
-    ResourceServer::builder().audience(AUDIENCE).clock(clock())
-}
-
-/// A resource server that trusts the issuer's RS256 key.
-pub(crate) fn server() -> ResourceServer {
-    server_trusting(issuer_with(Algorithm::RS256).trusted())
-}
-
-pub(crate) fn server_trusting(issuer: Issuer) -> ResourceServer {
-    builder().issuer(issuer).build().unwrap()
-}
-
 /// The issuer with these keys.
 pub(crate) fn jwk_set(keys: &[Value]) -> Issuer {
     Issuer::new(ISSUER).jwk_set(json!({ "keys": keys }).to_string())
 }
 
-/// The reason code of the verdict, without a network; "accepted" when there is none.
-pub(crate) async fn reason(server: &ResourceServer, token: &str) -> &'static str {
-    server.validate(token).await.map_or_else(|error| error.reason(), |_| "accepted")
-}
-
-/// The same for servers with fixed keys, which never wait, on a thread without a runtime.
+/// [`reason`] for servers with fixed keys, which never wait, on a thread without a runtime.
 pub(crate) fn reason_at_once(server: &ResourceServer, token: &str) -> &'static str {
     let mut verdict = std::pin::pin!(reason(server, token));
     match verdict.as_mut().poll(&mut std::task::Context::from_waker(std::task::Waker::noop())) {
@@ -305,18 +253,6 @@ async fn show_reason(mut response: axum::response::Response) -> axum::response::
         response.headers_mut().insert("x-reason", reason);
     }
     response
-}
-
-/// Serves an application on a random loopback port until the test ends.
-pub(crate) async fn serve(app: Router) -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
-    address
-}
-
-pub(crate) fn client() -> reqwest::Client {
-    reqwest::Client::builder().no_proxy().build().unwrap()
 }
 
 /// What to show of a token when a test fails: its header, and not too much of the rest.
