@@ -24,6 +24,8 @@ pub(crate) const JWK_SET: &str = "/jwks";
 pub(crate) enum Answer {
     Json(String),
     Status(u16),
+    /// The document, with a status that is not 200.
+    JsonWithStatus(u16, String),
     RedirectTo(String),
     /// The head and then nothing.
     Silence,
@@ -49,6 +51,9 @@ impl Provider {
             match answer {
                 Answer::Json(json) => Response::new(Body::from(json)),
                 Answer::Status(status) => Response::builder().status(status).body(Body::empty()).unwrap(),
+                Answer::JsonWithStatus(status, json) => {
+                    Response::builder().status(status).body(Body::from(json)).unwrap()
+                }
                 Answer::RedirectTo(url) => {
                     Response::builder().status(302).header("location", url).body(Body::empty()).unwrap()
                 }
