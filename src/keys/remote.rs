@@ -217,3 +217,28 @@ impl fmt::Display for Chain {
 }
 
 impl StdError for Chain {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whether an issuer's metadata may name this as the place of its keys.
+    fn may_name(issuer: &str, uri: &str, allows_http: bool) -> bool {
+        let metadata = serde_json::json!({ "issuer": issuer, "jwks_uri": uri }).to_string();
+        jwks_uri(metadata.as_bytes(), &issuer.into(), allows_http).is_ok()
+    }
+
+    #[test]
+    fn r65_only_an_issuer_on_http_may_name_keys_on_http() {
+        let (public, loopback) = ("https://as.example.com", "http://127.0.0.1:1");
+        for issuer in [public, loopback] {
+            assert!(may_name(issuer, "https://keys.example.com/jwks", false), "{issuer}");
+            assert!(!may_name(issuer, "http://keys.example.com/jwks", false), "{issuer}");
+            assert!(!may_name(issuer, "file:///jwks", true), "{issuer}");
+        }
+        assert!(may_name(loopback, "http://127.0.0.1:2/jwks", false));
+        assert!(!may_name(public, "http://127.0.0.1:2/jwks", false));
+        assert!(!may_name(public, "http://keys.example.com/jwks", true));
+        assert!(may_name("http://as.internal", "http://keys.internal/jwks", true));
+    }
+}

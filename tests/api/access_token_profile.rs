@@ -143,6 +143,10 @@ async fn r24_an_audience_read_from_elsewhere_is_checked_the_same_way() {
     let cognito = || token().without_claim("aud").claim("token_use", "access");
     assert_eq!(reason(&server, &cognito().sign()).await, "accepted");
     assert_eq!(reason(&server, &cognito().client_id("other").sign()).await, "audience_mismatch");
+    for aud in [json!(5), json!(null), json!(["app", 5]), json!({})] {
+        let wrong_type = TokenError::Claim { name: "aud".into(), fault: ClaimFault::WrongType };
+        assert_eq!(refusal(&server, &cognito().claim("aud", aud).sign()).await, Some(wrong_type));
+    }
     let missing = TokenError::Claim { name: "client_id".into(), fault: ClaimFault::Missing };
     assert_eq!(refusal(&server, &cognito().without_claim("client_id").sign()).await, Some(missing));
 }

@@ -1,5 +1,7 @@
 //! Finding the keys (RFC 8414 §3, OpenID Connect Discovery 1.0 §4).
 
+use std::process::Command;
+
 use tower_bearer::{Issuer, TokenError};
 
 use crate::provider::*;
@@ -9,6 +11,19 @@ async fn r31_oauth_metadata_is_asked_first() {
     let (provider, issuer) = Provider::with_keys().await;
     assert_eq!(reason(&provider.resource_server(), &token(&issuer)).await, "accepted");
     assert_eq!(provider.requests(), [OAUTH_METADATA, JWK_SET]);
+}
+
+/// The environment of a process is read once: so a process of its own fetches keys, with a proxy that nobody serves.
+#[test]
+fn r31_a_proxy_from_the_environment_is_not_asked() {
+    let mut process = Command::new(std::env::current_exe().unwrap());
+    for name in ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"] {
+        process.env(name, "http://127.0.0.1:1");
+    }
+    process.env_remove("no_proxy").env_remove("NO_PROXY");
+    let output = process.args(["--exact", "discovery::r31_oauth_metadata_is_asked_first"]).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success() && text.contains("1 passed"), "{text}");
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use tower_bearer::test_util::TestIssuer;
 use tower_bearer::{Issuer, KeyPolicy, TokenError};
 
 use crate::provider::*;
@@ -12,12 +13,17 @@ const STALENESS_BOUND: u64 = 3600;
 /// Every answer that is no key set.
 fn failures(elsewhere: &str) -> Vec<(&'static str, Answer)> {
     let json = |text: &str| Answer::Json(text.to_owned());
-    let too_large = format!("{{\"keys\":[],\"padding\":\"{}\"}}", "x".repeat(300 * 1024));
+    // Good sets but for their status or size.
+    let good = TestIssuer::with_key("https://as.example.com", key(0)).jwk_set();
+    let mut too_large = good.clone();
+    too_large["padding"] = "x".repeat(300 * 1024).into();
     let too_many = format!("{{\"keys\":[{}]}}", vec!["{\"kty\":\"ZZ\"}"; 101].join(","));
     vec![
         ("not found", Answer::Status(404)),
         ("server error", Answer::Status(500)),
         ("no content", Answer::Status(204)),
+        ("somebody else's copy", Answer::Full(203, vec![], good.to_string())),
+        ("a part", Answer::Full(206, vec![], good.to_string())),
         ("redirect", Answer::RedirectTo(elsewhere.to_owned())),
         ("HTML", json("<html></html>")),
         ("truncated", json("{\"keys\":[{\"kty\":")),
@@ -27,7 +33,7 @@ fn failures(elsewhere: &str) -> Vec<(&'static str, Answer)> {
         ("an empty set", json("{\"keys\":[]}")),
         ("no usable key", json("{\"keys\":[{\"kty\":\"ZZ\"}]}")),
         ("101 keys", Answer::Json(too_many)),
-        ("300 KiB", Answer::Json(too_large)),
+        ("300 KiB", Answer::Json(too_large.to_string())),
         ("silence", Answer::Silence),
     ]
 }
@@ -125,7 +131,7 @@ async fn j07_a_provider_that_is_not_there_is_503_in_bounded_time() {
     let trusted = Issuer::new("http://127.0.0.1:1").key_policy(impatient());
     let provider = Provider::start().await;
     let server = provider.resource_server_trusting(trusted);
-    let issuer = tower_bearer::test_util::TestIssuer::with_key("http://127.0.0.1:1", key(0));
+    let issuer = TestIssuer::with_key("http://127.0.0.1:1", key(0));
     let refused = tokio::time::timeout(Duration::from_secs(30), reason(&server, &token(&issuer))).await;
     assert_eq!(refused, Ok("keys_unavailable"));
 }

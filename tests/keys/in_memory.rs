@@ -26,6 +26,8 @@ use crate::provider::{AUDIENCE, key, reason, token};
 #[derive(Clone, Copy, Debug)]
 enum Mood {
     Answers,
+    /// Answers what was published when the fetch began, once the mood has changed.
+    AnswersLate,
     Hangs,
     Fails,
     Panics,
@@ -41,10 +43,15 @@ struct Source {
 impl KeySource for Source {
     fn fetch<'a>(&'a self, _: Option<&'a str>) -> KeySourceFuture<'a> {
         self.fetches.fetch_add(1, Ordering::SeqCst);
-        let mood = *self.mood.borrow();
+        let mut moods = self.mood.clone();
+        let (mood, published) = (*moods.borrow_and_update(), self.issuer.jwk_set().to_string());
         Box::pin(async move {
             match mood {
-                Mood::Answers => Ok(FetchedKeySet::new(self.issuer.jwk_set().to_string())),
+                Mood::AnswersLate => {
+                    moods.changed().await.unwrap();
+                    Ok(FetchedKeySet::new(published))
+                }
+                Mood::Answers => Ok(FetchedKeySet::new(published)),
                 Mood::Fails => Err(KeySetError::source_failed(std::io::Error::other("no store"))),
                 Mood::Panics => panic!("a source of the application's own may panic"),
                 Mood::Hangs => std::future::pending().await,
@@ -54,6 +61,7 @@ impl KeySource for Source {
 }
 
 struct Fixture {
+    issuer: TestIssuer,
     server: ResourceServer,
     token: String,
     clock: ManualClock,
@@ -71,10 +79,10 @@ fn fixture_with(mood: Mood, policy: KeyPolicy) -> Fixture {
     let token = token(&issuer);
     let fetches = Arc::new(AtomicUsize::new(0));
     let (mood, receiver) = watch::channel(mood);
-    let source = Source { issuer, mood: receiver, fetches: Arc::clone(&fetches) };
+    let source = Source { issuer: issuer.clone(), mood: receiver, fetches: Arc::clone(&fetches) };
     let trusted = Issuer::new("https://as.example.com").key_source(source).key_policy(policy);
     let server = ResourceServer::builder().audience(AUDIENCE).issuer(trusted).clock(clock.clone()).build().unwrap();
-    Fixture { server, token, clock, mood, fetches }
+    Fixture { issuer, server, token, clock, mood, fetches }
 }
 
 #[tokio::test(start_paused = true)]
@@ -162,6 +170,35 @@ async fn j09_a_request_that_comes_late_to_a_fetch_starts_no_other() {
         assert_eq!(outcome(late.await), expected);
         assert_eq!(it.fetches.load(Ordering::SeqCst), 1, "{mood:?}");
     }
+    // The same for a `kid` that the first one looked for in vain.
+    let it = fixture(Mood::Answers);
+    let mut service = service(&it.server);
+    assert_eq!(outcome(service.call(request(&it.token)).await), "accepted");
+    let unknown = it.issuer.token().audience(AUDIENCE).header("kid", "unknown").sign();
+    let (early, late) = (service.call(request(&unknown)), service.call(request(&unknown)));
+    assert_eq!(outcome(early.await), "no_matching_key");
+    assert_eq!(outcome(late.await), "no_matching_key");
+    assert_eq!(it.fetches.load(Ordering::SeqCst), 2);
+}
+
+/// A fetch that began before a key was published says nothing about the key: the next request looks for it anew.
+#[tokio::test(start_paused = true)]
+async fn f06_a_key_published_during_a_fetch_is_found_by_the_next_one() {
+    let it = fixture(Mood::AnswersLate);
+    let mut service = service(&it.server);
+    let mut early = pin!(service.call(request(&it.token)));
+    assert!(early.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    tokio::task::yield_now().await;
+    it.clock.advance(Duration::from_secs(1));
+    it.issuer.rotate_keys().unwrap();
+    let rotated = token(&it.issuer);
+    let mut late = pin!(service.call(request(&rotated)));
+    assert!(late.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    it.mood.send_replace(Mood::Answers);
+    assert_eq!(outcome(early.await), "accepted");
+    assert_eq!(outcome(late.await), "no_matching_key");
+    assert_eq!(it.fetches.load(Ordering::SeqCst), 1);
+    assert_eq!(reason(&it.server, &rotated).await, "accepted");
 }
 
 #[tokio::test(start_paused = true)]
