@@ -99,7 +99,10 @@ impl KeySetError {
     pub(crate) const fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Status { retry_after, .. } => *retry_after,
-            Self::NoMetadata { openid, .. } => openid.retry_after(),
+            Self::NoMetadata { oauth, openid } => match oauth.retry_after() {
+                None => openid.retry_after(),
+                asked => asked,
+            },
             _ => None,
         }
     }

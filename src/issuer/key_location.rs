@@ -60,6 +60,7 @@ impl Issuer {
                 }
             },
         };
+        self.key_policy.check()?;
         let (issuer, policy) = (Arc::clone(&self.url), self.key_policy.clone());
         let cache = KeyCache::new(issuer, Arc::clone(algorithms), source, policy, Arc::clone(clock));
         Ok(Keys::Cached(Arc::new(cache)))

@@ -5,6 +5,8 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use crate::error::ConfigError;
+
 /// The part of a set's lifetime after which it is refreshed.
 const REFRESH_AHEAD: f64 = 0.8;
 
@@ -78,6 +80,22 @@ impl KeyPolicy {
     pub const fn fetch_timeout(mut self, timeout: Duration) -> Self {
         self.fetch_timeout = timeout;
         self
+    }
+
+    /// Durations of zero would refuse every token.
+    pub(crate) fn check(&self) -> Result<(), ConfigError> {
+        let durations = [
+            ("lifetime", self.lifetime),
+            ("connect_timeout", self.connect_timeout),
+            ("fetch_timeout", self.fetch_timeout),
+        ];
+        match durations.into_iter().find(|(_, duration)| duration.is_zero()) {
+            Some((name, _)) => {
+                let problem = format!("`{name}` is zero, so no key could be fetched in time or kept; leave it out");
+                Err(ConfigError::new("key_policy", problem))
+            }
+            None => Ok(()),
+        }
     }
 
     /// For how long a set is current, given what the provider said about it.

@@ -195,7 +195,8 @@ impl ResourceServer {
 
         let payload = jws.verify(&candidates);
         let expected = format_args!("a signature by the key");
-        let payload = report(listener, Check::Signature, payload, expected, format_args!("one of {algorithm}"))?;
+        let payload =
+            report(listener, Check::Signature, payload, expected, format_args!("a signature for {algorithm}"))?;
 
         let now = server.clock.now().ok_or(TokenError::ClockUnavailable)?;
         let (claims, expires_at) = rules.check_claims(&payload, now, listener)?;

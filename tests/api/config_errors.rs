@@ -6,7 +6,8 @@ use insta::assert_snapshot;
 use serde_json::json;
 use tower_bearer::jose::Algorithm;
 use tower_bearer::{
-    ConfigError, Issuer, RefusalKind, RequireRoles, RequireScopes, ResourceServer, ScopeRequirement, StatusPolicy,
+    ConfigError, Issuer, KeyPolicy, RefusalKind, RequireRoles, RequireScopes, ResourceServer, ScopeRequirement,
+    StatusPolicy,
 };
 
 use crate::support::*;
@@ -58,6 +59,14 @@ fn one_issuer_twice() {
     let twice = builder().issuer(at(ISSUER)).issuer(at(ISSUER)).build().unwrap_err();
     assert_snapshot!(twice, @r#"`issuer`: "https://as.example.com" is set twice; keep one and give it all its keys"#);
     assert!(builder().issuer(at(ISSUER)).issuer(at("https://as.example.com/")).build().is_ok());
+}
+
+#[test]
+fn durations_of_zero() {
+    let policy = |policy: KeyPolicy| refused(Issuer::new(ISSUER).key_policy(policy));
+    assert_snapshot!(policy(KeyPolicy::default().lifetime(Duration::ZERO)), @"`key_policy`: `lifetime` is zero, so no key could be fetched in time or kept; leave it out");
+    assert_snapshot!(policy(KeyPolicy::default().connect_timeout(Duration::ZERO)), @"`key_policy`: `connect_timeout` is zero, so no key could be fetched in time or kept; leave it out");
+    assert_snapshot!(policy(KeyPolicy::default().fetch_timeout(Duration::ZERO)), @"`key_policy`: `fetch_timeout` is zero, so no key could be fetched in time or kept; leave it out");
 }
 
 #[test]
