@@ -45,7 +45,7 @@ pub enum KeySetError {
         found: Arc<str>,
     },
     /// A URL that must be HTTPS is not.
-    #[error("{0} is not an HTTPS URL")]
+    #[error("{0:?} is not an HTTPS URL")]
     InsecureUrl(Arc<str>),
     /// The provider answered with another status than 200.
     #[error("{url} answered with status {status}")]

@@ -185,6 +185,9 @@ fn jwks_uri(metadata: &[u8], issuer: &Arc<str>, allows_http: bool) -> Result<Url
         return Err(KeySetError::IssuerMismatch { expected, found });
     }
     let url = Url::parse(&metadata.jwks_uri).map_err(|error| KeySetError::Metadata(error.to_string().into()))?;
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(KeySetError::Metadata("`jwks_uri` has user information, which would end up in logs".into()));
+    }
     // An issuer on loopback may name keys on loopback; one on the network must not send us there.
     let issuer_is_http = issuer.starts_with("http:");
     if url.scheme() == "https" || (issuer_is_http && is_secure_enough(&url, allows_http)) {

@@ -45,9 +45,9 @@ impl BearerLayer {
     /// Lets requests through without looking at their credentials, when the closure says so: health checks, CORS
     /// preflights.
     ///
-    /// The closure sees the URI as the client wrote it. Compare exact paths: `//health`, `/Health` and `/health%2f` are
-    /// other paths, and a prefix that passes may reach more than you think. Leaving public routes outside of the layer is
-    /// safer still.
+    /// The closure sees the URI as the client wrote it, without the prefix that axum's `nest` takes off. Compare exact
+    /// paths: `//health`, `/Health` and `/health%2f` are other paths, and a prefix that passes may reach more than you
+    /// think. Leaving public routes outside of the layer is safer still.
     ///
     /// ```
     /// # use tower_bearer::{Issuer, ResourceServer};

@@ -69,6 +69,16 @@ async fn r65_a_jwks_uri_that_is_not_https_is_refused() {
 }
 
 #[tokio::test]
+async fn r65_a_jwks_uri_with_user_information_is_refused() {
+    let (provider, issuer) = Provider::with_keys().await;
+    let uri = format!("http://user:password@{}{JWK_SET}", provider.address);
+    let metadata = serde_json::json!({ "issuer": provider.url(""), "jwks_uri": uri });
+    provider.answer(OAUTH_METADATA, Answer::Json(metadata.to_string()));
+    assert_eq!(reason(&provider.resource_server(), &token(&issuer)).await, "keys_unavailable");
+    assert_eq!(provider.requests(), [OAUTH_METADATA]);
+}
+
+#[tokio::test]
 async fn r65_urls_in_the_token_are_not_fetched() {
     let (provider, issuer) = Provider::with_keys().await;
     let server = provider.resource_server();
