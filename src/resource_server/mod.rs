@@ -100,21 +100,13 @@ impl ResourceServer {
 
     /// Decides with the keys at hand.
     pub(crate) fn decide_now(&self, token: &str) -> Result<ValidatedToken, Stop> {
-        let verdict = self.judge(token, false, &mut NoListener);
-        if let Err(Stop::Refused(_)) = verdict {
-            self.log_expectation(token);
-        }
-        verdict
+        self.judge(token, false, &mut LogExpectation)
     }
 
     /// Waits for a key, and decides with what is there then.
     pub(crate) async fn decide_after(self, token: String, pending: PendingKey) -> Result<ValidatedToken, TokenError> {
         self.wait(&pending).await;
-        let verdict = self.decide_finally(&token, &mut NoListener);
-        if verdict.is_err() {
-            self.log_expectation(&token);
-        }
-        verdict
+        self.decide_finally(&token, &mut LogExpectation)
     }
 
     pub(crate) fn context(&self) -> &Arc<ServerContext> {
@@ -133,22 +125,6 @@ impl ResourceServer {
             // The policy lets a request wait once only.
             Stop::NeedsKey(_) => TokenError::NoMatchingKey,
         })
-    }
-
-    /// Whoever debugs a refusal wants to see the configuration that the token did not meet. What the token says is left
-    /// out: logs are not the place for it. Judging again costs time, so this is for those who log at debug.
-    fn log_expectation(&self, token: &str) {
-        struct LogExpectation;
-        impl StepListener for LogExpectation {
-            fn step(&mut self, step: Step<'_>) {
-                if !step.passed {
-                    tracing::debug!(check = ?step.check, expected = %step.expected, "a token failed a check");
-                }
-            }
-        }
-        if tracing::enabled!(tracing::Level::DEBUG) {
-            let _ = self.judge(token, true, &mut LogExpectation);
-        }
     }
 
     /// The whole path of a token. The order is that of RFC 9068 §4, the signature before the claims.
@@ -186,7 +162,8 @@ impl ResourceServer {
             Lookup::Refused(error) => Err(Stop::Refused(error)),
             // A token of somebody else's must not cost the issuer a request.
             Lookup::Wait => match rules.check_issuer(untrusted_iss(jws.untrusted_payload()).as_deref()) {
-                Ok(()) => Err(Stop::NeedsKey(PendingKey { issuer: position, key_id: key_id.map(Box::from) })),
+                // Nothing is decided yet, so nothing is reported.
+                Ok(()) => return Err(Stop::NeedsKey(PendingKey { issuer: position, key_id: key_id.map(Box::from) })),
                 Err(error) => Err(Stop::Refused(error)),
             },
         };
@@ -201,6 +178,18 @@ impl ResourceServer {
         let now = server.clock.now().ok_or(TokenError::ClockUnavailable)?;
         let (claims, expires_at) = rules.check_claims(&payload, now, listener)?;
         Ok(ValidatedToken::new(claims, expires_at, payload.into_bytes(), Arc::clone(&server.context)))
+    }
+}
+
+/// Whoever debugs a refusal wants to see the configuration that the token did not meet. What the token says is left out:
+/// logs are not the place for it.
+struct LogExpectation;
+
+impl StepListener for LogExpectation {
+    fn step(&mut self, step: Step<'_>) {
+        if !step.passed {
+            tracing::debug!(check = ?step.check, expected = %step.expected, "a token failed a check");
+        }
     }
 }
 
