@@ -124,22 +124,19 @@ impl RemoteSource {
         Ok(set)
     }
 
-    /// RFC 8414 §3.1 first, then OpenID Connect Discovery 1.0 §4: some servers answer any path with a page.
+    /// RFC 8414 §3.1 first, then OpenID Connect Discovery 1.0 §4.
     async fn discover_jwks_uri(&self, issuer: &Arc<str>, allows_http: bool) -> Result<Url, KeySetError> {
         let [oauth, openid] = metadata_urls(issuer)?;
-        let oauth_error = match self.jwks_uri_from(&oauth, issuer, allows_http).await {
-            Ok(url) => return Ok(url),
-            // Metadata that can be read counts, also when it is wrong.
-            Err(error @ (KeySetError::IssuerMismatch { .. } | KeySetError::InsecureUrl(_))) => return Err(error),
-            Err(error) => error,
+        let metadata = match self.client.get(&oauth, None).await {
+            Ok(metadata) => metadata,
+            Err(oauth_error) => {
+                let no_metadata = |openid_error| KeySetError::NoMetadata {
+                    oauth: Box::new(oauth_error),
+                    openid: Box::new(openid_error),
+                };
+                self.client.get(&openid, None).await.map_err(no_metadata)?
+            }
         };
-        let no_metadata =
-            |openid_error| KeySetError::NoMetadata { oauth: Box::new(oauth_error), openid: Box::new(openid_error) };
-        self.jwks_uri_from(&openid, issuer, allows_http).await.map_err(no_metadata)
-    }
-
-    async fn jwks_uri_from(&self, url: &Url, issuer: &Arc<str>, allows_http: bool) -> Result<Url, KeySetError> {
-        let metadata = self.client.get(url, None).await?;
         jwks_uri(&metadata.json.unwrap_or_default(), issuer, allows_http)
     }
 }
