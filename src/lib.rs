@@ -62,6 +62,11 @@
 //! costs the provider two requests in 30 seconds. [`KeyPolicy`] has the settings, [`KeySource`] is for keys that are
 //! kept elsewhere.
 //!
+//! [`ResourceServer::warm_up`] fetches before the first request and says what is wrong; [`ResourceServer::readiness`] is for
+//! health checks. Issuers can be [added](ResourceServer::add_issuer), [removed](ResourceServer::remove_issuer) and
+//! [switched off](ResourceServer::disable_issuer) at run time, or [looked up](ResourceServerBuilder::issuer_resolver) by
+//! the application, tenant by tenant.
+//!
 //! # With axum
 //!
 //! - Add routes before the layer. A route added after it is public; a handler there that takes [`ValidatedToken`] answers
@@ -74,7 +79,8 @@
 //! # With long-lived connections
 //!
 //! The layer looks once, when a request starts. For a WebSocket or an event stream, read
-//! [`ValidatedToken::expires_at`] and end the stream then; judge a token that comes in a message with
+//! [`ValidatedToken::expires_at`] and end the stream then, or ask [`ResourceServer::revalidate`] from time to time: it also
+//! sees a key that was withdrawn and an issuer that was switched off. Judge a token that comes in a message with
 //! [`ResourceServer::validate`].
 //!
 //! # Tests of your own
@@ -128,10 +134,12 @@ mod requirement;
 mod resource_server;
 mod response;
 mod scope;
+mod sync;
 #[cfg(feature = "test-util")]
 pub mod test_util;
 pub mod time;
 mod token;
+mod trust;
 mod urls;
 mod validator;
 
@@ -139,15 +147,18 @@ mod validator;
 pub use axum::Claims;
 pub use error::{ClaimFault, ConfigError, JsonFault, KeySetError, MalformedFault, RequestFault, TokenError};
 pub use issuer::Issuer;
-pub use keys::{FetchedKeySet, KeyPolicy, KeySource, KeySourceFuture};
+pub use keys::{
+    ExportedKeySets, FetchCounts, FetchedKeySet, KeyPolicy, KeySetState, KeySetStatus, KeySource, KeySourceFuture,
+};
 #[doc(inline)]
 pub use layer::{BearerLayer, RequireRoles, RequireScopes, RequireToken};
 pub use refusal::Refusal;
 pub use requirement::ClaimPath;
-pub use resource_server::{ResourceServer, ResourceServerBuilder};
+pub use resource_server::{Readiness, ResourceServer, ResourceServerBuilder, WarmUpError};
 pub use response::{RefusalBody, RefusalKind, StatusPolicy};
 pub use scope::{Scope, ScopeRequirement};
 pub use token::ValidatedToken;
+pub use trust::{IssuerResolver, IssuerResolverError, IssuerResolverFuture};
 pub use validator::{Check, Step, StepListener};
 
 /// The README's examples compile.

@@ -61,6 +61,7 @@ impl From<&TokenError> for RefusalKind {
             | TokenError::NotAnAccessToken(_)
             | TokenError::SenderConstrained
             | TokenError::IssuerMismatch
+            | TokenError::IssuerDisabled
             | TokenError::AudienceMismatch
             | TokenError::Expired
             | TokenError::NotYetValid

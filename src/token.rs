@@ -8,9 +8,11 @@ use serde_json::Value;
 
 use crate::claims::RegisteredClaims;
 use crate::error::TokenError;
+use crate::jose::VerifyingKey;
 use crate::refusal::{Refusal, ServerContext};
 use crate::scope::Scope;
 use crate::time::UnixTime;
+use crate::trust::TrustedIssuer;
 
 /// An access token that passed every check, with its claims.
 ///
@@ -40,6 +42,13 @@ struct Inner {
     expires_at: UnixTime,
     payload: Vec<u8>,
     server: Arc<ServerContext>,
+    signer: Signer,
+}
+
+/// Who vouches for a token.
+pub(crate) struct Signer {
+    pub(crate) issuer: Arc<TrustedIssuer>,
+    pub(crate) key: Arc<VerifyingKey>,
 }
 
 impl ValidatedToken {
@@ -48,8 +57,9 @@ impl ValidatedToken {
         expires_at: UnixTime,
         payload: Vec<u8>,
         server: Arc<ServerContext>,
+        signer: Signer,
     ) -> Self {
-        Self(Arc::new(Inner { claims, expires_at, payload, server }))
+        Self(Arc::new(Inner { claims, expires_at, payload, server, signer }))
     }
 
     /// `iss`: the configured issuer that made the token. A `sub` is unique only within its issuer (RFC 8725 §3.8).
@@ -92,7 +102,8 @@ impl ValidatedToken {
     }
 
     /// `exp`: when the token ends. The layer looks once, when a request starts: close a WebSocket or an event stream
-    /// yourself when this moment comes.
+    /// yourself when this moment comes, or ask [`ResourceServer::revalidate`](crate::ResourceServer::revalidate) from
+    /// time to time.
     #[must_use]
     pub fn expires_at(&self) -> UnixTime {
         self.0.expires_at
@@ -129,6 +140,14 @@ impl ValidatedToken {
     pub fn claim(&self, path: &[impl AsRef<str>]) -> Option<Value> {
         let claims: Value = serde_json::from_slice(&self.0.payload).ok()?;
         path.iter().try_fold(&claims, |value, name| value.get(name.as_ref())).cloned()
+    }
+
+    pub(crate) fn signer(&self) -> &Signer {
+        &self.0.signer
+    }
+
+    pub(crate) fn registered_claims(&self) -> &RegisteredClaims {
+        &self.0.claims
     }
 
     pub(crate) fn server(&self) -> &Arc<ServerContext> {

@@ -95,6 +95,12 @@ impl KeySetError {
         Self::Source(Arc::new(error))
     }
 
+    /// Whether trying again may help. What contradicts the configuration stays wrong until somebody changes one of the
+    /// two.
+    pub(crate) const fn may_pass(&self) -> bool {
+        !matches!(self, Self::IssuerMismatch { .. } | Self::InsecureUrl(_))
+    }
+
     /// When the provider asks to come back, if it does.
     pub(crate) const fn retry_after(&self) -> Option<Duration> {
         match self {

@@ -75,6 +75,9 @@ pub enum TokenError {
     /// `iss` is not a configured issuer, byte by byte.
     #[error("`iss` is not the configured issuer")]
     IssuerMismatch,
+    /// The issuer is switched off at the moment.
+    #[error("the token's issuer is disabled")]
+    IssuerDisabled,
     /// No audience of the token is one of ours, byte by byte.
     #[error("`aud` has none of the configured audiences")]
     AudienceMismatch,
@@ -149,6 +152,7 @@ impl TokenError {
             Self::NotAnAccessToken(_) => "not_an_access_token",
             Self::SenderConstrained => "sender_constrained",
             Self::IssuerMismatch => "issuer_mismatch",
+            Self::IssuerDisabled => "issuer_disabled",
             Self::AudienceMismatch => "audience_mismatch",
             Self::Expired => "expired",
             Self::NotYetValid => "not_yet_valid",
@@ -187,6 +191,7 @@ impl TokenError {
             Self::TokenType | Self::NotAnAccessToken(_) => "the token is not an access token",
             Self::SenderConstrained => "the token is sender-constrained and cannot be used as a bearer token",
             Self::IssuerMismatch => "the token is from another issuer",
+            Self::IssuerDisabled => "the token is from an issuer that is not accepted at the moment",
             Self::AudienceMismatch => "the token is for another audience",
             Self::Expired => "the token has expired",
             Self::NotYetValid => "the token is not valid yet",

@@ -1,11 +1,12 @@
 //! One JSON Web Key (RFC 7517 §4): which signatures it verifies, if any.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde::Deserialize;
 use serde::de::IgnoredAny;
+use serde::{Deserialize, Serialize};
 
 use super::algorithm::Algorithm;
 use super::verifying_key::{KeyFault, VerifyingKey};
@@ -13,23 +14,34 @@ use super::verifying_key::{KeyFault, VerifyingKey};
 /// Longer key ids are nobody's honest choice, and they are kept for as long as the set lives.
 pub(crate) const MAX_KEY_ID_BYTES: usize = 1024;
 
-/// The members of a public JWK that matter; unknown ones are ignored (RFC 7517 §4).
-#[derive(Deserialize)]
+/// The members of a public JWK that matter; unknown ones are ignored (RFC 7517 §4). Written out, it has what makes up the
+/// key, and not what has been checked.
+#[derive(Deserialize, Serialize)]
 struct PublicJwk {
     kty: Box<str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     kid: Option<Box<str>>,
-    #[serde(rename = "use")]
+    #[serde(rename = "use", skip_serializing)]
     public_key_use: Option<Box<str>>,
+    #[serde(skip_serializing)]
     key_ops: Option<Vec<Box<str>>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     alg: Option<Box<str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     crv: Option<Box<str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     n: Option<Box<str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     e: Option<Box<str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     x: Option<Box<str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     y: Option<Box<str>>,
     /// The private exponent or scalar.
+    #[serde(skip_serializing)]
     d: Option<IgnoredAny>,
     /// The symmetric key.
+    #[serde(skip_serializing)]
     k: Option<IgnoredAny>,
 }
 
@@ -40,10 +52,11 @@ pub(crate) fn verifying_keys(jwk: serde_json::Value, allowed: &[Algorithm]) -> R
     }
     let jwk = PublicJwk::deserialize(jwk).map_err(|_| KeyFault::NotAJwk)?;
     jwk.check_use()?;
+    let text: Arc<str> = serde_json::to_string(&jwk).map_err(|_| KeyFault::NotAJwk)?.into();
     let algorithms = jwk.algorithms()?.iter().filter(|algorithm| jwk.alg_permits(**algorithm));
     let keys = algorithms
         .filter(|algorithm| allowed.contains(algorithm))
-        .map(|algorithm| Ok(jwk.verifying_key(*algorithm)?.with_key_id(jwk.kid.clone())))
+        .map(|algorithm| Ok(jwk.verifying_key(*algorithm)?.read_from(jwk.kid.clone(), Arc::clone(&text))))
         .collect::<Result<Vec<_>, _>>()?;
     if keys.is_empty() { Err(KeyFault::OtherAlgorithm) } else { Ok(keys) }
 }

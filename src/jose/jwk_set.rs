@@ -21,20 +21,15 @@ pub(crate) const MAX_CANDIDATES: usize = 4;
 #[derive(Debug)]
 pub(crate) struct JwkSet {
     keys: Vec<Arc<VerifyingKey>>,
-    by_key_id: HashMap<Box<str>, Vec<Arc<VerifyingKey>>>,
+    /// Keyed against hash flooding, as every map over names that others choose.
+    by_key_id: HashMap<Box<str>, Vec<usize>>,
     /// Keys from PEM and shared secrets have no name; they fit a token whatever its `kid`.
     ignores_key_id: bool,
 }
 
-/// The keys to try for one token: at least one.
-#[derive(Debug)]
-pub(crate) struct Candidates([Option<Arc<VerifyingKey>>; MAX_CANDIDATES]);
-
-impl Candidates {
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &VerifyingKey> {
-        self.0.iter().flatten().map(AsRef::as_ref)
-    }
-}
+/// Which keys of a set to try for one token: at least one.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Candidates([Option<usize>; MAX_CANDIDATES]);
 
 #[derive(Deserialize)]
 struct Document {
@@ -82,28 +77,72 @@ impl JwkSet {
     ///
     /// With a `kid`, those of that name; without one, every key of the algorithm (RFC 7515 §6).
     pub(crate) fn candidates(&self, key_id: Option<&str>, algorithm: Algorithm) -> Result<Candidates, TokenError> {
-        let named = match key_id {
-            Some(key_id) if !self.ignores_key_id => self.by_key_id.get(key_id).map_or(&[][..], Vec::as_slice),
-            _ => &self.keys,
-        };
-        let mut fitting = named.iter().filter(|key| key.algorithm() == algorithm);
-        let candidates = Candidates(std::array::from_fn(|_| fitting.next().cloned()));
-        match (&candidates.0, fitting.next()) {
+        let fits = |position: &usize| self.keys.get(*position).is_some_and(|key| key.algorithm() == algorithm);
+        match key_id {
+            Some(key_id) if !self.ignores_key_id => {
+                let named = self.by_key_id.get(key_id).map_or(&[][..], Vec::as_slice);
+                Candidates::collect(named.iter().copied().filter(fits))
+            }
+            _ => Candidates::collect((0..self.keys.len()).filter(fits)),
+        }
+    }
+
+    /// The keys that a look came to.
+    pub(crate) fn get(&self, candidates: Candidates) -> impl Iterator<Item = &Arc<VerifyingKey>> {
+        candidates.0.into_iter().flatten().filter_map(|position| self.keys.get(position))
+    }
+
+    /// Puts the keys of the `last` set in the place of those that are the same, so that whoever holds one sees that it
+    /// still stands.
+    pub(crate) fn keep_unchanged(&mut self, last: &Self) {
+        for key in &mut self.keys {
+            if let Some(same) = last.keys.iter().find(|other| other.is_same(key)) {
+                *key = Arc::clone(same);
+            }
+        }
+    }
+
+    /// Marks the keys that are not in the `next` set as withdrawn; all of them when there is none.
+    pub(crate) fn withdraw_missing(&self, next: Option<&Self>) {
+        let stays = |key: &Arc<VerifyingKey>| next.is_some_and(|next| next.keys.iter().any(|it| Arc::ptr_eq(it, key)));
+        self.keys.iter().filter(|key| !stays(key)).for_each(|key| key.withdraw());
+    }
+
+    /// The `kid`s, in order and each once.
+    pub(crate) fn key_ids(&self) -> Vec<&str> {
+        let mut key_ids: Vec<_> = self.by_key_id.keys().map(AsRef::as_ref).collect();
+        key_ids.sort_unstable();
+        key_ids
+    }
+
+    /// The set as a document (RFC 7517 §5), without the keys that were dropped.
+    pub(crate) fn to_json(&self) -> serde_json::Value {
+        let mut jwks: Vec<_> = self.keys.iter().filter_map(|key| key.jwk()).collect();
+        // A key that fits several algorithms stands in the set once for each.
+        jwks.dedup();
+        let jwks = jwks.into_iter().filter_map(|jwk| serde_json::from_str(jwk).ok());
+        serde_json::json!({ "keys": jwks.collect::<Vec<serde_json::Value>>() })
+    }
+
+    fn new(keys: Vec<VerifyingKey>, ignores_key_id: bool) -> Self {
+        let mut by_key_id: HashMap<Box<str>, Vec<_>> = HashMap::new();
+        for (position, key) in keys.iter().enumerate() {
+            if let Some(key_id) = key.key_id() {
+                by_key_id.entry(key_id.into()).or_default().push(position);
+            }
+        }
+        Self { keys: keys.into_iter().map(Arc::new).collect(), by_key_id, ignores_key_id }
+    }
+}
+
+impl Candidates {
+    fn collect(mut fitting: impl Iterator<Item = usize>) -> Result<Self, TokenError> {
+        let candidates = Self(std::array::from_fn(|_| fitting.next()));
+        match (candidates.0, fitting.next()) {
             (_, Some(_)) => Err(TokenError::TooManyKeys),
             ([None, ..], None) => Err(TokenError::NoMatchingKey),
             _ => Ok(candidates),
         }
-    }
-
-    fn new(keys: Vec<VerifyingKey>, ignores_key_id: bool) -> Self {
-        let keys: Vec<_> = keys.into_iter().map(Arc::new).collect();
-        let mut by_key_id: HashMap<Box<str>, Vec<_>> = HashMap::new();
-        for key in &keys {
-            if let Some(key_id) = key.key_id() {
-                by_key_id.entry(key_id.into()).or_default().push(Arc::clone(key));
-            }
-        }
-        Self { keys, by_key_id, ignores_key_id }
     }
 }
 

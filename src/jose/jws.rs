@@ -1,12 +1,14 @@
 //! A signed token in the compact form (RFC 7515 §7.1), read up to the point where a key is needed.
 
+use std::sync::Arc;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::de::MapAccess;
 
 use super::algorithm::Algorithm;
 use super::json::{Members, Text, WalkError, walk_object};
-use super::jwk_set::Candidates;
+use super::verifying_key::VerifyingKey;
 use crate::error::{MalformedFault, TokenError};
 
 /// How many parameters a header may have.
@@ -70,14 +72,14 @@ impl<'t> CompactJws<'t> {
         &self.untrusted_payload
     }
 
-    /// Checks the signature with each key in turn.
-    pub(crate) fn verify(self, candidates: &Candidates) -> Result<VerifiedPayload, TokenError> {
+    /// Checks the signature with each key in turn, and says which one made it.
+    pub(crate) fn verify<'a>(
+        self,
+        mut keys: impl Iterator<Item = &'a Arc<VerifyingKey>>,
+    ) -> Result<(VerifiedPayload, &'a Arc<VerifyingKey>), TokenError> {
         let message = self.signing_input.as_bytes();
-        if candidates.iter().any(|key| key.verify(message, &self.signature)) {
-            Ok(VerifiedPayload { bytes: self.untrusted_payload, typ: self.header.typ })
-        } else {
-            Err(TokenError::BadSignature)
-        }
+        let key = keys.find(|key| key.verify(message, &self.signature)).ok_or(TokenError::BadSignature)?;
+        Ok((VerifiedPayload { bytes: self.untrusted_payload, typ: self.header.typ }, key))
     }
 }
 

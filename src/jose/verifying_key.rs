@@ -1,6 +1,8 @@
 //! A key that verifies signatures of one algorithm.
 
+use crate::sync::{AtomicBool, Ordering};
 use std::fmt;
+use std::sync::Arc;
 
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ECDSA_P521_SHA512_FIXED, ED25519, ParsedPublicKey,
@@ -18,6 +20,9 @@ pub struct VerifyingKey {
     key_id: Option<Box<str>>,
     algorithm: Algorithm,
     material: Material,
+    /// The JWK that it was read from, reduced to the members that matter. Keys from elsewhere have none.
+    jwk: Option<Arc<str>>,
+    withdrawn: AtomicBool,
 }
 
 enum Material {
@@ -104,11 +109,30 @@ impl VerifyingKey {
         if secret.len() < hash_bytes {
             return Err(KeyFault::Size);
         }
-        Ok(Self { key_id: None, algorithm, material: Material::Secret(Box::new(hmac::Key::new(hash, secret))) })
+        Ok(Self::new(algorithm, Material::Secret(Box::new(hmac::Key::new(hash, secret)))))
     }
 
-    pub(crate) fn with_key_id(self, key_id: Option<Box<str>>) -> Self {
-        Self { key_id, ..self }
+    pub(crate) fn read_from(self, key_id: Option<Box<str>>, jwk: Arc<str>) -> Self {
+        Self { key_id, jwk: Some(jwk), ..self }
+    }
+
+    /// The public JWK, if it was read from one.
+    pub(crate) fn jwk(&self) -> Option<&Arc<str>> {
+        self.jwk.as_ref()
+    }
+
+    /// Whether the other key has the same id, material and algorithm.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        self.algorithm == other.algorithm && self.jwk.is_some() && self.jwk == other.jwk
+    }
+
+    /// Marks a key that left its issuer's set: what it signed is not good any more, whoever still holds it.
+    pub(crate) fn withdraw(&self) {
+        self.withdrawn.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn is_withdrawn(&self) -> bool {
+        self.withdrawn.load(Ordering::Acquire)
     }
 
     /// The `kid` of the key (RFC 7517 §4.5).
@@ -138,7 +162,11 @@ impl VerifyingKey {
     }
 
     fn public(algorithm: Algorithm, key: ParsedPublicKey) -> Result<Self, KeyFault> {
-        Ok(Self { key_id: None, algorithm, material: Material::Public(key) })
+        Ok(Self::new(algorithm, Material::Public(key)))
+    }
+
+    const fn new(algorithm: Algorithm, material: Material) -> Self {
+        Self { key_id: None, algorithm, material, jwk: None, withdrawn: AtomicBool::new(false) }
     }
 }
 

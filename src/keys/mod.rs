@@ -3,24 +3,33 @@
 mod cache;
 #[cfg(feature = "remote-keys")]
 mod caching;
+mod export;
 mod file;
 mod policy;
 #[cfg(feature = "remote-keys")]
 mod remote;
 mod source;
+mod status;
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use arc_swap::Guard;
+pub use export::ExportedKeySets;
 pub use policy::KeyPolicy;
 pub use source::{FetchedKeySet, KeySource, KeySourceFuture};
+pub use status::{FetchCounts, KeySetState, KeySetStatus};
 
-pub(crate) use cache::KeyCache;
+pub(crate) use cache::{KeyCache, WaitingPlaces, unless};
+pub(crate) use export::ExportedKeySet;
 pub(crate) use file::FileSource;
 #[cfg(feature = "remote-keys")]
 pub(crate) use remote::{ConfigureClient, HttpClient, RemoteSource};
 
-use crate::error::TokenError;
-use crate::jose::{Algorithm, Candidates, JwkSet};
+use self::cache::Snapshot;
+use crate::error::{KeySetError, TokenError};
+use crate::jose::{Algorithm, Candidates, JwkSet, VerifyingKey};
+use crate::time::UnixTime;
 
 /// The largest key set or metadata document that is read, in bytes.
 const MAX_BODY_BYTES: usize = 256 * 1024;
@@ -33,20 +42,35 @@ pub(crate) enum Keys {
 }
 
 /// What a look for keys came to.
-pub(crate) enum Lookup {
+pub(crate) enum Lookup<'a> {
     /// Try these.
-    Found(Candidates),
+    Found(KeysToTry<'a>),
     /// There is none, or nobody can tell.
     Refused(TokenError),
     /// A fetch may bring it: wait, then look again.
     Wait,
 }
 
+/// Keys of a set that is not copied or counted for it: threads that look up the same key do not meet.
+pub(crate) struct KeysToTry<'a> {
+    set: SetRef<'a>,
+    candidates: Candidates,
+}
+
+enum SetRef<'a> {
+    Fixed(&'a JwkSet),
+    Cached(Guard<Option<Arc<Snapshot>>>),
+}
+
 impl Keys {
     /// Looks without waiting. `has_waited` says that this is the look after [`wait`](Self::wait).
-    pub(crate) fn look_up(&self, key_id: Option<&str>, algorithm: Algorithm, has_waited: bool) -> Lookup {
+    pub(crate) fn look_up(&self, key_id: Option<&str>, algorithm: Algorithm, has_waited: bool) -> Lookup<'_> {
         match self {
-            Self::Fixed(set) => set.candidates(key_id, algorithm).map_or_else(Lookup::Refused, Lookup::Found),
+            Self::Fixed(set) => {
+                let found = set.candidates(key_id, algorithm);
+                let found = found.map(|candidates| KeysToTry { set: SetRef::Fixed(set), candidates });
+                found.map_or_else(Lookup::Refused, Lookup::Found)
+            }
             Self::Cached(cache) => cache.look_up(key_id, algorithm, has_waited),
         }
     }
@@ -57,5 +81,63 @@ impl Keys {
             Self::Fixed(_) => {}
             Self::Cached(cache) => cache.wait(key_id).await,
         }
+    }
+
+    /// Waits for a set that serves, or for the reason why there is none.
+    pub(crate) async fn load(&self, deadline: Duration) -> Result<(), KeySetError> {
+        match self {
+            Self::Fixed(_) => Ok(()),
+            Self::Cached(cache) => {
+                let too_late = || cache.last_error().unwrap_or(KeySetError::Timeout(deadline));
+                tokio::time::timeout(deadline, cache.load()).await.unwrap_or_else(|_| Err(too_late()))
+            }
+        }
+    }
+
+    /// Whether a token that was good when it came may still be: nothing to fetch, no key looked for.
+    pub(crate) fn check_serves(&self) -> Result<(), TokenError> {
+        match self {
+            Self::Fixed(_) => Ok(()),
+            Self::Cached(cache) => cache.check_serves(),
+        }
+    }
+
+    /// Forgets the keys for good.
+    pub(crate) fn close(&self) {
+        match self {
+            Self::Fixed(set) => set.withdraw_missing(None),
+            Self::Cached(cache) => cache.close(),
+        }
+    }
+
+    /// Fixed keys need no copy: they stand in the configuration.
+    pub(crate) fn export(&self, issuer: &str, now: UnixTime) -> Option<ExportedKeySet> {
+        match self {
+            Self::Fixed(_) => None,
+            Self::Cached(cache) => cache.export(issuer, now),
+        }
+    }
+
+    pub(crate) fn import(&self, copy: &ExportedKeySet, now: UnixTime) -> Result<bool, KeySetError> {
+        match self {
+            Self::Fixed(_) => Ok(false),
+            Self::Cached(cache) => cache.import(copy, now),
+        }
+    }
+}
+
+impl KeysToTry<'static> {
+    fn cached(snapshot: Guard<Option<Arc<Snapshot>>>, candidates: Candidates) -> Self {
+        Self { set: SetRef::Cached(snapshot), candidates }
+    }
+}
+
+impl KeysToTry<'_> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<VerifyingKey>> {
+        let set = match &self.set {
+            SetRef::Fixed(set) => Some(*set),
+            SetRef::Cached(snapshot) => snapshot.as_ref().map(|snapshot| &*snapshot.set),
+        };
+        set.into_iter().flat_map(|set| set.get(self.candidates))
     }
 }

@@ -116,10 +116,20 @@ impl KeyPolicy {
         delay.clamp(Self::MIN_BACKOFF, Self::MAX_BACKOFF)
     }
 
+    /// Whether a set is within its lifetime.
+    pub(crate) fn is_current(&self, set: SetSeen) -> bool {
+        set.age < set.lifetime
+    }
+
+    /// Whether a set may still be used, current or not.
+    pub(crate) fn serves(&self, set: SetSeen) -> bool {
+        set.age < set.lifetime.saturating_add(self.staleness_bound)
+    }
+
     /// What to do for a request.
     pub(crate) fn step(&self, seen: &Seen) -> Step {
-        let is_current = seen.set.is_some_and(|set| set.age < set.lifetime);
-        let is_usable = seen.set.is_some_and(|set| set.age < set.lifetime.saturating_add(self.staleness_bound));
+        let is_current = seen.set.is_some_and(|set| self.is_current(set));
+        let is_usable = seen.set.is_some_and(|set| self.serves(set));
         if is_usable && seen.key == KeySeen::Known {
             return if seen.refresh_due { Step::UseAndRefresh } else { Step::Use };
         }

@@ -13,7 +13,7 @@ use super::future::BearerFuture;
 use crate::bearer::BearerToken;
 use crate::error::TokenError;
 use crate::refusal::Refusal;
-use crate::resource_server::{PendingKey, ResourceServer, Stop};
+use crate::resource_server::{Pending, ResourceServer, Stop};
 use crate::token::ValidatedToken;
 
 type PublicRequests = dyn Fn(&Method, &Uri) -> bool + Send + Sync;
@@ -92,7 +92,7 @@ enum Verdict {
     Pass(Option<ValidatedToken>),
     Refuse(TokenError),
     /// Only a fetch of keys can tell.
-    Wait(PendingKey, String),
+    Wait(Pending, String),
 }
 
 impl BearerLayer {
@@ -109,7 +109,7 @@ impl BearerLayer {
         match self.server.decide_now(token) {
             Ok(token) => Verdict::Pass(Some(token)),
             Err(Stop::Refused(error)) => Verdict::Refuse(error),
-            Err(Stop::NeedsKey(pending)) => Verdict::Wait(pending, token.to_owned()),
+            Err(Stop::Pending(pending)) => Verdict::Wait(pending, token.to_owned()),
         }
     }
 }

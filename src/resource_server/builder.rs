@@ -1,6 +1,5 @@
 //! The configuration of a resource server.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,14 +7,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::Response;
 
-use super::{Inner, ResourceServer, TrustedIssuer};
+use super::{Inner, ResourceServer};
 use crate::challenge::Realm;
 use crate::error::{ConfigError, TokenError};
 use crate::issuer::Issuer;
 use crate::refusal::ServerContext;
 use crate::response::{Hook, RefusalBody, Responder, StatusPolicy};
 use crate::time::{Clock, SystemClock};
-use crate::validator::TokenRules;
+use crate::trust::{CommonRules, IssuerResolver, TrustedIssuers};
 
 /// The largest token that is read, unless configured otherwise: 16 KiB, several times what real ones have.
 const DEFAULT_MAX_TOKEN_BYTES: usize = 16 * 1024;
@@ -28,6 +27,7 @@ const MAX_LEEWAY: Duration = Duration::from_secs(300);
 pub struct ResourceServerBuilder {
     audiences: Vec<Box<str>>,
     issuers: Vec<Issuer>,
+    resolver: Option<Arc<dyn IssuerResolver>>,
     realm: Option<String>,
     leeway: Duration,
     max_token_age: Option<Duration>,
@@ -43,6 +43,7 @@ impl Default for ResourceServerBuilder {
         Self {
             audiences: Vec::new(),
             issuers: Vec::new(),
+            resolver: None,
             realm: None,
             leeway: DEFAULT_LEEWAY,
             max_token_age: None,
@@ -66,6 +67,36 @@ impl ResourceServerBuilder {
     /// Accepts tokens of this issuer. Repeatable.
     pub fn issuer(mut self, issuer: Issuer) -> Self {
         self.issuers.push(issuer);
+        self
+    }
+
+    /// Asks the application about issuers that are not configured, for an API with many tenants. The closure takes the
+    /// `iss` of a token **that nobody has verified yet**: look it up in a list of your own.
+    ///
+    /// Calls are bounded: one at a time for an issuer, each up to 5 seconds of which a request waits 2, and at most 100
+    /// under way or fruitless within 30 seconds. An issuer that is not ours is not asked for again for 30 seconds; when
+    /// the resolver fails, requests get 503 and the next call comes after 5 seconds. Up to 1,000 resolved issuers are
+    /// kept; then the one that was verified least recently goes. Each has its own keys and its own budget for fetching
+    /// them, and costs nothing while nobody uses it.
+    ///
+    /// ```
+    /// use tower_bearer::{Issuer, ResourceServer};
+    ///
+    /// async fn is_tenant(_issuer: &str) -> Result<bool, std::io::Error> {
+    ///     Ok(true) // ask the database
+    /// }
+    ///
+    /// let api = ResourceServer::builder()
+    ///     .audience("https://api.example.com")
+    ///     .issuer_resolver(|issuer: String| async move {
+    ///         Ok(is_tenant(&issuer).await?.then(|| Issuer::new(issuer)))
+    ///     })
+    ///     .build()?;
+    /// # let _ = api;
+    /// # Ok::<(), tower_bearer::ConfigError>(())
+    /// ```
+    pub fn issuer_resolver(mut self, resolver: impl IssuerResolver) -> Self {
+        self.resolver = Some(Arc::new(resolver));
         self
     }
 
@@ -142,7 +173,7 @@ impl ResourceServerBuilder {
     ///
     /// When something needed is missing or two settings contradict each other; the text says what to do.
     pub fn build(self) -> Result<ResourceServer, ConfigError> {
-        if self.issuers.is_empty() {
+        if self.issuers.is_empty() && self.resolver.is_none() {
             return Err(ConfigError::new("issuer", "none is set; add `.issuer(Issuer::new(\"https://…\"))`"));
         }
         if self.leeway > MAX_LEEWAY {
@@ -155,75 +186,22 @@ impl ResourceServerBuilder {
                 "0 refuses every token; leave it at its default of 16 KiB",
             ));
         }
-        let mut issuers = Vec::with_capacity(self.issuers.len());
-        let mut by_url = HashMap::new();
-        for (position, issuer) in self.issuers.iter().enumerate() {
-            if by_url.insert(Arc::clone(&issuer.url), position).is_some() {
-                let problem = format!("{:?} is set twice; keep one and give it all its keys", issuer.url);
-                return Err(ConfigError::new("issuer", problem));
-            }
-            issuers.push(self.trusted_issuer(issuer)?);
-        }
-        let responder = Responder {
-            realm: Realm::new(self.realm.as_deref().unwrap_or(self.first_audience()))?,
-            statuses: self.statuses,
-            body: self.body,
-            hook: self.hook,
-        };
-        let context = Arc::new(ServerContext::new(responder));
-        let max_token_bytes = self.max_token_bytes;
-        Ok(ResourceServer(Arc::new(Inner { issuers, by_url, max_token_bytes, clock: self.clock, context })))
-    }
-
-    fn trusted_issuer(&self, issuer: &Issuer) -> Result<TrustedIssuer, ConfigError> {
-        issuer.checked_url()?;
-        let audiences = if issuer.audiences.is_empty() { &self.audiences } else { &issuer.audiences };
-        if audiences.iter().any(|audience| audience.is_empty()) {
-            let problem = "one is empty; write what the issuer puts into `aud` for this API, or leave it out";
-            return Err(ConfigError::new("audience", problem));
-        }
-        if audiences.is_empty() {
-            let problem = format!(
-                "none is set for {:?}, so tokens for any service would pass; \
-                 add `.audience(\"…\")` with what the issuer writes into `aud` for this API",
-                issuer.url
-            );
-            return Err(ConfigError::new("audience", problem));
-        }
-        if issuer.audience_claim.is_empty() {
-            return Err(ConfigError::new("audience_claim", "the name is empty; leave the setting out for `aud`"));
-        }
-        if issuer.scope_claims.is_empty() || issuer.scope_claims.iter().any(|name| name.is_empty()) {
-            let problem = "the list or a name in it is empty; leave the setting out for `scope` and `scp`";
-            return Err(ConfigError::new("scope_claims", problem));
-        }
-        let claim_names = issuer.claim_names();
-        if let Some(name) = claim_names.taken_by_audience() {
-            let problem = format!(
-                "the claim {name:?} has a meaning of its own, which would be lost; name the claim that has the audience"
-            );
-            return Err(ConfigError::new("audience_claim", problem));
-        }
-        if let Some(name) = claim_names.taken_by_scope() {
-            let problem = format!(
-                "the claim {name:?} has a meaning of its own, which would be lost; name the claims that have the scopes"
-            );
-            return Err(ConfigError::new("scope_claims", problem));
-        }
-        let algorithms = issuer.checked_algorithms()?;
-        let keys = issuer.keys(&algorithms, &self.clock)?;
-        let rules = TokenRules {
-            issuer: Arc::clone(&issuer.url),
-            audiences: audiences.as_slice().into(),
-            algorithms,
-            claim_names,
+        let realm = self.realm.clone().unwrap_or_else(|| self.first_audience().to_owned());
+        let common = CommonRules {
+            audiences: self.audiences,
             leeway: self.leeway,
             max_token_age: self.max_token_age,
-            require_at_jwt: issuer.require_at_jwt,
-            allow_nonce: issuer.allow_nonce,
-            accept_sender_constrained: issuer.accept_sender_constrained,
+            clock: Arc::clone(&self.clock),
         };
-        Ok(TrustedIssuer { rules, keys })
+        let issuers = Arc::new(TrustedIssuers::new(common, &self.issuers, self.resolver)?);
+        let responder =
+            Responder { realm: Realm::new(&realm)?, statuses: self.statuses, body: self.body, hook: self.hook };
+        Ok(ResourceServer(Arc::new(Inner {
+            issuers,
+            max_token_bytes: self.max_token_bytes,
+            clock: self.clock,
+            context: Arc::new(ServerContext::new(responder)),
+        })))
     }
 
     /// The audience that names the realm.

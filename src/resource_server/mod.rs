@@ -1,21 +1,24 @@
 //! The resource server: configuration, and the decision about one token.
 
 mod builder;
+mod health;
+mod issuers;
 
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
 pub use builder::ResourceServerBuilder;
+pub use health::{Readiness, WarmUpError};
 
 use crate::claims::untrusted_iss;
 use crate::error::TokenError;
 use crate::jose::CompactJws;
-use crate::keys::{Keys, Lookup};
+use crate::keys::Lookup;
 use crate::refusal::ServerContext;
 use crate::time::Clock;
-use crate::token::ValidatedToken;
-use crate::validator::{Check, NoListener, Step, StepListener, TokenRules, report};
+use crate::token::{Signer, ValidatedToken};
+use crate::trust::{Table, TrustedIssuer, TrustedIssuers};
+use crate::validator::{Check, NoListener, Step, StepListener, report};
 
 /// An API that accepts access tokens (RFC 6749 §1.1): who may issue them, for which audience, with which keys.
 ///
@@ -36,29 +39,33 @@ use crate::validator::{Check, NoListener, Step, StepListener, TokenRules, report
 pub struct ResourceServer(Arc<Inner>);
 
 struct Inner {
-    issuers: Vec<TrustedIssuer>,
-    by_url: HashMap<Arc<str>, usize>,
+    issuers: Arc<TrustedIssuers>,
     max_token_bytes: usize,
     clock: Arc<dyn Clock>,
     context: Arc<ServerContext>,
 }
 
-struct TrustedIssuer {
-    rules: TokenRules,
-    keys: Keys,
-}
-
 /// Why a look at a token came to no good token.
 pub(crate) enum Stop {
     Refused(TokenError),
-    /// The key may be had by waiting for a fetch.
-    NeedsKey(PendingKey),
+    /// More may be known by waiting.
+    Pending(Pending),
 }
 
-/// The key that a decision waits for.
-pub(crate) struct PendingKey {
-    issuer: usize,
-    key_id: Option<Box<str>>,
+/// What a decision waits for.
+pub(crate) enum Pending {
+    /// The resolver's word on an issuer.
+    Issuer(Box<str>),
+    /// A fetch of the issuer's keys.
+    Key(Arc<TrustedIssuer>, Option<Box<str>>),
+}
+
+/// What a decision has waited for already: once for each, and the issuer comes first.
+#[derive(Clone, Copy, Eq, Ord, PartialEq, PartialOrd)]
+enum Waited {
+    Nothing,
+    Issuer,
+    Key,
 }
 
 impl ResourceServer {
@@ -88,62 +95,110 @@ impl ResourceServer {
         token: &str,
         listener: &mut (impl StepListener + Send),
     ) -> Result<ValidatedToken, TokenError> {
-        match self.judge(token, false, listener) {
-            Ok(token) => Ok(token),
-            Err(Stop::Refused(error)) => Err(error),
-            Err(Stop::NeedsKey(pending)) => {
-                self.wait(&pending).await;
-                self.decide_finally(token, listener)
+        let mut verdict = self.judge(token, Waited::Nothing, listener);
+        loop {
+            match verdict {
+                Ok(token) => return Ok(token),
+                Err(Stop::Refused(error)) => return Err(error),
+                Err(Stop::Pending(pending)) => verdict = self.judge(token, self.wait(&pending).await, listener),
             }
         }
     }
 
-    /// Decides with the keys at hand.
-    pub(crate) fn decide_now(&self, token: &str) -> Result<ValidatedToken, Stop> {
-        self.judge(token, false, &mut LogExpectation)
+    /// Judges a token again that was good when it came, without its text: for connections that outlive a request, such as
+    /// a WebSocket. It fetches nothing and costs less than a microsecond, but it is as late as the keys are: a key that the
+    /// issuer withdrew is noticed when requests or the policy have the set refreshed.
+    ///
+    /// # Errors
+    ///
+    /// When the token has expired, its key has left the issuer's set, the issuer is disabled or removed, the set is too
+    /// old to say, or another resource server validated the token.
+    ///
+    /// ```
+    /// # #[cfg(feature = "test-util")] {
+    /// # use tower_bearer::{ResourceServer, test_util::TestIssuer};
+    /// # let issuer = TestIssuer::new("https://as.example.com")?;
+    /// # let text = issuer.token().sign();
+    /// # let api = ResourceServer::builder().audience("https://api.example.com").issuer(issuer.trusted()).build()?;
+    /// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+    /// let token = api.validate(&text).await?;
+    /// assert!(api.revalidate(&token).is_ok());
+    ///
+    /// api.disable_issuer("https://as.example.com");
+    /// assert_eq!(api.revalidate(&token).unwrap_err().reason(), "issuer_disabled");
+    /// # Ok::<(), tower_bearer::TokenError>(())
+    /// # })?;
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn revalidate(&self, token: &ValidatedToken) -> Result<(), TokenError> {
+        let server = &*self.0;
+        if token.server().id() != server.context.id() {
+            return Err(TokenError::OtherResourceServer);
+        }
+        let Signer { issuer, key } = token.signer();
+        if !issuer.is_enabled() {
+            return Err(TokenError::IssuerDisabled);
+        }
+        if key.is_withdrawn() {
+            return Err(TokenError::NoMatchingKey);
+        }
+        issuer.keys.check_serves()?;
+        let now = server.clock.now().ok_or(TokenError::ClockUnavailable)?;
+        issuer.rules.check_times(token.registered_claims(), now)
     }
 
-    /// Waits for a key, and decides with what is there then.
-    pub(crate) async fn decide_after(self, token: String, pending: PendingKey) -> Result<ValidatedToken, TokenError> {
-        self.wait(&pending).await;
-        self.decide_finally(&token, &mut LogExpectation)
+    /// Decides with what is known.
+    pub(crate) fn decide_now(&self, token: &str) -> Result<ValidatedToken, Stop> {
+        self.judge(token, Waited::Nothing, &mut LogExpectation)
+    }
+
+    /// Waits, and decides with what is known then.
+    pub(crate) async fn decide_after(self, token: String, mut pending: Pending) -> Result<ValidatedToken, TokenError> {
+        loop {
+            let waited = self.wait(&pending).await;
+            match self.judge(&token, waited, &mut LogExpectation) {
+                Ok(token) => return Ok(token),
+                Err(Stop::Refused(error)) => return Err(error),
+                Err(Stop::Pending(next)) => pending = next,
+            }
+        }
     }
 
     pub(crate) fn context(&self) -> &Arc<ServerContext> {
         &self.0.context
     }
 
-    async fn wait(&self, pending: &PendingKey) {
-        if let Some(issuer) = self.0.issuers.get(pending.issuer) {
-            issuer.keys.wait(pending.key_id.as_deref()).await;
+    async fn wait(&self, pending: &Pending) -> Waited {
+        match pending {
+            Pending::Issuer(url) => {
+                self.0.issuers.resolve(url).await;
+                Waited::Issuer
+            }
+            Pending::Key(issuer, key_id) => {
+                issuer.keys.wait(key_id.as_deref()).await;
+                Waited::Key
+            }
         }
     }
 
-    fn decide_finally(&self, token: &str, listener: &mut impl StepListener) -> Result<ValidatedToken, TokenError> {
-        self.judge(token, true, listener).map_err(|stop| match stop {
-            Stop::Refused(error) => error,
-            // The policy lets a request wait once only.
-            Stop::NeedsKey(_) => TokenError::NoMatchingKey,
-        })
-    }
-
     /// The whole path of a token. The order is that of RFC 9068 §4, the signature before the claims.
-    fn judge<L: StepListener>(&self, token: &str, has_waited: bool, listener: &mut L) -> Result<ValidatedToken, Stop> {
+    fn judge<L: StepListener>(&self, token: &str, waited: Waited, listener: &mut L) -> Result<ValidatedToken, Stop> {
         let server = &*self.0;
         let jws = CompactJws::parse(token, server.max_token_bytes);
         let (expected, found) = (format_args!("at most {} bytes", server.max_token_bytes), token.len());
         let jws = report(listener, Check::Structure, jws, expected, format_args!("{found} bytes"))?;
 
-        let chosen = server.choose_issuer(&jws);
-        let (expected, found) = (server.by_url.keys(), chosen.as_ref().ok().map(|(_, issuer)| &issuer.rules.issuer));
-        let chosen = report(
-            listener,
-            Check::IssuerChoice,
-            chosen,
-            format_args!("one of {expected:?}"),
-            format_args!("{found:?}"),
-        );
-        let (position, TrustedIssuer { rules, keys }) = chosen?;
+        let table = server.issuers.table();
+        let chosen = match server.choose_issuer(&table, &jws, waited) {
+            Err(pending @ Stop::Pending(_)) => return Err(pending),
+            Err(Stop::Refused(error)) => Err(error),
+            Ok(issuer) => Ok(issuer),
+        };
+        let (expected, found) = (Urls(&table), chosen.as_ref().ok().map(|issuer| &issuer.rules.issuer));
+        let expected = format_args!("one of {expected:?}");
+        let issuer = report(listener, Check::IssuerChoice, chosen, expected, format_args!("{found:?}"))?;
+        let TrustedIssuer { rules, keys, .. } = &**issuer;
 
         let header = jws.header();
         let algorithm = rules.check_algorithm(header.algorithm);
@@ -157,27 +212,29 @@ impl ResourceServer {
         )?;
 
         let key_id = header.key_id.as_deref();
-        let candidates = match keys.look_up(key_id, algorithm, has_waited) {
-            Lookup::Found(candidates) => Ok(candidates),
+        let found = match keys.look_up(key_id, algorithm, waited >= Waited::Key) {
+            Lookup::Found(keys) => Ok(keys),
             Lookup::Refused(error) => Err(Stop::Refused(error)),
             // A token of somebody else's must not cost the issuer a request.
             Lookup::Wait => match rules.check_issuer(untrusted_iss(jws.untrusted_payload()).as_deref()) {
                 // Nothing is decided yet, so nothing is reported.
-                Ok(()) => return Err(Stop::NeedsKey(PendingKey { issuer: position, key_id: key_id.map(Box::from) })),
+                Ok(()) => return Err(Stop::Pending(Pending::Key(Arc::clone(issuer), key_id.map(Box::from)))),
                 Err(error) => Err(Stop::Refused(error)),
             },
         };
         let expected = format_args!("a key of {} for {algorithm}", rules.issuer);
-        let candidates = report(listener, Check::Key, candidates, expected, format_args!("kid {key_id:?}"))?;
+        let found = report(listener, Check::Key, found, expected, format_args!("kid {key_id:?}"))?;
 
-        let payload = jws.verify(&candidates);
+        let verified = jws.verify(found.iter());
         let expected = format_args!("a signature by the key");
-        let payload =
-            report(listener, Check::Signature, payload, expected, format_args!("a signature for {algorithm}"))?;
+        let found = format_args!("a signature for {algorithm}");
+        let (payload, key) = report(listener, Check::Signature, verified, expected, found)?;
+        issuer.note_verified(&*server.clock);
 
         let now = server.clock.now().ok_or(TokenError::ClockUnavailable)?;
         let (claims, expires_at) = rules.check_claims(&payload, now, listener)?;
-        Ok(ValidatedToken::new(claims, expires_at, payload.into_bytes(), Arc::clone(&server.context)))
+        let signer = Signer { issuer: Arc::clone(issuer), key: Arc::clone(key) };
+        Ok(ValidatedToken::new(claims, expires_at, payload.into_bytes(), Arc::clone(&server.context), signer))
     }
 }
 
@@ -193,17 +250,38 @@ impl StepListener for LogExpectation {
     }
 }
 
+/// The URLs of the trusted issuers, made into text only where it is shown.
+struct Urls<'a>(&'a Table);
+
+impl fmt::Debug for Urls<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.0.iter().map(|issuer| &issuer.rules.issuer)).finish()
+    }
+}
+
 impl Inner {
     /// With one issuer there is nothing to choose; its `iss` is checked after the signature. With several, the unproven
-    /// `iss` chooses among the configured ones, and one that is not ours costs nobody a request.
-    fn choose_issuer(&self, jws: &CompactJws<'_>) -> Result<(usize, &TrustedIssuer), TokenError> {
-        let position = if self.issuers.len() == 1 {
-            0
-        } else {
-            let issuer = untrusted_iss(jws.untrusted_payload());
-            issuer.and_then(|issuer| self.by_url.get(&*issuer).copied()).ok_or(TokenError::IssuerMismatch)?
+    /// `iss` chooses among those that are trusted, and one that is not ours costs nobody a request.
+    fn choose_issuer<'t>(
+        &self,
+        table: &'t Table,
+        jws: &CompactJws<'_>,
+        waited: Waited,
+    ) -> Result<&'t Arc<TrustedIssuer>, Stop> {
+        let issuer = match table.only() {
+            Some(only) => only,
+            None => {
+                let url = untrusted_iss(jws.untrusted_payload()).ok_or(TokenError::IssuerMismatch)?;
+                match table.get(&url) {
+                    Some(issuer) => issuer,
+                    None => {
+                        self.issuers.look_up_unknown(&url, waited >= Waited::Issuer)?;
+                        return Err(Stop::Pending(Pending::Issuer(url.as_ref().into())));
+                    }
+                }
+            }
         };
-        self.issuers.get(position).map(|issuer| (position, issuer)).ok_or(TokenError::IssuerMismatch)
+        if issuer.is_enabled() { Ok(issuer) } else { Err(TokenError::IssuerDisabled.into()) }
     }
 }
 
@@ -215,7 +293,8 @@ impl From<TokenError> for Stop {
 
 impl fmt::Debug for ResourceServer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let rules: Vec<_> = self.0.issuers.iter().map(|issuer| &issuer.rules).collect();
+        let table = self.0.issuers.table();
+        let rules: Vec<_> = table.iter().map(|issuer| &issuer.rules).collect();
         f.debug_struct("ResourceServer").field("issuers", &rules).finish_non_exhaustive()
     }
 }

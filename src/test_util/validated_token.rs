@@ -92,7 +92,7 @@ impl ValidatedTokenBuilder {
         shared().server.decide_now(&self.0.sign()).map_err(|stop| match stop {
             Stop::Refused(error) => error,
             // The key is fixed: there is nothing to wait for.
-            Stop::NeedsKey(_) => TokenError::NoMatchingKey,
+            Stop::Pending(_) => TokenError::NoMatchingKey,
         })
     }
 }

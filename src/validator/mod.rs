@@ -90,6 +90,13 @@ impl TokenRules {
         Ok((claims, expires_at))
     }
 
+    /// What time alone can change about a token that was good.
+    pub(crate) fn check_times(&self, claims: &RegisteredClaims, now: UnixTime) -> Result<(), TokenError> {
+        self.check_expiry(claims.expires_at, now)?;
+        self.check_not_before(claims.not_before, now)?;
+        self.check_issued_at(claims.issued_at, now)
+    }
+
     /// RFC 9068 §4 ("typ") and §5; RFC 8725 §3.11, §3.12.
     fn check_type(&self, typ: TokenType, claims: &RegisteredClaims) -> Result<(), TokenError> {
         match typ {

@@ -3,87 +3,21 @@
 use std::convert::Infallible;
 use std::future::Future;
 use std::pin::pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, mpsc};
+use std::sync::atomic::Ordering;
+use std::sync::mpsc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::Empty;
-use tokio::sync::watch;
 use tokio::time::Instant;
 use tower::{Layer, Service, service_fn};
 use tower_bearer::layer::ResponseBody;
-use tower_bearer::test_util::TestIssuer;
-use tower_bearer::time::{ManualClock, UnixTime};
-use tower_bearer::{
-    FetchedKeySet, Issuer, KeyPolicy, KeySetError, KeySource, KeySourceFuture, ResourceServer, TokenError,
-};
+use tower_bearer::{KeyPolicy, ResourceServer, TokenError};
 
-use crate::provider::{AUDIENCE, key, reason, token};
-
-#[derive(Clone, Copy, Debug)]
-enum Mood {
-    Answers,
-    /// Answers what was published when the fetch began, once the mood has changed.
-    AnswersLate,
-    Hangs,
-    Fails,
-    Panics,
-}
-
-#[derive(Debug)]
-struct Source {
-    issuer: TestIssuer,
-    mood: watch::Receiver<Mood>,
-    fetches: Arc<AtomicUsize>,
-}
-
-impl KeySource for Source {
-    fn fetch<'a>(&'a self, _: Option<&'a str>) -> KeySourceFuture<'a> {
-        self.fetches.fetch_add(1, Ordering::SeqCst);
-        let mut moods = self.mood.clone();
-        let (mood, published) = (*moods.borrow_and_update(), self.issuer.jwk_set().to_string());
-        Box::pin(async move {
-            match mood {
-                Mood::AnswersLate => {
-                    moods.changed().await.unwrap();
-                    Ok(FetchedKeySet::new(published))
-                }
-                Mood::Answers => Ok(FetchedKeySet::new(published)),
-                Mood::Fails => Err(KeySetError::source_failed(std::io::Error::other("no store"))),
-                Mood::Panics => panic!("a source of the application's own may panic"),
-                Mood::Hangs => std::future::pending().await,
-            }
-        })
-    }
-}
-
-struct Fixture {
-    issuer: TestIssuer,
-    server: ResourceServer,
-    token: String,
-    clock: ManualClock,
-    mood: watch::Sender<Mood>,
-    fetches: Arc<AtomicUsize>,
-}
-
-fn fixture(mood: Mood) -> Fixture {
-    fixture_with(mood, KeyPolicy::default())
-}
-
-fn fixture_with(mood: Mood, policy: KeyPolicy) -> Fixture {
-    let clock = ManualClock::at(UnixTime::from_secs(1_800_000_000));
-    let issuer = TestIssuer::with_key("https://as.example.com", key(0)).with_clock(clock.clone());
-    let token = token(&issuer);
-    let fetches = Arc::new(AtomicUsize::new(0));
-    let (mood, receiver) = watch::channel(mood);
-    let source = Source { issuer: issuer.clone(), mood: receiver, fetches: Arc::clone(&fetches) };
-    let trusted = Issuer::new("https://as.example.com").key_source(source).key_policy(policy);
-    let server = ResourceServer::builder().audience(AUDIENCE).issuer(trusted).clock(clock.clone()).build().unwrap();
-    Fixture { issuer, server, token, clock, mood, fetches }
-}
+use crate::provider::{AUDIENCE, reason, token};
+use crate::source::{Mood, fixture, fixture_with};
 
 #[tokio::test(start_paused = true)]
 async fn r18_the_first_request_waits_two_seconds_for_a_source_that_hangs() {

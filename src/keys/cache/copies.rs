@@ -1,0 +1,54 @@
+//! Key sets that leave the process and come back.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::fetches::jitter;
+use super::snapshot::Snapshot;
+use super::{KeyCache, millis};
+use crate::error::KeySetError;
+use crate::jose::JwkSet;
+use crate::keys::ExportedKeySet;
+use crate::keys::policy::KeyPolicy;
+use crate::sync::Ordering;
+use crate::time::UnixTime;
+
+impl KeyCache {
+    /// A copy of the set, if there is one that serves.
+    pub(in crate::keys) fn export(&self, issuer: &str, wall: UnixTime) -> Option<ExportedKeySet> {
+        let now = self.clock.monotonic();
+        let snapshot = self.snapshot.load();
+        let snapshot = snapshot.as_ref().filter(|snapshot| self.policy.serves(snapshot.see(now)))?;
+        Some(ExportedKeySet {
+            issuer: issuer.to_owned(),
+            fetched_at: wall.saturating_sub(snapshot.age(now)).as_secs(),
+            lifetime_s: snapshot.lifetime.as_secs(),
+            etag: snapshot.etag.as_deref().map(str::to_owned),
+            jwk_set: snapshot.set.to_json(),
+        })
+    }
+
+    /// Takes a copy in, if it still serves and there is nothing newer: no set, and none on its way.
+    pub(in crate::keys) fn import(&self, copy: &ExportedKeySet, wall: UnixTime) -> Result<bool, KeySetError> {
+        let now = self.clock.monotonic();
+        let fetched_at = UnixTime::from_secs(copy.fetched_at);
+        let snapshot = Snapshot {
+            set: Arc::new(JwkSet::parse(copy.jwk_set.to_string().as_bytes(), &self.algorithms)?),
+            // It goes into a header of the next fetch, which it must not spoil.
+            etag: copy.etag.as_deref().filter(|etag| etag.bytes().all(|byte| byte.is_ascii_graphic())).map(Box::from),
+            fetched_at: now,
+            age_before: wall.saturating_since(fetched_at),
+            lifetime: self.policy.lifetime_of(Some(Duration::from_secs(copy.lifetime_s))),
+        };
+        let refresh_after = KeyPolicy::refresh_after(snapshot.lifetime, jitter()).saturating_sub(snapshot.age_before);
+        let state = self.state();
+        let is_late = state.closed || state.in_flight.is_some() || self.snapshot.load().is_some();
+        // A copy from the future would outlive every bound.
+        if is_late || fetched_at > wall || !self.policy.serves(snapshot.see(now)) {
+            return Ok(false);
+        }
+        self.snapshot.store(Some(Arc::new(snapshot)));
+        self.due.store(millis(now.saturating_add(refresh_after)), Ordering::Relaxed);
+        Ok(true)
+    }
+}

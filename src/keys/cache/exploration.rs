@@ -1,0 +1,210 @@
+//! The orders in which threads can meet in the cache, tried out by `shuttle`.
+
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+use shuttle::future::block_on;
+use shuttle::{check_pct, check_random, thread};
+
+use super::fetch::{Fetched, FetchedSet};
+use super::fetches::{Joined, Need};
+use super::{KeyCache, KeyPolicy};
+use crate::error::KeySetError;
+use crate::jose::{Algorithm, JwkSet, VerifyingKey};
+use crate::keys::{FetchedKeySet, KeySource, KeySourceFuture, Lookup};
+use crate::sync::{AtomicBool, AtomicUsize, Ordering};
+use crate::test_util::{SigningKey, TestIssuer};
+use crate::time::{ManualClock, UnixTime};
+use crate::{Issuer, ResourceServer};
+
+const ISSUER: &str = "https://as.example.com";
+
+/// Two sets, of one key each.
+static SETS: LazyLock<[String; 2]> = LazyLock::new(|| [(); 2].map(|()| issuer().jwk_set().to_string()));
+
+fn issuer() -> TestIssuer {
+    TestIssuer::with_key(ISSUER, SigningKey::generate(Algorithm::EdDSA).unwrap())
+}
+
+/// At random, and with few changes of thread at the worst moments: each finds what the other misses.
+fn explore(scenario: impl Fn() + Send + Sync + 'static) {
+    LazyLock::force(&SETS);
+    let scenario = Arc::new(scenario);
+    let again = Arc::clone(&scenario);
+    check_random(move || scenario(), 2_000);
+    check_pct(move || again(), 2_000, 3);
+}
+
+#[derive(Debug)]
+struct NoSource;
+
+impl KeySource for NoSource {
+    fn fetch<'a>(&'a self, _etag: Option<&'a str>) -> KeySourceFuture<'a> {
+        Box::pin(async { Ok(FetchedKeySet::unchanged()) })
+    }
+}
+
+fn cache() -> (Arc<KeyCache>, ManualClock) {
+    let clock = ManualClock::at(UnixTime::from_secs(1_800_000_000));
+    let (source, policy) = (Arc::new(NoSource), KeyPolicy::default());
+    let cache = KeyCache::new(ISSUER.into(), [Algorithm::EdDSA].into(), source, policy, Arc::new(clock.clone()));
+    (Arc::new(cache), clock)
+}
+
+fn fetched(set: usize) -> Result<Fetched, KeySetError> {
+    let set = FetchedSet::New(JwkSet::parse(SETS[set].as_bytes(), &[Algorithm::EdDSA])?);
+    Ok(Fetched { set, etag: None, max_age: None })
+}
+
+/// A cache with the first set, and a refresh of it that is due.
+fn filled_cache() -> Arc<KeyCache> {
+    let (cache, clock) = cache();
+    end(cache.join(Need::Due).unwrap(), fetched(0));
+    clock.advance(Duration::from_secs(300));
+    cache
+}
+
+fn end(joined: Joined, result: Result<Fetched, KeySetError>) {
+    joined.start.unwrap().end(result);
+}
+
+fn key(cache: &Arc<KeyCache>) -> Option<Arc<VerifyingKey>> {
+    match cache.look_up(None, Algorithm::EdDSA, true) {
+        Lookup::Found(keys) => keys.iter().next().cloned(),
+        _ => None,
+    }
+}
+
+#[test]
+fn h15_cancelled_waiters_leave_no_trace_and_nobody_stuck() {
+    explore(|| {
+        let (cache, _clock) = cache();
+        let started = Arc::new(AtomicUsize::new(0));
+        let waiter = |patient: bool, result: fn() -> Result<Fetched, KeySetError>| {
+            let (cache, started) = (Arc::clone(&cache), Arc::clone(&started));
+            thread::spawn(move || {
+                let _place = cache.waiting.take().unwrap();
+                let Some(mut joined) = cache.join(Need::Due) else { return };
+                if let Some(mut fetch) = joined.start.take() {
+                    started.fetch_add(1, Ordering::SeqCst);
+                    thread::spawn(move || fetch.end(result()));
+                }
+                if patient {
+                    let _ = block_on(joined.done.changed());
+                    assert!(key(&cache).is_some());
+                }
+            })
+        };
+        for waiter in [false, true, true].map(|patient| waiter(patient, || fetched(0))) {
+            waiter.join().unwrap();
+        }
+        assert_eq!(started.load(Ordering::SeqCst), 1);
+        assert_eq!(cache.waiting.taken(), 0);
+    });
+}
+
+/// A fetch that nobody runs to its end counts as a failure: the next one can start.
+#[test]
+fn h15_an_abandoned_fetch_lets_the_next_one_start() {
+    explore(|| {
+        let (cache, clock) = cache();
+        let joined = cache.join(Need::Due).unwrap();
+        let waiter = {
+            let mut done = joined.done.clone();
+            thread::spawn(move || block_on(done.changed()))
+        };
+        let abandon = thread::spawn(move || drop(joined.start));
+        assert!(waiter.join().unwrap().is_err());
+        abandon.join().unwrap();
+        clock.advance(KeyPolicy::MAX_BACKOFF);
+        end(cache.join(Need::Due).unwrap(), fetched(0));
+        assert!(key(&cache).is_some());
+    });
+}
+
+#[test]
+fn d10_a_refresh_that_races_a_removal_leaves_no_key_alive() {
+    explore(|| {
+        let cache = filled_cache();
+        let old = key(&cache).unwrap();
+        let joined = cache.join(Need::Due).unwrap();
+        let refresh = thread::spawn(move || end(joined, fetched(1)));
+        let reader = {
+            let cache = Arc::clone(&cache);
+            thread::spawn(move || key(&cache))
+        };
+        cache.close();
+        assert!(key(&cache).is_none());
+        refresh.join().unwrap();
+        let read = reader.join().unwrap();
+        assert!(key(&cache).is_none() && cache.join(Need::Set).is_none());
+        assert!(old.is_withdrawn() && read.is_none_or(|read| read.is_withdrawn()));
+    });
+}
+
+#[test]
+fn f13_the_last_handle_that_goes_during_a_refresh_takes_everything_along() {
+    explore(|| {
+        let cache = filled_cache();
+        let mut joined = cache.join(Need::Due).unwrap();
+        let mut fetch = joined.start.take().unwrap();
+        let gone = Arc::downgrade(&cache);
+        let drop_it = thread::spawn(move || drop(cache));
+        let refresh = thread::spawn(move || fetch.end(fetched(1)));
+        assert!(block_on(joined.done.changed()).is_err());
+        drop_it.join().unwrap();
+        refresh.join().unwrap();
+        assert!(gone.upgrade().is_none());
+    });
+}
+
+#[test]
+fn f02_flooding_threads_share_one_budget() {
+    explore(|| {
+        let (cache, _clock) = cache();
+        end(cache.join(Need::Due).unwrap(), fetched(0));
+        let started = Arc::new(AtomicUsize::new(0));
+        let flood = |name: &'static str| {
+            let (cache, started) = (Arc::clone(&cache), Arc::clone(&started));
+            thread::spawn(move || {
+                if let Some(Joined { start: Some(mut fetch), .. }) = cache.join(Need::Key(name)) {
+                    started.fetch_add(1, Ordering::SeqCst);
+                    fetch.end(Err(KeySetError::Interrupted));
+                }
+            })
+        };
+        for flood in ["a", "b", "c"].map(flood) {
+            flood.join().unwrap();
+        }
+        assert!((1..=KeyPolicy::UNKNOWN_KID_FETCHES).contains(&started.load(Ordering::SeqCst)));
+    });
+}
+
+/// Once `disable_issuer` has returned, no request that starts is let through.
+#[test]
+fn d10_a_disabled_issuer_lets_no_later_request_through() {
+    static TOKEN: LazyLock<(TestIssuer, String)> = LazyLock::new(|| {
+        let issuer = issuer();
+        let token = issuer.token().audience("https://api.example.com").sign();
+        (issuer, token)
+    });
+    LazyLock::force(&TOKEN);
+    explore(|| {
+        let trusted = Issuer::new(ISSUER).jwk_set(TOKEN.0.jwk_set().to_string());
+        let server = ResourceServer::builder().audience("https://api.example.com").issuer(trusted).build().unwrap();
+        let disabled = Arc::new(AtomicBool::new(false));
+        let hits = {
+            let (server, disabled) = (server.clone(), Arc::clone(&disabled));
+            thread::spawn(move || {
+                for _ in 0..2 {
+                    let came_after = disabled.load(Ordering::SeqCst);
+                    let passed = server.decide_now(&TOKEN.1).is_ok_and(|token| server.revalidate(&token).is_ok());
+                    assert!(!(came_after && passed));
+                }
+            })
+        };
+        server.disable_issuer(ISSUER);
+        disabled.store(true, Ordering::SeqCst);
+        hits.join().unwrap();
+    });
+}

@@ -1,0 +1,214 @@
+//! Which fetches are made: one at a time, within the accounts of the policy.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+
+use super::fetch::{Fetch, Fetched, FetchedSet};
+use super::snapshot::Snapshot;
+use super::{KeyCache, NEVER, millis};
+use crate::error::KeySetError;
+use crate::keys::policy::{Jitter, KeyPolicy};
+use crate::keys::status::FetchCounts;
+use crate::sync::Ordering;
+
+#[derive(Default)]
+pub(super) struct State {
+    /// Closed when the fetch under way ends, however it ends.
+    pub(super) in_flight: Option<watch::Receiver<()>>,
+    /// The issuer is not trusted any more.
+    pub(super) closed: bool,
+    pub(super) failures: u32,
+    pub(super) last_error: Option<KeySetError>,
+    pub(super) counts: FetchCounts,
+    /// When the last fetches for unknown `kid`s were attempted.
+    unknown_kid_attempts: [Option<Duration>; KeyPolicy::UNKNOWN_KID_FETCHES],
+}
+
+/// What a fetch is wanted for.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Need<'a> {
+    /// The cache's own account: the first fetch, a refresh, a retry.
+    Due,
+    /// A `kid` that the set lacks.
+    Key(&'a str),
+    /// Somebody who waits for the set itself, and has waited for as long as a retry must.
+    Set,
+}
+
+/// The fetch that was asked for.
+pub(super) struct Joined {
+    /// Closed when it ends.
+    pub(super) done: watch::Receiver<()>,
+    /// To be run by whoever asked first.
+    pub(super) start: Option<Fetch>,
+}
+
+impl KeyCache {
+    /// Fetches until there is a set that serves, or an error that time does not heal.
+    pub(crate) async fn load(self: &Arc<Self>) -> Result<(), KeySetError> {
+        let mut need = Need::Due;
+        while !self.serves(self.clock.monotonic()) {
+            if let Some(mut done) = self.fetch(need) {
+                let _ = done.changed().await;
+                if self.serves(self.clock.monotonic()) {
+                    break;
+                }
+            }
+            let error = self.last_error().unwrap_or(KeySetError::Interrupted);
+            if !error.may_pass() {
+                return Err(error);
+            }
+            tokio::time::sleep(self.until_due(self.clock.monotonic())).await;
+            need = Need::Set;
+        }
+        Ok(())
+    }
+
+    /// Forgets the keys for good: the issuer is not trusted any more.
+    pub(crate) fn close(&self) {
+        let mut state = self.state();
+        state.closed = true;
+        let last = self.snapshot.swap(None);
+        drop(state);
+        if let Some(last) = last {
+            last.set.withdraw_missing(None);
+        }
+        self.closing.send_replace(());
+    }
+
+    /// Joins the fetch under way, or starts one in a task of its own if the policy's accounts allow it.
+    pub(super) fn fetch(self: &Arc<Self>, need: Need<'_>) -> Option<watch::Receiver<()>> {
+        let Ok(runtime) = Handle::try_current() else {
+            tracing::error!(issuer = %self.issuer, "keys cannot be fetched outside of a tokio runtime");
+            return None;
+        };
+        // The lock is not held here: a runtime that shuts down drops the task at once, which then takes the lock.
+        let joined = self.join(need)?;
+        if let Some(fetch) = joined.start {
+            runtime.spawn(fetch.run());
+        }
+        Some(joined.done)
+    }
+
+    pub(super) fn join(self: &Arc<Self>, need: Need<'_>) -> Option<Joined> {
+        let now = self.clock.monotonic();
+        let mut state = self.state();
+        if state.closed {
+            return None;
+        }
+        if let Some(in_flight) = &state.in_flight {
+            return Some(Joined { done: in_flight.clone(), start: None });
+        }
+        let is_due = self.is_due(now);
+        let has_budget = state.unknown_kid_fetches(now) < KeyPolicy::UNKNOWN_KID_FETCHES;
+        let may_start = match need {
+            Need::Due => is_due,
+            Need::Key(key_id) => is_due || (has_budget && self.lacks(key_id, now)),
+            Need::Set => true,
+        };
+        if !may_start {
+            return None;
+        }
+        if !is_due && matches!(need, Need::Key(_)) {
+            state.note_unknown_kid_attempt(now);
+        }
+        self.due.store(NEVER, Ordering::Relaxed);
+        let (done, in_flight) = watch::channel(());
+        state.in_flight = Some(in_flight.clone());
+        drop(state);
+        let start = Fetch {
+            cache: Arc::downgrade(self),
+            source: Arc::clone(&self.source),
+            algorithms: Arc::clone(&self.algorithms),
+            last: self.snapshot.load_full(),
+            started_at: now,
+            limit: self.policy.fetch_timeout,
+            closed: self.closing.subscribe(),
+            ended: false,
+            done: Some(done),
+        };
+        Some(Joined { done: in_flight, start: Some(start) })
+    }
+
+    pub(super) fn finish(&self, started_at: Duration, result: Result<Fetched, KeySetError>) {
+        let now = self.clock.monotonic();
+        let mut state = self.state();
+        state.in_flight = None;
+        if state.closed {
+            return;
+        }
+        let due = match result {
+            Ok(fetched) => {
+                state.failures = 0;
+                state.last_error = None;
+                let lifetime = self.policy.lifetime_of(fetched.max_age);
+                self.publish(&mut state, started_at, lifetime, fetched);
+                tracing::debug!(issuer = %self.issuer, lifetime_s = lifetime.as_secs(), "fetched the keys");
+                started_at.saturating_add(KeyPolicy::refresh_after(lifetime, jitter()))
+            }
+            Err(error) => {
+                state.counts.failed += 1;
+                state.failures = state.failures.saturating_add(1);
+                let retry_after = KeyPolicy::backoff(state.failures, error.retry_after(), jitter());
+                let meanwhile =
+                    if self.snapshot.load().is_some() { "the last good set is kept" } else { "there are none" };
+                tracing::warn!(
+                    issuer = %self.issuer, %error, failures = state.failures, retry_after_s = retry_after.as_secs(),
+                    "could not fetch the keys; {meanwhile}"
+                );
+                state.last_error = Some(error);
+                now.saturating_add(retry_after)
+            }
+        };
+        self.due.store(millis(due), Ordering::Relaxed);
+    }
+
+    /// Puts a fetched set in the place of the last one, whose keys stay the same ones or die.
+    fn publish(&self, state: &mut State, started_at: Duration, lifetime: Duration, fetched: Fetched) {
+        let last = self.snapshot.load_full();
+        let set = match fetched.set {
+            FetchedSet::New(mut set) => {
+                state.counts.fetched += 1;
+                if let Some(last) = &last {
+                    set.keep_unchanged(&last.set);
+                }
+                Arc::new(set)
+            }
+            FetchedSet::Unchanged(set) => {
+                state.counts.unchanged += 1;
+                set
+            }
+        };
+        let (etag, age_before) = (fetched.etag, Duration::ZERO);
+        let next = Snapshot { set: Arc::clone(&set), etag, fetched_at: started_at, age_before, lifetime };
+        self.snapshot.store(Some(Arc::new(next)));
+        if let Some(last) = last {
+            last.set.withdraw_missing(Some(&set));
+        }
+    }
+}
+
+impl State {
+    pub(super) fn unknown_kid_fetches(&self, now: Duration) -> usize {
+        let is_recent = |at: &Duration| now.saturating_sub(*at) < KeyPolicy::UNKNOWN_KID_WINDOW;
+        self.unknown_kid_attempts.iter().flatten().filter(|at| is_recent(at)).count()
+    }
+
+    fn note_unknown_kid_attempt(&mut self, now: Duration) {
+        self.counts.for_unknown_kids += 1;
+        self.unknown_kid_attempts.rotate_right(1);
+        if let Some(latest) = self.unknown_kid_attempts.first_mut() {
+            *latest = Some(now);
+        }
+    }
+}
+
+/// Without random numbers there is no jitter, which is a pity and no fault.
+pub(super) fn jitter() -> Jitter {
+    let mut random = [0; 2];
+    let _ = aws_lc_rs::rand::fill(&mut random);
+    Jitter::from_random(u16::from_ne_bytes(random))
+}

@@ -1,0 +1,177 @@
+//! Start and health of a resource server.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::ResourceServer;
+use crate::error::KeySetError;
+use crate::keys::{ExportedKeySet, ExportedKeySets, KeySetStatus};
+use crate::trust::TrustedIssuer;
+
+impl ResourceServer {
+    /// Fetches the keys of every configured issuer that has none yet, all at once, and waits for them up to `deadline`.
+    ///
+    /// Without it keys are fetched when the first token comes. A failure is tried again at the pace of the
+    /// [`KeyPolicy`](crate::KeyPolicy), so that the service can start before its provider; one that time does not heal,
+    /// such as metadata of another issuer, ends the wait at once. Either way the resource server goes on: call this again,
+    /// go on without, or end the process.
+    ///
+    /// ```no_run
+    /// # async fn start(api: tower_bearer::ResourceServer) -> Result<(), tower_bearer::WarmUpError> {
+    /// api.warm_up(std::time::Duration::from_secs(30)).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Which issuers have no keys, and why.
+    pub async fn warm_up(&self, deadline: Duration) -> Result<(), WarmUpError> {
+        let issuers: Vec<_> = self.0.issuers.table().configured().to_vec();
+        let loads = issuers.iter().map(|issuer| load(issuer, deadline));
+        let failures: Vec<_> = all(loads).await.into_iter().flatten().collect();
+        if failures.is_empty() { Ok(()) } else { Err(WarmUpError { failures }) }
+    }
+
+    /// Whether good tokens get an answer now, issuer by issuer. Nothing is fetched: it can be asked often.
+    ///
+    /// ```
+    /// # #[cfg(feature = "test-util")] {
+    /// # use tower_bearer::{ResourceServer, test_util::TestIssuer};
+    /// # let issuer = TestIssuer::new("https://as.example.com")?;
+    /// let api = ResourceServer::builder().audience("https://api.example.com").issuer(issuer.trusted()).build()?;
+    ///
+    /// let readiness = api.readiness();
+    /// let status = if readiness.is_ready() { 200 } else { 503 };
+    /// let body = serde_json::to_string(&readiness)?;
+    /// # assert_eq!(status, 200);
+    /// # assert!(body.contains("\"ready\":true"));
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn readiness(&self) -> Readiness {
+        let statuses: Vec<_> = self.0.issuers.table().configured().iter().map(|issuer| issuer.status()).collect();
+        Readiness { ready: statuses.iter().all(KeySetStatus::is_ready), issuers: statuses }
+    }
+
+    /// How the keys of each issuer are, those of the [resolver](crate::ResourceServerBuilder::issuer_resolver) after those
+    /// of the configuration.
+    #[must_use]
+    pub fn key_sets(&self) -> Vec<KeySetStatus> {
+        self.0.issuers.table().iter().map(|issuer| issuer.status()).collect()
+    }
+
+    /// The key sets that were fetched and still serve, for [`import_key_sets`](Self::import_key_sets) in the next process:
+    /// it then starts with keys, whether the provider is there or not. Public keys only.
+    #[must_use]
+    pub fn export_key_sets(&self) -> ExportedKeySets {
+        let Some(now) = self.0.clock.now() else { return ExportedKeySets::default() };
+        let table = self.0.issuers.table();
+        let copy = |issuer: &Arc<TrustedIssuer>| issuer.keys.export(&issuer.rules.issuer, now);
+        ExportedKeySets { key_sets: table.iter().filter_map(copy).collect() }
+    }
+
+    /// Starts with key sets of an earlier process, and says how many were taken.
+    ///
+    /// They are as old as they were there: what is past its lifetime is refreshed with the first request, and what is past
+    /// the staleness bound is left out. So is a set of an issuer that is not configured, one that cannot be read, and one
+    /// of which there is a newer copy already.
+    ///
+    /// ```
+    /// # use tower_bearer::{ExportedKeySets, Issuer, ResourceServer};
+    /// # fn start(api: &ResourceServer) -> Result<(), Box<dyn std::error::Error>> {
+    /// // Before the end:
+    /// std::fs::write("/var/lib/api/keys.json", serde_json::to_vec(&api.export_key_sets())?)?;
+    /// // At the next start:
+    /// let exported: ExportedKeySets = serde_json::from_slice(&std::fs::read("/var/lib/api/keys.json")?)?;
+    /// let taken = api.import_key_sets(&exported);
+    /// # let _ = taken;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[expect(clippy::must_use_candidate, reason = "it is called for its effect")]
+    pub fn import_key_sets(&self, exported: &ExportedKeySets) -> usize {
+        let Some(now) = self.0.clock.now() else { return 0 };
+        let table = self.0.issuers.table();
+        let is_taken = |copy: &&ExportedKeySet| {
+            let Some(issuer) = table.get(&copy.issuer) else { return false };
+            issuer.keys.import(copy, now).unwrap_or_else(|error| {
+                tracing::warn!(issuer = %issuer.rules.issuer, %error, "an exported key set cannot be used");
+                false
+            })
+        };
+        exported.key_sets.iter().filter(is_taken).count()
+    }
+}
+
+/// Whether good tokens get an answer now. It can be served as JSON.
+#[non_exhaustive]
+#[derive(Clone, Debug, Serialize)]
+pub struct Readiness {
+    ready: bool,
+    /// The configured issuers. Those of a resolver are not among them: one tenant must not make a service unready.
+    pub issuers: Vec<KeySetStatus>,
+}
+
+impl Readiness {
+    /// Whether [every configured issuer is ready](KeySetStatus::is_ready). An application that would rather serve some
+    /// issuers than none looks at them one by one.
+    #[must_use]
+    pub const fn is_ready(&self) -> bool {
+        self.ready
+    }
+}
+
+/// Which issuers have no keys at the end of a [warm-up](ResourceServer::warm_up), and why.
+#[derive(Clone, Debug)]
+pub struct WarmUpError {
+    failures: Vec<(Arc<str>, KeySetError)>,
+}
+
+impl WarmUpError {
+    /// Each issuer without keys, with the last failure.
+    pub fn failures(&self) -> impl Iterator<Item = (&str, &KeySetError)> {
+        self.failures.iter().map(|(issuer, error)| (&**issuer, error))
+    }
+}
+
+impl fmt::Display for WarmUpError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (position, (issuer, error)) in self.failures.iter().enumerate() {
+            let separator = if position == 0 { "" } else { "; " };
+            write!(f, "{separator}no keys of {issuer}: {error}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for WarmUpError {}
+
+async fn load(issuer: &TrustedIssuer, deadline: Duration) -> Option<(Arc<str>, KeySetError)> {
+    let loaded = issuer.keys.load(deadline).await;
+    loaded.err().map(|error| (Arc::clone(&issuer.rules.issuer), error))
+}
+
+/// Runs futures beside each other to the end of the last one.
+async fn all<F: Future>(futures: impl Iterator<Item = F>) -> Vec<F::Output> {
+    let mut running: Vec<Result<F::Output, Pin<Box<F>>>> = futures.map(|future| Err(Box::pin(future))).collect();
+    std::future::poll_fn(|context| {
+        for slot in &mut running {
+            if let Err(future) = slot
+                && let Poll::Ready(output) = future.as_mut().poll(context)
+            {
+                *slot = Ok(output);
+            }
+        }
+        if running.iter().all(Result::is_ok) { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+    running.into_iter().filter_map(Result::ok).collect()
+}

@@ -1,0 +1,125 @@
+//! Which issuers are trusted: a list that can change while requests read it, and what resolves the issuers of many tenants.
+
+mod resolver;
+mod table;
+mod trusted_issuer;
+
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use arc_swap::{ArcSwap, Guard};
+use tokio::sync::watch;
+
+pub use resolver::{IssuerResolver, IssuerResolverError, IssuerResolverFuture};
+
+pub(crate) use table::Table;
+pub(crate) use trusted_issuer::{CommonRules, TrustedIssuer};
+
+use self::resolver::Resolutions;
+use crate::error::{ConfigError, TokenError};
+use crate::issuer::Issuer;
+use crate::sync::{Mutex, MutexGuard};
+
+/// The issuers of one resource server. Requests read the table without a lock; changes go one after the other.
+#[derive(Debug)]
+pub(crate) struct TrustedIssuers {
+    common: CommonRules,
+    table: ArcSwap<Table>,
+    changing: Mutex<()>,
+    resolutions: Option<Resolutions>,
+    /// Ends resolutions under way by being dropped.
+    closing: watch::Sender<()>,
+}
+
+impl TrustedIssuers {
+    pub(crate) fn new(
+        common: CommonRules,
+        issuers: &[Issuer],
+        resolver: Option<Arc<dyn IssuerResolver>>,
+    ) -> Result<Self, ConfigError> {
+        let mut table = Table::new(resolver.is_some());
+        for issuer in issuers {
+            if table.insert_configured(Arc::new(common.trust(issuer, false)?)).is_some() {
+                let problem = format!("{:?} is set twice; keep one and give it all its keys", issuer.url);
+                return Err(ConfigError::new("issuer", problem));
+            }
+        }
+        Ok(Self {
+            common,
+            table: ArcSwap::from_pointee(table),
+            changing: Mutex::default(),
+            resolutions: resolver.map(Resolutions::new),
+            closing: watch::Sender::new(()),
+        })
+    }
+
+    pub(crate) fn table(&self) -> Guard<Arc<Table>> {
+        self.table.load()
+    }
+
+    /// Adds an issuer, in the place of one with the same URL.
+    pub(crate) fn add(&self, issuer: &Issuer) -> Result<(), ConfigError> {
+        let trusted = Arc::new(self.common.trust(issuer, false)?);
+        let replaced = self.change(|table| table.insert_configured(trusted));
+        if let Some(replaced) = replaced {
+            replaced.revoke();
+        }
+        Ok(())
+    }
+
+    pub(crate) fn remove(&self, url: &str) -> bool {
+        let removed = self.change(|table| table.remove(url));
+        removed.is_some_and(|removed| {
+            removed.revoke();
+            true
+        })
+    }
+
+    pub(crate) fn set_enabled(&self, url: &str, enabled: bool) -> bool {
+        // Under the lock, so that it does not set the flag of one that is being replaced.
+        let _changing = self.changing();
+        let table = self.table();
+        table.get(url).is_some_and(|issuer| {
+            issuer.set_enabled(enabled);
+            true
+        })
+    }
+
+    /// Whether an issuer that is not in the table may be had by waiting for the resolver.
+    pub(crate) fn look_up_unknown(&self, url: &str, has_waited: bool) -> Result<(), TokenError> {
+        let Some(resolutions) = &self.resolutions else { return Err(TokenError::IssuerMismatch) };
+        resolutions.look_up(url, self.common.clock.monotonic(), has_waited)
+    }
+
+    /// Waits for the resolver's answer about an issuer.
+    pub(crate) async fn resolve(self: &Arc<Self>, url: &str) {
+        if let Some(resolutions) = &self.resolutions {
+            resolutions.wait(self, url).await;
+        }
+    }
+
+    /// Takes in what the resolver said, in the place of the issuer that was verified least recently if there are too
+    /// many.
+    fn take_in(&self, issuer: &Issuer) -> Result<(), ConfigError> {
+        let trusted = Arc::new(self.common.trust(issuer, true)?);
+        self.change(|table| table.insert_resolved(trusted));
+        Ok(())
+    }
+
+    fn now(&self) -> Duration {
+        self.common.clock.monotonic()
+    }
+
+    /// Copies the table, changes the copy and puts it in the place of the old one.
+    fn change<T>(&self, change: impl FnOnce(&mut Table) -> T) -> T {
+        let _changing = self.changing();
+        let mut table = Table::clone(&self.table.load());
+        let answer = change(&mut table);
+        self.table.store(Arc::new(table));
+        answer
+    }
+
+    fn changing(&self) -> MutexGuard<'_, ()> {
+        self.changing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

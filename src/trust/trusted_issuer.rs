@@ -1,0 +1,123 @@
+//! One issuer whose tokens are accepted, made from its configuration.
+
+use crate::sync::{AtomicBool, AtomicU64, Ordering};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::error::ConfigError;
+use crate::issuer::Issuer;
+use crate::keys::{KeySetStatus, Keys};
+use crate::time::Clock;
+use crate::validator::TokenRules;
+
+/// How exactly it is known when a token of an issuer was last verified. Coarse, so that threads seldom write to it.
+const VERIFIED_AT_STEP: u64 = 1_000;
+
+/// What the issuers of one resource server have in common.
+#[derive(Debug)]
+pub(crate) struct CommonRules {
+    pub(crate) audiences: Vec<Box<str>>,
+    pub(crate) leeway: Duration,
+    pub(crate) max_token_age: Option<Duration>,
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
+#[derive(Debug)]
+pub(crate) struct TrustedIssuer {
+    pub(crate) rules: TokenRules,
+    pub(crate) keys: Keys,
+    /// The resolver brought it, not the configuration.
+    is_resolved: bool,
+    enabled: AtomicBool,
+    /// When a token of it was last verified, in milliseconds of monotonic time; zero for never.
+    verified_at: AtomicU64,
+}
+
+impl CommonRules {
+    /// Checks an issuer's configuration. Keys that stand in it are parsed; nothing is fetched.
+    pub(crate) fn trust(&self, issuer: &Issuer, is_resolved: bool) -> Result<TrustedIssuer, ConfigError> {
+        issuer.checked_url()?;
+        let audiences = if issuer.audiences.is_empty() { &self.audiences } else { &issuer.audiences };
+        if audiences.iter().any(|audience| audience.is_empty()) {
+            let problem = "one is empty; write what the issuer puts into `aud` for this API, or leave it out";
+            return Err(ConfigError::new("audience", problem));
+        }
+        if audiences.is_empty() {
+            let problem = format!(
+                "none is set for {:?}, so tokens for any service would pass; \
+                 add `.audience(\"…\")` with what the issuer writes into `aud` for this API",
+                issuer.url
+            );
+            return Err(ConfigError::new("audience", problem));
+        }
+        if issuer.audience_claim.is_empty() {
+            return Err(ConfigError::new("audience_claim", "the name is empty; leave the setting out for `aud`"));
+        }
+        if issuer.scope_claims.is_empty() || issuer.scope_claims.iter().any(|name| name.is_empty()) {
+            let problem = "the list or a name in it is empty; leave the setting out for `scope` and `scp`";
+            return Err(ConfigError::new("scope_claims", problem));
+        }
+        let claim_names = issuer.claim_names();
+        if let Some(name) = claim_names.taken_by_audience() {
+            let problem = format!(
+                "the claim {name:?} has a meaning of its own, which would be lost; name the claim that has the audience"
+            );
+            return Err(ConfigError::new("audience_claim", problem));
+        }
+        if let Some(name) = claim_names.taken_by_scope() {
+            let problem = format!(
+                "the claim {name:?} has a meaning of its own, which would be lost; name the claims that have the scopes"
+            );
+            return Err(ConfigError::new("scope_claims", problem));
+        }
+        let algorithms = issuer.checked_algorithms()?;
+        let keys = issuer.keys(&algorithms, &self.clock)?;
+        let rules = TokenRules {
+            issuer: Arc::clone(&issuer.url),
+            audiences: audiences.as_slice().into(),
+            algorithms,
+            claim_names,
+            leeway: self.leeway,
+            max_token_age: self.max_token_age,
+            require_at_jwt: issuer.require_at_jwt,
+            allow_nonce: issuer.allow_nonce,
+            accept_sender_constrained: issuer.accept_sender_constrained,
+        };
+        Ok(TrustedIssuer { rules, keys, is_resolved, enabled: AtomicBool::new(true), verified_at: AtomicU64::new(0) })
+    }
+}
+
+impl TrustedIssuer {
+    pub(crate) fn is_enabled(&self) -> bool {
+        self.enabled.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn set_enabled(&self, enabled: bool) {
+        self.enabled.store(enabled, Ordering::Release);
+    }
+
+    /// Remembers that a token of it was verified just now. Only issuers from the resolver compete for a place.
+    pub(crate) fn note_verified(&self, clock: &dyn Clock) {
+        if !self.is_resolved {
+            return;
+        }
+        let now = u64::try_from(clock.monotonic().as_millis()).unwrap_or(u64::MAX).max(1);
+        if now.saturating_sub(self.verified_at()) >= VERIFIED_AT_STEP || self.verified_at() == 0 {
+            self.verified_at.store(now, Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn verified_at(&self) -> u64 {
+        self.verified_at.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn status(&self) -> KeySetStatus {
+        KeySetStatus::of(&self.rules.issuer, self.is_enabled(), &self.keys)
+    }
+
+    /// Ends it: tokens that were accepted are not good any more, and nothing is fetched.
+    pub(crate) fn revoke(&self) {
+        self.set_enabled(false);
+        self.keys.close();
+    }
+}
