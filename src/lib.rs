@@ -62,6 +62,10 @@
 //! costs the provider two requests in 30 seconds. [`KeyPolicy`] has the settings, [`KeySource`] is for keys that are
 //! kept elsewhere.
 //!
+//! An [`Issuer`] may have [failovers](Issuer::failover_jwk_set_url) for its keys, and an internal address for
+//! [them](Issuer::jwk_set_url) or its [metadata](Issuer::metadata_url). For issuers that are not your own,
+//! [`Issuer::refuse_private_networks`] keeps the fetches out of your network.
+//!
 //! # With axum
 //!
 //! - Add routes before the layer. A route added after it is public; a handler there that takes [`ValidatedToken`] answers

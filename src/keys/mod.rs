@@ -1,9 +1,14 @@
 //! Where an issuer's keys come from: fixed ones, or a cache in front of a source.
 
+#[cfg(feature = "remote-keys")]
+mod address_guard;
 mod cache;
 #[cfg(feature = "remote-keys")]
 mod caching;
+mod failover;
 mod file;
+#[cfg(feature = "remote-keys")]
+mod http_client;
 mod policy;
 #[cfg(feature = "remote-keys")]
 mod remote;
@@ -14,10 +19,15 @@ use std::sync::Arc;
 pub use policy::KeyPolicy;
 pub use source::{FetchedKeySet, KeySource, KeySourceFuture};
 
+#[cfg(feature = "remote-keys")]
+pub(crate) use address_guard::{AddressGuard, PRIVATE_NETWORKS};
 pub(crate) use cache::KeyCache;
+pub(crate) use failover::FailoverSource;
 pub(crate) use file::FileSource;
 #[cfg(feature = "remote-keys")]
-pub(crate) use remote::{ConfigureClient, HttpClient, RemoteSource};
+pub(crate) use http_client::{ConfigureClient, HttpClient};
+#[cfg(feature = "remote-keys")]
+pub(crate) use remote::{Discovery, RemoteLocation, RemoteSource};
 
 use crate::error::TokenError;
 use crate::jose::{Algorithm, Candidates, JwkSet};

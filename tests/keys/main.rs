@@ -8,11 +8,14 @@
     reason = "a test ends where something unexpected happens"
 )]
 
+mod addresses;
 mod caching;
 mod discovery;
+mod failover;
 mod failures;
 mod file;
 mod in_memory;
+mod log;
 mod provider;
 mod refresh;
 mod tls;
