@@ -67,6 +67,10 @@
 //! [switched off](ResourceServer::disable_issuer) at run time, or [looked up](ResourceServerBuilder::issuer_resolver) by
 //! the application, tenant by tenant.
 //!
+//! An [`Issuer`] may have [failovers](Issuer::failover_jwk_set_url) for its keys, and an internal address for
+//! [them](Issuer::jwk_set_url) or its [metadata](Issuer::metadata_url). For issuers that are not your own,
+//! [`Issuer::refuse_private_networks`] keeps the fetches out of your network.
+//!
 //! # With axum
 //!
 //! - Add routes before the layer. A route added after it is public; a handler there that takes [`ValidatedToken`] answers

@@ -5,7 +5,7 @@ use url::{Host, Url};
 use crate::error::ConfigError;
 
 /// RFC 8414 §2: an HTTPS URL without query and fragment.
-pub(crate) fn check_issuer(shown: &str, allows_http: bool) -> Result<(), ConfigError> {
+pub(crate) fn check_issuer(shown: &str, allows_http: bool) -> Result<Url, ConfigError> {
     if shown.is_empty() {
         return Err(ConfigError::new("issuer", "the URL is empty; write it as in the tokens' `iss`"));
     }
@@ -29,19 +29,18 @@ pub(crate) fn check_issuer(shown: &str, allows_http: bool) -> Result<(), ConfigE
     } else if url.fragment().is_some() {
         "has a fragment"
     } else {
-        return Ok(());
+        return Ok(url);
     };
     Err(ConfigError::new("issuer", format!("{shown:?} {problem}, which no issuer may have; remove it")))
 }
 
-/// The address of a JWK Set.
+/// The address of a JWK Set or of metadata, as this setting gives it.
 #[cfg(feature = "remote-keys")]
-pub(crate) fn check_jwk_set(shown: &str, allows_http: bool) -> Result<Url, ConfigError> {
-    let url = Url::parse(shown).map_err(|error| {
-        ConfigError::new("jwk_set_url", format!("{shown:?} is not a URL ({error}); give the full URL"))
-    })?;
-    check_user_information("jwk_set_url", &url)?;
-    check_scheme("jwk_set_url", shown, &url, allows_http)?;
+pub(crate) fn check_fetched(setting: &'static str, shown: &str, allows_http: bool) -> Result<Url, ConfigError> {
+    let url = Url::parse(shown)
+        .map_err(|error| ConfigError::new(setting, format!("{shown:?} is not a URL ({error}); give the full URL")))?;
+    check_user_information(setting, &url)?;
+    check_scheme(setting, shown, &url, allows_http)?;
     Ok(url)
 }
 

@@ -1,6 +1,7 @@
 //! Why an issuer's keys are not to be had.
 
 use std::error::Error;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -47,6 +48,25 @@ pub enum KeySetError {
     /// A URL that must be HTTPS is not.
     #[error("{0:?} is not an HTTPS URL")]
     InsecureUrl(Arc<str>),
+    /// The metadata names a place for the keys that is not on its own origin, as
+    /// [`require_same_origin_jwks_uri`](crate::Issuer::require_same_origin_jwks_uri) asks for.
+    #[error("the metadata at {metadata} names keys on another origin, {jwks_uri}")]
+    OtherOrigin {
+        /// Where the metadata was found.
+        metadata: Arc<str>,
+        /// What it names.
+        jwks_uri: Arc<str>,
+    },
+    /// The host has no address outside of the [refused networks](crate::Issuer::refuse_networks). Nothing was sent.
+    #[error("{url} is at {address}, in the refused network {network}")]
+    RefusedAddress {
+        /// What was to be asked.
+        url: Arc<str>,
+        /// The address, the first one if the name has several.
+        address: IpAddr,
+        /// The network that it is in.
+        network: Arc<str>,
+    },
     /// The provider answered with another status than 200.
     #[error("{url} answered with status {status}")]
     Status {
@@ -80,6 +100,12 @@ pub enum KeySetError {
         #[source]
         source: Arc<dyn Error + Send + Sync>,
     },
+    /// Neither the first source nor a [failover](crate::Issuer::failover_jwk_set_url) has a set that can be used.
+    #[error("{}", in_order(failures))]
+    AllSources {
+        /// What became of each that was asked, in order.
+        failures: Arc<[Self]>,
+    },
     /// A source of the application's own failed.
     #[error("the key source failed: {0}")]
     Source(#[source] Arc<dyn Error + Send + Sync>),
@@ -98,18 +124,25 @@ impl KeySetError {
     /// Whether trying again may help. What contradicts the configuration stays wrong until somebody changes one of the
     /// two.
     pub(crate) const fn may_pass(&self) -> bool {
-        !matches!(self, Self::IssuerMismatch { .. } | Self::InsecureUrl(_))
+        !matches!(self, Self::IssuerMismatch { .. } | Self::InsecureUrl(_) | Self::OtherOrigin { .. })
     }
 
-    /// When the provider asks to come back, if it does.
-    pub(crate) const fn retry_after(&self) -> Option<Duration> {
+    /// When the provider asks to come back, if it does; of several sources the most patient one counts, since all are
+    /// asked again.
+    pub(crate) fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Status { retry_after, .. } => *retry_after,
             Self::NoMetadata { oauth, openid } => match oauth.retry_after() {
                 None => openid.retry_after(),
                 asked => asked,
             },
+            Self::AllSources { failures } => failures.iter().filter_map(Self::retry_after).max(),
             _ => None,
         }
     }
+}
+
+fn in_order(failures: &[KeySetError]) -> String {
+    let numbered = failures.iter().zip(1_usize..).map(|(failure, number)| format!("source {number} failed: {failure}"));
+    numbered.collect::<Vec<_>>().join("; ")
 }

@@ -8,11 +8,11 @@ use super::Issuer;
 use crate::error::ConfigError;
 use crate::jose::{Algorithm, JwkSet, VerifyingKey, verifying_keys_from_pem};
 #[cfg(feature = "remote-keys")]
-use crate::keys::{HttpClient, RemoteSource};
-use crate::keys::{KeyCache, KeySource, Keys};
+use crate::keys::{Discovery, HttpClient, RemoteLocation, RemoteSource};
+use crate::keys::{FailoverSource, KeyCache, KeySource, Keys};
 use crate::time::Clock;
 #[cfg(feature = "remote-keys")]
-use crate::urls::check_jwk_set;
+use crate::urls::{check_fetched, check_issuer};
 
 /// A secret with fewer different bytes is taken for a password (RFC 8725 §3.5).
 const MIN_DISTINCT_SECRET_BYTES: usize = 12;
@@ -22,6 +22,8 @@ const MIN_DISTINCT_SECRET_BYTES: usize = 12;
 pub(super) enum KeyLocation {
     #[cfg(feature = "remote-keys")]
     JwkSetUrl(String),
+    #[cfg(feature = "remote-keys")]
+    MetadataUrl(String),
     Source(Arc<dyn KeySource>),
     JwkSet(String),
     Pem(String),
@@ -31,48 +33,126 @@ pub(super) enum KeyLocation {
 impl Issuer {
     /// Keys that stand in the configuration are parsed here; others are fetched when first needed.
     pub(crate) fn keys(&self, algorithms: &Arc<[Algorithm]>, clock: &Arc<dyn Clock>) -> Result<Keys, ConfigError> {
-        let source: Arc<dyn KeySource> = match self.key_locations.as_slice() {
-            [KeyLocation::JwkSet(json)] => {
-                let set = JwkSet::parse(json.as_bytes(), algorithms);
-                let problem = |error| ConfigError::new("jwk_set", format!("{error}; give the issuer's public keys"));
-                return set.map(Keys::Fixed).map_err(problem);
-            }
-            [KeyLocation::SharedSecret(secret)] => return secret_keys(secret, algorithms),
-            [KeyLocation::Source(source)] => Arc::clone(source),
-            #[cfg(feature = "remote-keys")]
-            [KeyLocation::JwkSetUrl(url)] => {
-                Arc::new(RemoteSource::at(self.built_client()?, check_jwk_set(url, self.allow_http)?))
-            }
-            #[cfg(feature = "remote-keys")]
-            [] => Arc::new(RemoteSource::discover(self.built_client()?, Arc::clone(&self.url), self.allow_http)),
-            #[cfg(not(feature = "remote-keys"))]
-            [] => {
-                let problem = "has no keys; add `.jwk_set(..)`, or the feature `remote-keys` for discovery";
-                return Err(ConfigError::new("issuer", problem));
-            }
+        let fixed = match self.key_locations.as_slice() {
+            [] => None,
+            [location] if location.is_fetched() => None,
+            [KeyLocation::JwkSet(json)] => Some(fixed_set(json, algorithms)?),
+            [KeyLocation::SharedSecret(secret)] => Some(secret_keys(secret, algorithms)?),
             locations => match locations.iter().map(KeyLocation::as_pem).collect::<Option<Vec<_>>>() {
-                Some(pems) => return pem_keys(&pems, algorithms),
+                Some(pems) => Some(pem_keys(&pems, algorithms)?),
                 None => {
                     let problem = "keys come from more than one place; keep one of `.jwk_set_url(..)`, \
-                                   `.key_source(..)`, `.jwk_set(..)`, `.shared_secret(..)` and `.pem(..)`, \
-                                   of which only the last can be repeated";
+                                   `.metadata_url(..)`, `.key_source(..)`, `.jwk_set(..)`, `.shared_secret(..)` and \
+                                   `.pem(..)`, of which only the last can be repeated";
                     return Err(ConfigError::new("issuer", problem));
                 }
             },
         };
+        match fixed {
+            Some(_) if !self.failovers.is_empty() => {
+                let problem = "has a failover beside keys that stand in the configuration and cannot fail; remove the \
+                               failover, or let the keys be fetched";
+                Err(ConfigError::new("issuer", problem))
+            }
+            Some(fixed) => {
+                #[cfg(feature = "remote-keys")]
+                self.key_requests.check_unused()?;
+                Ok(fixed)
+            }
+            None => self.cached_keys(algorithms, clock),
+        }
+    }
+
+    fn cached_keys(&self, algorithms: &Arc<[Algorithm]>, clock: &Arc<dyn Clock>) -> Result<Keys, ConfigError> {
         self.key_policy.check()?;
         let (issuer, policy) = (Arc::clone(&self.url), self.key_policy.clone());
+        let mut sources = self.sources()?;
+        let source = match (sources.pop(), sources.is_empty()) {
+            (Some(only), true) => only,
+            (last, _) => {
+                sources.extend(last);
+                Arc::new(FailoverSource::new(Arc::clone(&issuer), Arc::clone(algorithms), sources, &policy))
+            }
+        };
         let cache = KeyCache::new(issuer, Arc::clone(algorithms), source, policy, Arc::clone(clock));
         Ok(Keys::Cached(Arc::new(cache)))
     }
 
+    /// The first source, and its failovers in order.
     #[cfg(feature = "remote-keys")]
-    fn built_client(&self) -> Result<HttpClient, ConfigError> {
-        HttpClient::new(&*self.configure_client, self.key_policy.connect_timeout, self.key_policy.fetch_timeout)
+    fn sources(&self) -> Result<Vec<Arc<dyn KeySource>>, ConfigError> {
+        let mut sources: Vec<Arc<dyn KeySource>> = Vec::new();
+        let mut client: Option<HttpClient> = None;
+        let first = std::iter::once(self.key_locations.first());
+        for location in first.chain(self.failovers.iter().map(Some)) {
+            let place = match location {
+                Some(KeyLocation::Source(source)) => {
+                    sources.push(Arc::clone(source));
+                    continue;
+                }
+                Some(KeyLocation::JwkSetUrl(url)) => {
+                    let setting = if sources.is_empty() { "jwk_set_url" } else { "failover_jwk_set_url" };
+                    RemoteLocation::JwkSet(check_fetched(setting, url, self.allow_http)?)
+                }
+                Some(KeyLocation::MetadataUrl(url)) => {
+                    let url = check_fetched("metadata_url", url, self.allow_http)?;
+                    self.discovery(Discovery::at(Arc::clone(&self.url), url))
+                }
+                // Keys that stand in the configuration are no source.
+                _ => {
+                    let url = check_issuer(&self.url, self.allow_http)?;
+                    self.discovery(Discovery::at_issuer(Arc::clone(&self.url), &url))
+                }
+            };
+            let client = match &client {
+                Some(client) => client,
+                None => client.insert(self.key_requests.client(&self.key_policy, place.entry())?),
+            };
+            client.check_literal(place.entry()).map_err(|error| {
+                ConfigError::new("refuse_networks", format!("{error}; take the network out, or use another address"))
+            })?;
+            sources.push(Arc::new(RemoteSource::new(client.clone(), place)));
+        }
+        if client.is_none() {
+            self.key_requests.check_unused()?;
+        }
+        if !matches!(self.key_locations.first(), None | Some(KeyLocation::MetadataUrl(_))) {
+            self.key_requests.check_no_discovery()?;
+        }
+        Ok(sources)
+    }
+
+    #[cfg(feature = "remote-keys")]
+    fn discovery(&self, discovery: Discovery) -> RemoteLocation {
+        let discovery = discovery.allow_http(self.allow_http).require_same_origin(self.key_requests.same_origin);
+        RemoteLocation::Discovery(Box::new(discovery))
+    }
+
+    /// The first source, and its failovers in order.
+    #[cfg(not(feature = "remote-keys"))]
+    fn sources(&self) -> Result<Vec<Arc<dyn KeySource>>, ConfigError> {
+        if self.key_locations.is_empty() {
+            let problem = "has no keys; add `.jwk_set(..)`, or the feature `remote-keys` for discovery";
+            return Err(ConfigError::new("issuer", problem));
+        }
+        let sources = self.key_locations.iter().chain(&self.failovers).filter_map(|location| match location {
+            KeyLocation::Source(source) => Some(Arc::clone(source)),
+            _ => None,
+        });
+        Ok(sources.collect())
     }
 }
 
 impl KeyLocation {
+    fn is_fetched(&self) -> bool {
+        match self {
+            #[cfg(feature = "remote-keys")]
+            Self::JwkSetUrl(_) | Self::MetadataUrl(_) => true,
+            Self::Source(_) => true,
+            Self::JwkSet(_) | Self::Pem(_) | Self::SharedSecret(_) => false,
+        }
+    }
+
     fn as_pem(&self) -> Option<&str> {
         match self {
             Self::Pem(pem) => Some(pem),
@@ -86,12 +166,20 @@ impl fmt::Debug for KeyLocation {
         f.write_str(match self {
             #[cfg(feature = "remote-keys")]
             Self::JwkSetUrl(_) => "JwkSetUrl",
+            #[cfg(feature = "remote-keys")]
+            Self::MetadataUrl(_) => "MetadataUrl",
             Self::Source(source) => return source.fmt(f),
             Self::JwkSet(_) => "JwkSet",
             Self::Pem(_) => "Pem",
             Self::SharedSecret(_) => "SharedSecret",
         })
     }
+}
+
+fn fixed_set(json: &str, algorithms: &[Algorithm]) -> Result<Keys, ConfigError> {
+    let set = JwkSet::parse(json.as_bytes(), algorithms);
+    let problem = |error| ConfigError::new("jwk_set", format!("{error}; give the issuer's public keys"));
+    set.map(Keys::Fixed).map_err(problem)
 }
 
 fn pem_keys(pems: &[&str], algorithms: &[Algorithm]) -> Result<Keys, ConfigError> {

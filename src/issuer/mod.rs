@@ -1,26 +1,28 @@
 //! One authorization server whose tokens are accepted, and where its keys are.
 
 mod key_location;
+#[cfg(feature = "remote-keys")]
+mod key_requests;
+mod key_settings;
 
 use std::fmt;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use key_location::KeyLocation;
+#[cfg(feature = "remote-keys")]
+use key_requests::KeyRequests;
 
 use crate::claims::ClaimNames;
 use crate::error::ConfigError;
 use crate::jose::Algorithm;
-#[cfg(feature = "remote-keys")]
-use crate::keys::ConfigureClient;
-use crate::keys::{FileSource, KeyPolicy, KeySource};
+use crate::keys::KeyPolicy;
 use crate::urls::check_issuer;
 
 /// An authorization server whose tokens are accepted.
 ///
-/// Its keys are found by discovery unless one of [`jwk_set_url`](Self::jwk_set_url),
-/// [`jwk_set_file`](Self::jwk_set_file), [`key_source`](Self::key_source), [`jwk_set`](Self::jwk_set),
-/// [`pem`](Self::pem) or [`shared_secret`](Self::shared_secret) says otherwise.
+/// Its keys are found by discovery unless one of [`metadata_url`](Self::metadata_url),
+/// [`jwk_set_url`](Self::jwk_set_url), [`jwk_set_file`](Self::jwk_set_file), [`key_source`](Self::key_source),
+/// [`jwk_set`](Self::jwk_set), [`pem`](Self::pem) or [`shared_secret`](Self::shared_secret) says otherwise.
 ///
 /// ```
 /// use tower_bearer::Issuer;
@@ -35,11 +37,12 @@ use crate::urls::check_issuer;
 pub struct Issuer {
     pub(crate) url: Arc<str>,
     key_locations: Vec<KeyLocation>,
+    failovers: Vec<KeyLocation>,
     pub(crate) audiences: Vec<Box<str>>,
     algorithms: Option<Vec<Algorithm>>,
     key_policy: KeyPolicy,
     #[cfg(feature = "remote-keys")]
-    configure_client: Arc<ConfigureClient>,
+    key_requests: KeyRequests,
     pub(crate) audience_claim: Box<str>,
     pub(crate) scope_claims: Vec<Box<str>>,
     pub(crate) require_at_jwt: bool,
@@ -56,11 +59,12 @@ impl Issuer {
         Self {
             url: url.into().into(),
             key_locations: Vec::new(),
+            failovers: Vec::new(),
             audiences: Vec::new(),
             algorithms: None,
             key_policy: KeyPolicy::default(),
             #[cfg(feature = "remote-keys")]
-            configure_client: Arc::new(|client| client),
+            key_requests: KeyRequests::default(),
             audience_claim: "aud".into(),
             scope_claims: vec!["scope".into(), "scp".into()],
             require_at_jwt: false,
@@ -68,54 +72,6 @@ impl Issuer {
             accept_sender_constrained: false,
             allow_http: false,
         }
-    }
-
-    /// Takes the keys from this URL instead of asking the issuer's metadata for it.
-    #[cfg(feature = "remote-keys")]
-    #[must_use]
-    pub fn jwk_set_url(mut self, url: impl Into<String>) -> Self {
-        self.key_locations.push(KeyLocation::JwkSetUrl(url.into()));
-        self
-    }
-
-    /// Takes the keys from a source of the application's own, through the same cache.
-    #[must_use]
-    pub fn key_source(mut self, source: impl KeySource) -> Self {
-        self.key_locations.push(KeyLocation::Source(Arc::new(source)));
-        self
-    }
-
-    /// Takes the keys from a file with a JWK Set, read when first needed.
-    ///
-    /// A change is noticed within a minute, and at once when a token names a key that is not known yet. A file that is
-    /// missing or broken is logged, and the keys that were read before stay.
-    #[must_use]
-    pub fn jwk_set_file(self, path: impl Into<PathBuf>) -> Self {
-        self.key_source(FileSource::new(path.into()))
-    }
-
-    /// Takes the keys from this JWK Set (RFC 7517 §5), as JSON text. They never change.
-    #[must_use]
-    pub fn jwk_set(mut self, json: impl Into<String>) -> Self {
-        self.key_locations.push(KeyLocation::JwkSet(json.into()));
-        self
-    }
-
-    /// Takes this public key in PEM, for every token of the issuer whatever its `kid`. More than one call adds keys.
-    #[must_use]
-    pub fn pem(mut self, pem: impl Into<String>) -> Self {
-        self.key_locations.push(KeyLocation::Pem(pem.into()));
-        self
-    }
-
-    /// Accepts HMAC signatures made with this secret, HS256 unless [`algorithms`](Self::algorithms) says otherwise.
-    ///
-    /// Whoever holds the secret can make tokens; prefer public keys. The secret must be random and at least as long as
-    /// the hash, 32 bytes for HS256 (RFC 7518 §3.2), and cannot stand beside public keys.
-    #[must_use]
-    pub fn shared_secret(mut self, secret: impl Into<Vec<u8>>) -> Self {
-        self.key_locations.push(KeyLocation::SharedSecret(secret.into()));
-        self
     }
 
     /// Accepts tokens of this issuer for this audience, instead of the resource server's own audiences. Repeatable.
@@ -129,39 +85,6 @@ impl Issuer {
     #[must_use]
     pub fn algorithms(mut self, algorithms: impl IntoIterator<Item = Algorithm>) -> Self {
         self.algorithms = Some(algorithms.into_iter().collect());
-        self
-    }
-
-    /// How its keys are fetched and kept. Default: [`KeyPolicy::default`]. Fixed keys have no use for it.
-    #[must_use]
-    pub fn key_policy(mut self, policy: KeyPolicy) -> Self {
-        self.key_policy = policy;
-        self
-    }
-
-    /// Changes the HTTP client that fetches the keys: a private root certificate, a proxy, a client certificate, headers.
-    ///
-    /// Timeouts and the refusal of redirects are set after it and cannot be changed here. Proxies from the environment
-    /// are not used unless this adds them.
-    ///
-    /// ```no_run
-    /// use tower_bearer::Issuer;
-    ///
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// let root = reqwest::Certificate::from_pem(&std::fs::read("/etc/pki/internal-root.pem")?)?;
-    /// let issuer = Issuer::new("https://as.internal.example")
-    ///     .http_client(move |client| client.tls_certs_merge([root.clone()]));
-    /// # let _ = issuer;
-    /// # Ok(())
-    /// # }
-    /// ```
-    #[cfg(feature = "remote-keys")]
-    #[must_use]
-    pub fn http_client(
-        mut self,
-        configure: impl Fn(reqwest::ClientBuilder) -> reqwest::ClientBuilder + Send + Sync + 'static,
-    ) -> Self {
-        self.configure_client = Arc::new(configure);
         self
     }
 
@@ -203,14 +126,6 @@ impl Issuer {
         self
     }
 
-    /// Allows plain HTTP to other hosts than loopback, for names inside a cluster. Whoever can change the traffic can
-    /// then sign tokens.
-    #[must_use]
-    pub const fn dangerously_allow_http(mut self) -> Self {
-        self.allow_http = true;
-        self
-    }
-
     pub(crate) fn claim_names(&self) -> ClaimNames {
         ClaimNames { audience: self.audience_claim.clone(), scope: self.scope_claims.clone() }
     }
@@ -235,7 +150,7 @@ impl Issuer {
     }
 
     pub(crate) fn checked_url(&self) -> Result<(), ConfigError> {
-        check_issuer(&self.url, self.allow_http)
+        check_issuer(&self.url, self.allow_http).map(drop)
     }
 }
 
@@ -244,6 +159,7 @@ impl fmt::Debug for Issuer {
         f.debug_struct("Issuer")
             .field("url", &self.url)
             .field("keys", &self.key_locations)
+            .field("failovers", &self.failovers)
             .field("audiences", &self.audiences)
             .field("algorithms", &self.algorithms)
             .finish_non_exhaustive()

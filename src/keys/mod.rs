@@ -1,10 +1,15 @@
 //! Where an issuer's keys come from: fixed ones, or a cache in front of a source.
 
+#[cfg(feature = "remote-keys")]
+mod address_guard;
 mod cache;
 #[cfg(feature = "remote-keys")]
 mod caching;
 mod export;
+mod failover;
 mod file;
+#[cfg(feature = "remote-keys")]
+mod http_client;
 mod policy;
 #[cfg(feature = "remote-keys")]
 mod remote;
@@ -20,11 +25,16 @@ pub use policy::KeyPolicy;
 pub use source::{FetchedKeySet, KeySource, KeySourceFuture};
 pub use status::{FetchCounts, KeySetState, KeySetStatus};
 
+#[cfg(feature = "remote-keys")]
+pub(crate) use address_guard::{AddressGuard, PRIVATE_NETWORKS};
 pub(crate) use cache::{KeyCache, WaitingPlaces, unless};
 pub(crate) use export::ExportedKeySet;
+pub(crate) use failover::FailoverSource;
 pub(crate) use file::FileSource;
 #[cfg(feature = "remote-keys")]
-pub(crate) use remote::{ConfigureClient, HttpClient, RemoteSource};
+pub(crate) use http_client::{ConfigureClient, HttpClient};
+#[cfg(feature = "remote-keys")]
+pub(crate) use remote::{Discovery, RemoteLocation, RemoteSource};
 
 use self::cache::Snapshot;
 use crate::error::{KeySetError, TokenError};

@@ -21,6 +21,10 @@ fn at(url: &str) -> Issuer {
     Issuer::new(url).jwk_set(issuer().jwk_set().to_string())
 }
 
+fn with_fixed_keys() -> Issuer {
+    at(ISSUER)
+}
+
 fn pem() -> String {
     key(Algorithm::RS256).public_key_pem()
 }
@@ -86,10 +90,10 @@ fn the_algorithms() {
 
 #[test]
 fn keys_from_more_than_one_place() {
-    assert_snapshot!(refused(at(ISSUER).pem(pem())), @"`issuer`: keys come from more than one place; keep one of `.jwk_set_url(..)`, `.key_source(..)`, `.jwk_set(..)`, `.shared_secret(..)` and `.pem(..)`, of which only the last can be repeated");
-    assert_snapshot!(refused(at(ISSUER).jwk_set_url("https://as.example.com/keys")), @"`issuer`: keys come from more than one place; keep one of `.jwk_set_url(..)`, `.key_source(..)`, `.jwk_set(..)`, `.shared_secret(..)` and `.pem(..)`, of which only the last can be repeated");
-    assert_snapshot!(refused(at(ISSUER).jwk_set(issuer().jwk_set().to_string())), @"`issuer`: keys come from more than one place; keep one of `.jwk_set_url(..)`, `.key_source(..)`, `.jwk_set(..)`, `.shared_secret(..)` and `.pem(..)`, of which only the last can be repeated");
-    assert_snapshot!(refused(Issuer::new(ISSUER).pem(pem()).shared_secret(secret())), @"`issuer`: keys come from more than one place; keep one of `.jwk_set_url(..)`, `.key_source(..)`, `.jwk_set(..)`, `.shared_secret(..)` and `.pem(..)`, of which only the last can be repeated");
+    assert_snapshot!(refused(at(ISSUER).pem(pem())), @"`issuer`: keys come from more than one place; keep one of `.jwk_set_url(..)`, `.metadata_url(..)`, `.key_source(..)`, `.jwk_set(..)`, `.shared_secret(..)` and `.pem(..)`, of which only the last can be repeated");
+    assert_snapshot!(refused(at(ISSUER).jwk_set_url("https://as.example.com/keys")), @"`issuer`: keys come from more than one place; keep one of `.jwk_set_url(..)`, `.metadata_url(..)`, `.key_source(..)`, `.jwk_set(..)`, `.shared_secret(..)` and `.pem(..)`, of which only the last can be repeated");
+    assert_snapshot!(refused(at(ISSUER).jwk_set(issuer().jwk_set().to_string())), @"`issuer`: keys come from more than one place; keep one of `.jwk_set_url(..)`, `.metadata_url(..)`, `.key_source(..)`, `.jwk_set(..)`, `.shared_secret(..)` and `.pem(..)`, of which only the last can be repeated");
+    assert_snapshot!(refused(Issuer::new(ISSUER).pem(pem()).shared_secret(secret())), @"`issuer`: keys come from more than one place; keep one of `.jwk_set_url(..)`, `.metadata_url(..)`, `.key_source(..)`, `.jwk_set(..)`, `.shared_secret(..)` and `.pem(..)`, of which only the last can be repeated");
     assert!(
         builder().issuer(Issuer::new(ISSUER).pem(pem()).pem(key(Algorithm::ES256).public_key_pem())).build().is_ok()
     );
@@ -102,6 +106,75 @@ fn the_address_of_the_keys() {
     assert_snapshot!(at("http://as.example.com/keys"), @r#"`jwk_set_url`: "http://as.example.com/keys" is not HTTPS, so anybody on the way could forge keys; use https, or `.dangerously_allow_http()` for a name inside your own network"#);
     assert_snapshot!(at("https://user:password@as.example.com/keys"), @"`jwk_set_url`: the URL has user information before an `@`; public keys need no password, remove it");
     assert_snapshot!(at("file:///keys"), @r#"`jwk_set_url`: "file:///keys" is not an HTTPS URL; write it in full, from `https://` on"#);
+}
+
+#[test]
+fn the_address_of_the_metadata() {
+    let at = |url: &str| refused(Issuer::new(ISSUER).metadata_url(url));
+    assert_snapshot!(at("/metadata"), @r#"`metadata_url`: "/metadata" is not a URL (relative URL without a base); give the full URL"#);
+    assert_snapshot!(at("http://as.internal/metadata"), @r#"`metadata_url`: "http://as.internal/metadata" is not HTTPS, so anybody on the way could forge keys; use https, or `.dangerously_allow_http()` for a name inside your own network"#);
+    assert_snapshot!(at("https://user:password@as.internal/metadata"), @"`metadata_url`: the URL has user information before an `@`; public keys need no password, remove it");
+    let both = Issuer::new(ISSUER).metadata_url("https://as.internal/metadata").jwk_set_url("https://as.internal/keys");
+    assert_snapshot!(refused(both), @"`issuer`: keys come from more than one place; keep one of `.jwk_set_url(..)`, `.metadata_url(..)`, `.key_source(..)`, `.jwk_set(..)`, `.shared_secret(..)` and `.pem(..)`, of which only the last can be repeated");
+}
+
+#[test]
+fn failovers() {
+    let at = |url: &str| refused(Issuer::new(ISSUER).failover_jwk_set_url(url));
+    assert_snapshot!(at("/keys"), @r#"`failover_jwk_set_url`: "/keys" is not a URL (relative URL without a base); give the full URL"#);
+    assert_snapshot!(at("http://as.example.com/keys"), @r#"`failover_jwk_set_url`: "http://as.example.com/keys" is not HTTPS, so anybody on the way could forge keys; use https, or `.dangerously_allow_http()` for a name inside your own network"#);
+    assert_snapshot!(at("https://user:password@as.example.com/keys"), @"`failover_jwk_set_url`: the URL has user information before an `@`; public keys need no password, remove it");
+    assert_snapshot!(refused(with_fixed_keys().failover_jwk_set_file("/keys.json")), @"`issuer`: has a failover beside keys that stand in the configuration and cannot fail; remove the failover, or let the keys be fetched");
+    for fixed in [Issuer::new(ISSUER).pem(pem()), Issuer::new(ISSUER).shared_secret(secret())] {
+        assert_eq!(refused(fixed.failover_jwk_set_url("https://as.example.com/keys")).setting(), "issuer");
+    }
+}
+
+#[test]
+fn headers_for_key_requests() {
+    let with = |name: &str, value: &str| refused(Issuer::new(ISSUER).key_request_header(name, value));
+    assert_snapshot!(with("x api key", "s3cret"), @r#"`key_request_header`: "x api key" is no name of a header; use letters, digits and hyphens"#);
+    assert_snapshot!(with("x-api-key", "s3\ncret"), @r#"`key_request_header`: the value for "x-api-key" has a line break or a control character; remove it"#);
+    assert_snapshot!(with("If-None-Match", "*"), @r#"`key_request_header`: "If-None-Match" is set by the fetch itself; remove it"#);
+}
+
+#[test]
+fn refused_networks() {
+    let refuse = |issuer: Issuer, network: &str| refused(issuer.refuse_networks([network]));
+    let (discovered, keys) = (|url: &str| Issuer::new(url), |url: &str| Issuer::new(ISSUER).jwk_set_url(url));
+    assert_snapshot!(refuse(discovered(ISSUER), "10.0.0.0/33"), @r#"`refuse_networks`: "10.0.0.0/33" is not a network; write it like "10.0.0.0/8", or as one address"#);
+    assert_snapshot!(refuse(discovered(ISSUER), "localhost"), @r#"`refuse_networks`: "localhost" is not a network; write it like "10.0.0.0/8", or as one address"#);
+    assert_snapshot!(refuse(discovered("https://10.1.2.3"), "10.0.0.0/8"), @"`refuse_networks`: https://10.1.2.3/.well-known/oauth-authorization-server is at 10.1.2.3, in the refused network 10.0.0.0/8; take the network out, or use another address");
+    assert_snapshot!(refuse(keys("https://0x0a.1/keys"), "10.0.0.0/8"), @"`refuse_networks`: https://10.0.0.1/keys is at 10.0.0.1, in the refused network 10.0.0.0/8; take the network out, or use another address");
+    assert_snapshot!(refused(keys("https://[::ffff:169.254.169.254]/keys").refuse_private_networks()), @"`refuse_networks`: https://[::ffff:a9fe:a9fe]/keys is at ::ffff:169.254.169.254, in the refused network 169.254.0.0/16; take the network out, or use another address");
+    assert_snapshot!(refused(discovered(ISSUER).failover_jwk_set_url("https://127.0.0.1/keys").refuse_private_networks()), @"`refuse_networks`: https://127.0.0.1/keys is at 127.0.0.1, in the refused network 127.0.0.0/8; take the network out, or use another address");
+    assert_snapshot!(refused(Issuer::new(ISSUER).metadata_url("https://10.1.2.3/metadata").refuse_private_networks()), @"`refuse_networks`: https://10.1.2.3/metadata is at 10.1.2.3, in the refused network 10.0.0.0/8; take the network out, or use another address");
+    assert!(builder().issuer(discovered(ISSUER).refuse_private_networks()).build().is_ok());
+}
+
+#[test]
+fn what_goes_around_refused_networks() {
+    let with = |configure: fn(reqwest::ClientBuilder) -> reqwest::ClientBuilder| {
+        refused(Issuer::new(ISSUER).refuse_private_networks().http_client(configure))
+    };
+    assert_snapshot!(with(|client| client.proxy(reqwest::Proxy::all("http://proxy.internal:3128").unwrap())), @"`refuse_networks`: `.http_client(..)` sets `proxies`, which reaches addresses that cannot be checked; remove it, or leave the refused networks to the proxy or firewall");
+    assert_snapshot!(with(|client| client.resolve("as.example.com", ([10, 0, 0, 1], 443).into())), @"`refuse_networks`: `.http_client(..)` sets `dns_overrides`, which reaches addresses that cannot be checked; remove it, or leave the refused networks to the proxy or firewall");
+}
+
+#[test]
+fn settings_for_requests_that_nobody_makes() {
+    assert_snapshot!(refused(with_fixed_keys().refuse_private_networks()), @"`refuse_networks`: has no effect, for no key of this issuer comes from a URL; remove it");
+    let from_file = || Issuer::new(ISSUER).jwk_set_file("/keys.json");
+    assert_snapshot!(refused(from_file().key_request_header("x-api-key", "s3cret")), @"`key_request_header`: has no effect, for no key of this issuer comes from a URL; remove it");
+    let same_origin = |issuer: Issuer| refused(issuer.require_same_origin_jwks_uri());
+    assert_snapshot!(same_origin(from_file()), @"`require_same_origin_jwks_uri`: has no effect, for the keys of this issuer are not found by discovery; remove it");
+    for undiscovered in [with_fixed_keys(), Issuer::new(ISSUER).jwk_set_url("https://as.example.com/keys")] {
+        assert_eq!(same_origin(undiscovered).setting(), "require_same_origin_jwks_uri");
+    }
+    let failover = from_file().failover_jwk_set_url("https://as.example.com/keys");
+    assert!(
+        builder().issuer(failover.refuse_private_networks().key_request_header("x-api-key", "s3cret")).build().is_ok()
+    );
 }
 
 #[test]

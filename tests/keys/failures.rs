@@ -11,7 +11,7 @@ const LIFETIME: u64 = 300;
 const STALENESS_BOUND: u64 = 3600;
 
 /// Every answer that is no key set.
-fn failures(elsewhere: &str) -> Vec<(&'static str, Answer)> {
+pub(crate) fn failures(elsewhere: &str) -> Vec<(&'static str, Answer)> {
     let json = |text: &str| Answer::Json(text.to_owned());
     // Good sets but for their status or size.
     let good = TestIssuer::with_key("https://as.example.com", key(0)).jwk_set();

@@ -8,12 +8,15 @@
     reason = "a test ends where something unexpected happens"
 )]
 
+mod addresses;
 mod caching;
 mod discovery;
+mod failover;
 mod failures;
 mod file;
 mod health;
 mod in_memory;
+mod log;
 mod provider;
 mod refresh;
 mod resolver;

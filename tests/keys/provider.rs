@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::Request;
+use axum::http::HeaderMap;
 use axum::response::Response;
 use tokio::sync::watch;
 use tower_bearer::jose::Algorithm;
@@ -29,6 +30,8 @@ pub(crate) enum Answer {
     Full(u16, Vec<(&'static str, String)>, String),
     /// A body with a validator: 304 to whoever has it already.
     Validated(&'static str, String),
+    /// A body for requests whose headers pass, 403 for others.
+    OnlyTo(fn(&HeaderMap) -> bool, String),
     /// The head and then nothing.
     Silence,
 }
@@ -60,6 +63,8 @@ impl Provider {
                     let (status, body) = if has_it { (304, String::new()) } else { (200, body) };
                     (status, vec![("etag", etag.to_owned())], body)
                 }
+                Answer::OnlyTo(pass, body) if pass(request.headers()) => (200, vec![], body),
+                Answer::OnlyTo(..) => (403, vec![], String::new()),
                 Answer::Silence => std::future::pending().await,
             };
             let response = headers

@@ -35,7 +35,11 @@ impl KeyCache {
         let snapshot = Snapshot {
             set: Arc::new(JwkSet::parse(copy.jwk_set.to_string().as_bytes(), &self.algorithms)?),
             // It goes into a header of the next fetch, which it must not spoil.
-            etag: copy.etag.as_deref().filter(|etag| etag.bytes().all(|byte| byte.is_ascii_graphic())).map(Box::from),
+            etag: copy
+                .etag
+                .as_deref()
+                .filter(|etag| etag.bytes().all(|byte| matches!(byte, b' '..=b'~')))
+                .map(Box::from),
             fetched_at: now,
             age_before: wall.saturating_since(fetched_at),
             lifetime: self.policy.lifetime_of(Some(Duration::from_secs(copy.lifetime_s))),

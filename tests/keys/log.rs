@@ -1,0 +1,44 @@
+//! What the crate logs on the thread of a test, its fetches included: they run on the same thread.
+
+use std::cell::RefCell;
+use std::io::{self, Write};
+use std::sync::Once;
+
+use tracing_subscriber::Layer as _;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt as _;
+
+thread_local! {
+    static LINES: RefCell<String> = const { RefCell::new(String::new()) };
+}
+
+/// From now on, what this thread logs is kept. One subscriber for the whole process: scoped ones race for the cache of
+/// what each call site is worth.
+pub(crate) fn capture() {
+    static SUBSCRIBER: Once = Once::new();
+    SUBSCRIBER.call_once(|| {
+        let ours = Targets::new().with_target("tower_bearer", tracing::Level::TRACE);
+        let layer = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(|| ThreadLog).with_filter(ours);
+        tracing::subscriber::set_global_default(tracing_subscriber::registry().with(layer)).unwrap();
+        tracing::callsite::rebuild_interest_cache();
+    });
+    LINES.take();
+}
+
+/// What was logged since the last call.
+pub(crate) fn take() -> String {
+    LINES.take()
+}
+
+struct ThreadLog;
+
+impl Write for ThreadLog {
+    fn write(&mut self, text: &[u8]) -> io::Result<usize> {
+        LINES.with_borrow_mut(|lines| lines.push_str(&String::from_utf8_lossy(text)));
+        Ok(text.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
