@@ -18,6 +18,7 @@ use super::policy::{Jitter, KeyPolicy, KeySeen, Seen, SetSeen, Step};
 use super::source::KeySource;
 use crate::error::{KeySetError, TokenError};
 use crate::jose::{Algorithm, JwkSet, MAX_KEY_ID_BYTES};
+use crate::telemetry::{Fetched, IssuerMeter, UnknownKid};
 use crate::time::Clock;
 
 /// How many key ids are remembered as not found.
@@ -30,6 +31,7 @@ pub(crate) struct KeyCache {
     source: Arc<dyn KeySource>,
     policy: KeyPolicy,
     clock: Arc<dyn Clock>,
+    meter: IssuerMeter,
     snapshot: ArcSwapOption<Snapshot>,
     /// When the next fetch on the cache's own account is due, in milliseconds of monotonic time; [`NEVER`] while one is
     /// under way.
@@ -68,6 +70,7 @@ impl KeyCache {
         clock: Arc<dyn Clock>,
     ) -> Self {
         Self {
+            meter: IssuerMeter::of_configured(&issuer),
             issuer,
             algorithms,
             source,
@@ -114,8 +117,16 @@ impl KeyCache {
                 candidates.map_or_else(Lookup::Refused, Lookup::Found)
             }
             (Step::Wait, _) => Lookup::Wait,
-            (Step::NoSuchKey, _) => Lookup::Refused(TokenError::NoMatchingKey),
-            _ => Lookup::Refused(TokenError::KeysUnavailable { retry_after: self.until_due(now) }),
+            (Step::NoSuchKey, _) => {
+                self.meter.unknown_kid(UnknownKid::Refused);
+                Lookup::Refused(TokenError::NoMatchingKey)
+            }
+            (_, candidates) => {
+                if candidates.is_some() && key != KeySeen::Known {
+                    self.meter.unknown_kid(UnknownKid::Unavailable);
+                }
+                Lookup::Refused(TokenError::KeysUnavailable { retry_after: self.until_due(now) })
+            }
         }
     }
 
@@ -124,6 +135,7 @@ impl KeyCache {
         // Between the look and this, others may have come to wait, and the fetch may have ended.
         let Some(_waiting) = Waiting::take_place(&self.waiting) else { return };
         let Some(mut done) = self.join_or_start(key_id) else { return };
+        let _counted = self.meter.waiting();
         // The sender never sends: the channel closes when the fetch ends.
         let _ = tokio::time::timeout(self.policy.request_wait, done.changed()).await;
         let snapshot = self.snapshot.load();
@@ -196,25 +208,47 @@ impl KeyCache {
         state.in_flight = None;
         let due = match result {
             Ok(snapshot) => {
+                self.report(&snapshot, started_at, now, state.failures);
                 state.failures = 0;
                 let refresh_after = KeyPolicy::refresh_after(snapshot.lifetime, jitter());
-                tracing::debug!(issuer = %self.issuer, lifetime_s = snapshot.lifetime.as_secs(), "fetched the keys");
                 self.snapshot.store(Some(Arc::new(snapshot)));
                 started_at.saturating_add(refresh_after)
             }
             Err(error) => {
                 state.failures = state.failures.saturating_add(1);
                 let retry_after = KeyPolicy::backoff(state.failures, error.retry_after(), jitter());
-                let meanwhile =
-                    if self.snapshot.load().is_some() { "the last good set is kept" } else { "there are none" };
+                let meanwhile = match &*self.snapshot.load() {
+                    Some(last) if self.policy.may_serve(last.see(now)) => "the last good set is kept",
+                    Some(_) => "the last good set is too old, requests are answered with 503",
+                    None => "there are none, requests are answered with 503",
+                };
                 tracing::warn!(
-                    issuer = %self.issuer, %error, failures = state.failures, retry_after_s = retry_after.as_secs(),
-                    "could not fetch the keys; {meanwhile}"
+                    issuer = %self.issuer, reason = error.reason(), %error, failures = state.failures,
+                    retry_after_s = retry_after.as_secs(), "could not fetch the keys; {meanwhile}"
                 );
+                self.meter.fetch_failed(now.saturating_sub(started_at), &error);
                 now.saturating_add(retry_after)
             }
         };
         self.due.store(millis(due), Ordering::Relaxed);
+    }
+
+    fn report(&self, fetched: &Snapshot, started_at: Duration, now: Duration, failures: u32) {
+        let last = self.snapshot.load();
+        let is_unchanged = last.as_ref().is_some_and(|last| Arc::ptr_eq(&last.set, &fetched.set));
+        let (keys, lifetime_s) = (fetched.set.len(), fetched.lifetime.as_secs());
+        if failures > 0 {
+            tracing::info!(issuer = %self.issuer, keys, lifetime_s, failures, "fetched the keys again");
+        } else {
+            tracing::debug!(issuer = %self.issuer, keys, lifetime_s, "fetched the keys");
+        }
+        self.meter.fetched(&Fetched {
+            took: now.saturating_sub(started_at),
+            last_age: last.as_ref().map(|last| last.see(now).age),
+            is_unchanged,
+            keys,
+            now: self.clock.now(),
+        });
     }
 
     fn is_due(&self, now: Duration) -> bool {

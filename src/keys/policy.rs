@@ -116,10 +116,15 @@ impl KeyPolicy {
         delay.clamp(Self::MIN_BACKOFF, Self::MAX_BACKOFF)
     }
 
+    /// Whether a set is not too old to judge by.
+    pub(crate) fn may_serve(&self, set: SetSeen) -> bool {
+        set.age < set.lifetime.saturating_add(self.staleness_bound)
+    }
+
     /// What to do for a request.
     pub(crate) fn step(&self, seen: &Seen) -> Step {
         let is_current = seen.set.is_some_and(|set| set.age < set.lifetime);
-        let is_usable = seen.set.is_some_and(|set| set.age < set.lifetime.saturating_add(self.staleness_bound));
+        let is_usable = seen.set.is_some_and(|set| self.may_serve(set));
         if is_usable && seen.key == KeySeen::Known {
             return if seen.refresh_due { Step::UseAndRefresh } else { Step::Use };
         }

@@ -14,6 +14,7 @@ use crate::error::{ConfigError, TokenError};
 use crate::issuer::Issuer;
 use crate::refusal::ServerContext;
 use crate::response::{Hook, RefusalBody, Responder, StatusPolicy};
+use crate::telemetry;
 use crate::time::{Clock, SystemClock};
 use crate::validator::TokenRules;
 
@@ -171,6 +172,7 @@ impl ResourceServerBuilder {
             hook: self.hook,
         };
         let context = Arc::new(ServerContext::new(responder));
+        telemetry::describe();
         let max_token_bytes = self.max_token_bytes;
         Ok(ResourceServer(Arc::new(Inner { issuers, by_url, max_token_bytes, clock: self.clock, context })))
     }

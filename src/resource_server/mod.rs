@@ -104,13 +104,17 @@ impl ResourceServer {
     }
 
     /// Waits for a key, and decides with what is there then.
-    pub(crate) async fn decide_after(self, token: String, pending: PendingKey) -> Result<ValidatedToken, TokenError> {
+    pub(crate) async fn decide_after(&self, token: String, pending: PendingKey) -> Result<ValidatedToken, TokenError> {
         self.wait(&pending).await;
         self.decide_finally(&token, &mut LogExpectation)
     }
 
     pub(crate) fn context(&self) -> &Arc<ServerContext> {
         &self.0.context
+    }
+
+    pub(crate) fn clock(&self) -> &dyn Clock {
+        &*self.0.clock
     }
 
     async fn wait(&self, pending: &PendingKey) {
