@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use metrics::set_default_local_recorder;
+use tower_bearer::KeySetError;
 use tower_bearer::test_util::Defect;
 
 use crate::fixtures::*;
@@ -93,6 +94,34 @@ fn alerts_and_dashboard_use_documented_names_labels_and_reasons() {
                 }
             }
         }
+    }
+}
+
+#[test]
+fn each_failure_of_a_fetch_has_a_code_of_its_own_and_the_guide_names_it() {
+    let (text, url): (std::sync::Arc<str>, std::sync::Arc<str>) = ("text".into(), "https://as.example.com".into());
+    let status = KeySetError::Status { url: url.clone(), status: 404, retry_after: None };
+    let error: std::sync::Arc<dyn std::error::Error + Send + Sync> = std::sync::Arc::new(std::io::Error::other("text"));
+    let codes = [
+        KeySetError::NotAJwkSet(text.clone()),
+        KeySetError::TooManyKeys { found: 101 },
+        KeySetError::NoUsableKey { dropped: text.clone() },
+        KeySetError::Metadata(text.clone()),
+        KeySetError::NoMetadata { oauth: Box::new(status.clone()), openid: Box::new(status.clone()) },
+        KeySetError::IssuerMismatch { expected: text.clone(), found: text },
+        KeySetError::InsecureUrl(url.clone()),
+        status,
+        KeySetError::UnchangedFromNothing,
+        KeySetError::TooLarge { url: url.clone(), limit: 1 },
+        KeySetError::Timeout(Duration::from_secs(5)),
+        KeySetError::Transport { url, source: error.clone() },
+        KeySetError::Source(error),
+        KeySetError::Interrupted,
+    ]
+    .map(|error| error.reason());
+    assert_eq!(codes.iter().collect::<BTreeSet<_>>().len(), codes.len());
+    for code in codes {
+        assert!(GUIDE.contains(&format!("| `{code}` |")), "{code}");
     }
 }
 

@@ -26,6 +26,7 @@ pub(crate) enum Mood {
     SendsHtml,
     Fails,
     Hangs,
+    Panics,
 }
 
 /// A source that takes 250 ms of the manual clock for each fetch, and does what it is told.
@@ -65,6 +66,7 @@ impl KeySource for Source {
                 Mood::SendsHtml => Ok(FetchedKeySet::new("<html>")),
                 Mood::Fails => Err(KeySetError::source_failed(std::io::Error::other("out of order"))),
                 Mood::Hangs => std::future::pending().await,
+                Mood::Panics => panic!("a source of the application's own may panic"),
             }
         })
     }
@@ -113,6 +115,28 @@ async fn key_fetches_are_counted_by_result_with_their_duration_and_the_age_of_th
     assert_eq!(figure("key_set_age_seconds_sum"), 4_000.5 + 3.0 * 4_000.0 + 4.0 * 0.25);
     assert_eq!(figure("key_set_keys"), 2.0, "an RSA key fits six algorithms and is one key");
     assert_eq!(figure("key_set_refreshed_timestamp_seconds"), 1_800_000_000.0 + 4.0 * 4_000.0 + 5.0 * 0.25);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fetch_that_hangs_or_is_lost_is_counted_when_it_ends() {
+    let recorder = recorder();
+    let _guard = set_default_local_recorder(&recorder);
+    let source = Source::new();
+    let (server, token) = (source.server(), token().sign());
+    source.set(Mood::Hangs);
+    let failed = |result: &str| {
+        let series = format!(r#"tower_bearer_key_fetches_total{{issuer="https://as.example.com",result="{result}"}}"#);
+        Scrape::read(recorder.handle().render()).figure(&series)
+    };
+    // Two requests give up after two seconds each; the third sees the end of the fetch after five.
+    for timeouts in [0.0, 0.0, 1.0] {
+        assert_eq!(reason(&server, &token).await, "keys_unavailable");
+        assert_eq!(failed("timeout"), timeouts);
+    }
+    source.set(Mood::Panics);
+    source.clock.advance(Duration::from_secs(61));
+    assert_eq!(reason(&server, &token).await, "keys_unavailable");
+    assert_eq!(failed("interrupted"), 1.0);
 }
 
 #[tokio::test]

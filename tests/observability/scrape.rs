@@ -34,7 +34,11 @@ pub(crate) struct Scrape {
 impl Scrape {
     pub(crate) async fn of(address: SocketAddr) -> Self {
         let response = client().get(format!("http://{address}/metrics")).send().await.unwrap();
-        let text = response.error_for_status().unwrap().text().await.unwrap();
+        Self::read(response.error_for_status().unwrap().text().await.unwrap())
+    }
+
+    /// What the exporter says, without a socket.
+    pub(crate) fn read(text: String) -> Self {
         let series = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).map(|line| {
             let (series, value) = line.rsplit_once(' ').expect("a series and a value");
             (series.to_owned(), value.parse().expect("a number"))
