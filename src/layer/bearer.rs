@@ -134,7 +134,7 @@ where
         match self.layer.judge(&request) {
             Verdict::Pass(token) => {
                 match &token {
-                    Some(token) => judgement.accepted(server.clock(), token),
+                    Some(token) => judgement.accepted(server.clock(), token.expires_at()),
                     None => judgement.anonymous(),
                 }
                 admit(request.extensions_mut(), token, Arc::clone(context));
@@ -151,7 +151,7 @@ where
                 let decision = async move {
                     let decision = server.decide_after(token, pending).await;
                     match &decision {
-                        Ok(token) => judgement.accepted(server.clock(), token),
+                        Ok(token) => judgement.accepted(server.clock(), token.expires_at()),
                         Err(error) => judgement.refused(server.clock(), error),
                     }
                     decision

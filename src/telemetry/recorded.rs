@@ -16,7 +16,6 @@ use crate::metrics::{
 };
 use crate::response::RefusalKind;
 use crate::time::{Clock, UnixTime};
-use crate::token::ValidatedToken;
 
 pub(crate) use crate::metrics::describe;
 
@@ -64,11 +63,11 @@ impl Judgement {
         counter(&ANONYMOUS).increment(1);
     }
 
-    pub(crate) fn accepted(&self, clock: &dyn Clock, token: &ValidatedToken) {
+    pub(crate) fn accepted(&self, clock: &dyn Clock, expires_at: UnixTime) {
         counter(&ACCEPTED).increment(1);
         histogram(&ACCEPTED_DURATION).record(self.took(clock));
         if let Some(now) = clock.now() {
-            histogram(&LIFE_LEFT).record(token.expires_at().saturating_since(now));
+            histogram(&LIFE_LEFT).record(expires_at.saturating_since(now));
         }
     }
 

@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use super::{Fetched, UnknownKid};
 use crate::error::{KeySetError, TokenError};
-use crate::time::Clock;
-use crate::token::ValidatedToken;
+use crate::time::{Clock, UnixTime};
 
 pub(crate) const fn describe() {}
 
@@ -21,7 +20,7 @@ impl Judgement {
 
     pub(crate) const fn anonymous(&self) {}
 
-    pub(crate) const fn accepted(&self, _: &dyn Clock, _: &ValidatedToken) {}
+    pub(crate) const fn accepted(&self, _: &dyn Clock, _: UnixTime) {}
 
     pub(crate) const fn refused(&self, _: &dyn Clock, _: &TokenError) {}
 }
