@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 
 use crate::layer::{judged_token, required_token};
 use crate::refusal::Refusal;
+use crate::telemetry;
 use crate::token::ValidatedToken;
 
 /// The token of the request. A request without one is refused as the bearer layer would have refused it.
@@ -71,6 +72,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Claims<T> {
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
+        telemetry::route_refused(self.error());
         self.to_logged_response().map(Body::from)
     }
 }

@@ -100,7 +100,8 @@
 //! # When a request is refused
 //!
 //! The crate logs through `tracing`: refusals at debug with their reason and what was expected, outages at warn, and a
-//! service that is put together wrongly at error. [`ResourceServer::validate_explained`] tells each check of one token
+//! service that is put together wrongly at error. With the feature `metrics` it counts: [`guide::monitoring`] has the
+//! figures, the log lines, alert rules and a dashboard. [`ResourceServer::validate_explained`] tells each check of one token
 //! in order, with what was expected and what was found. A layer outside finds the [`TokenError`] in the extensions of the
 //! response.
 //!
@@ -115,6 +116,7 @@
 //! |---|---|---|
 //! | `remote-keys` | yes | keys from a URL or by discovery |
 //! | `axum` | yes | extractors |
+//! | `metrics` | no | counters and histograms, for the recorder that the application installs |
 //! | `test-util` | no | tokens, keys and a clock for tests |
 //! | `authorization-server` | no | an authorization server for tests and demonstrations |
 //!
@@ -129,16 +131,20 @@ mod bearer;
 mod challenge;
 mod claims;
 mod error;
+pub mod guide;
 mod issuer;
 pub mod jose;
 mod keys;
 pub mod layer;
+#[cfg(feature = "metrics")]
+pub mod metrics;
 mod refusal;
 mod requirement;
 mod resource_server;
 mod response;
 mod scope;
 mod sync;
+mod telemetry;
 #[cfg(feature = "test-util")]
 pub mod test_util;
 pub mod time;

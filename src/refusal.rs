@@ -36,8 +36,12 @@ impl Refusal {
             RefusalKind::Misconfigured => {
                 tracing::error!(reason = self.error.reason(), error = %self.error, "the service is put together wrongly");
             }
-            RefusalKind::Unavailable => {
+            RefusalKind::Unavailable if matches!(self.error, TokenError::ClockUnavailable) => {
                 tracing::warn!(reason = self.error.reason(), error = %self.error, "cannot judge a request");
+            }
+            // An outage is logged where it is noticed, once for each attempt: a line for each request would bury it.
+            RefusalKind::Unavailable => {
+                tracing::debug!(reason = self.error.reason(), error = %self.error, "cannot judge a request");
             }
             _ => tracing::debug!(reason = self.error.reason(), error = %self.error, "refused a request"),
         }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 /// Why a key set could not be had.
 ///
-/// Requests never see it: they are judged by the last good set, or answered with 503. It is logged.
+/// Requests never see it: they are judged by the last good set, or answered with 503. It is logged and counted.
 #[non_exhaustive]
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum KeySetError {
@@ -125,6 +125,30 @@ impl KeySetError {
     /// two.
     pub(crate) const fn may_pass(&self) -> bool {
         !matches!(self, Self::IssuerMismatch { .. } | Self::InsecureUrl(_) | Self::OtherOrigin { .. })
+    }
+
+    /// A stable code for logs, metrics and alerts. It never changes within a major version.
+    #[must_use]
+    pub const fn reason(&self) -> &'static str {
+        match self {
+            Self::NotAJwkSet(_) => "not_a_jwk_set",
+            Self::TooManyKeys { .. } => "too_many_keys",
+            Self::NoUsableKey { .. } => "no_usable_key",
+            Self::Metadata(_) => "metadata",
+            Self::NoMetadata { .. } => "no_metadata",
+            Self::IssuerMismatch { .. } => "issuer_mismatch",
+            Self::InsecureUrl(_) => "insecure_url",
+            Self::Status { .. } => "status",
+            Self::UnchangedFromNothing => "unchanged_from_nothing",
+            Self::TooLarge { .. } => "too_large",
+            Self::Timeout(_) => "timeout",
+            Self::Transport { .. } => "transport",
+            Self::Source(_) => "source",
+            Self::OtherOrigin { .. } => "other_origin",
+            Self::RefusedAddress { .. } => "refused_address",
+            Self::AllSources { .. } => "all_sources",
+            Self::Interrupted => "interrupted",
+        }
     }
 
     /// When the provider asks to come back, if it does; of several sources the most patient one counts, since all are

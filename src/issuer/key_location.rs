@@ -10,6 +10,7 @@ use crate::jose::{Algorithm, JwkSet, VerifyingKey, verifying_keys_from_pem};
 #[cfg(feature = "remote-keys")]
 use crate::keys::{Discovery, HttpClient, RemoteLocation, RemoteSource};
 use crate::keys::{FailoverSource, KeyCache, KeySource, Keys};
+use crate::telemetry::IssuerMeter;
 use crate::time::Clock;
 #[cfg(feature = "remote-keys")]
 use crate::urls::{check_fetched, check_issuer};
@@ -32,7 +33,12 @@ pub(super) enum KeyLocation {
 
 impl Issuer {
     /// Keys that stand in the configuration are parsed here; others are fetched when first needed.
-    pub(crate) fn keys(&self, algorithms: &Arc<[Algorithm]>, clock: &Arc<dyn Clock>) -> Result<Keys, ConfigError> {
+    pub(crate) fn keys(
+        &self,
+        algorithms: &Arc<[Algorithm]>,
+        clock: &Arc<dyn Clock>,
+        meter: IssuerMeter,
+    ) -> Result<Keys, ConfigError> {
         let fixed = match self.key_locations.as_slice() {
             [] => None,
             [location] if location.is_fetched() => None,
@@ -59,11 +65,16 @@ impl Issuer {
                 self.key_requests.check_unused()?;
                 Ok(fixed)
             }
-            None => self.cached_keys(algorithms, clock),
+            None => self.cached_keys(algorithms, clock, meter),
         }
     }
 
-    fn cached_keys(&self, algorithms: &Arc<[Algorithm]>, clock: &Arc<dyn Clock>) -> Result<Keys, ConfigError> {
+    fn cached_keys(
+        &self,
+        algorithms: &Arc<[Algorithm]>,
+        clock: &Arc<dyn Clock>,
+        meter: IssuerMeter,
+    ) -> Result<Keys, ConfigError> {
         self.key_policy.check()?;
         let (issuer, policy) = (Arc::clone(&self.url), self.key_policy.clone());
         let mut sources = self.sources()?;
@@ -74,7 +85,7 @@ impl Issuer {
                 Arc::new(FailoverSource::new(Arc::clone(&issuer), Arc::clone(algorithms), sources, &policy))
             }
         };
-        let cache = KeyCache::new(issuer, Arc::clone(algorithms), source, policy, Arc::clone(clock));
+        let cache = KeyCache::new(issuer, Arc::clone(algorithms), source, policy, Arc::clone(clock), meter);
         Ok(Keys::Cached(Arc::new(cache)))
     }
 

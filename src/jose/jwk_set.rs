@@ -25,6 +25,8 @@ pub(crate) struct JwkSet {
     by_key_id: HashMap<Box<str>, Vec<usize>>,
     /// Keys from PEM and shared secrets have no name; they fit a token whatever its `kid`.
     ignores_key_id: bool,
+    /// How many keys that makes, each counted once for all its algorithms.
+    len: usize,
 }
 
 /// Which keys of a set to try for one token: at least one.
@@ -47,10 +49,13 @@ impl JwkSet {
         if document.keys.len() > MAX_KEYS {
             return Err(KeySetError::TooManyKeys { found: document.keys.len() });
         }
-        let (mut keys, mut dropped) = (Vec::new(), Vec::new());
+        let (mut keys, mut dropped, mut len) = (Vec::new(), Vec::new(), 0);
         for (position, jwk) in document.keys.into_iter().enumerate() {
             match jwk::verifying_keys(jwk, allowed) {
-                Ok(usable) => keys.extend(usable),
+                Ok(usable) => {
+                    keys.extend(usable);
+                    len += 1;
+                }
                 Err(fault) => {
                     tracing::debug!(position, %fault, "dropped a key of the JWK Set");
                     dropped.push(fault);
@@ -60,12 +65,18 @@ impl JwkSet {
         if keys.is_empty() {
             return Err(KeySetError::NoUsableKey { dropped: describe(&dropped).into() });
         }
-        Ok(Self::new(keys, false))
+        Ok(Self::new(keys, false, len))
     }
 
     /// Keys without names, which are tried whatever `kid` a token has.
     pub(crate) fn of_unnamed(keys: Vec<VerifyingKey>) -> Self {
-        Self::new(keys, true)
+        let len = keys.len();
+        Self::new(keys, true, len)
+    }
+
+    /// How many usable keys the set has.
+    pub(crate) const fn len(&self) -> usize {
+        self.len
     }
 
     /// Whether a key has this `kid`, for whatever algorithm.
@@ -124,14 +135,14 @@ impl JwkSet {
         serde_json::json!({ "keys": jwks.collect::<Vec<serde_json::Value>>() })
     }
 
-    fn new(keys: Vec<VerifyingKey>, ignores_key_id: bool) -> Self {
+    fn new(keys: Vec<VerifyingKey>, ignores_key_id: bool, len: usize) -> Self {
         let mut by_key_id: HashMap<Box<str>, Vec<_>> = HashMap::new();
         for (position, key) in keys.iter().enumerate() {
             if let Some(key_id) = key.key_id() {
                 by_key_id.entry(key_id.into()).or_default().push(position);
             }
         }
-        Self { keys: keys.into_iter().map(Arc::new).collect(), by_key_id, ignores_key_id }
+        Self { keys: keys.into_iter().map(Arc::new).collect(), by_key_id, ignores_key_id, len }
     }
 }
 

@@ -14,6 +14,7 @@ use crate::bearer::BearerToken;
 use crate::error::TokenError;
 use crate::refusal::Refusal;
 use crate::resource_server::{Pending, ResourceServer, Stop};
+use crate::telemetry::Judgement;
 use crate::token::ValidatedToken;
 
 type PublicRequests = dyn Fn(&Method, &Uri) -> bool + Send + Sync;
@@ -127,19 +128,34 @@ where
     }
 
     fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
-        let context = self.layer.server.context();
+        let server = &self.layer.server;
+        let context = server.context();
+        let judgement = Judgement::begin(server.clock());
         match self.layer.judge(&request) {
             Verdict::Pass(token) => {
+                match &token {
+                    Some(token) => judgement.accepted(server.clock(), token.expires_at()),
+                    None => judgement.anonymous(),
+                }
                 admit(request.extensions_mut(), token, Arc::clone(context));
                 BearerFuture::pass(self.inner.call(request))
             }
             Verdict::Refuse(error) => {
+                judgement.refused(server.clock(), &error);
                 drop(take_ready(&mut self.inner));
                 BearerFuture::refuse(&Refusal::new(error, Some(Arc::clone(context))))
             }
             Verdict::Wait(pending, token) => {
                 let ready = take_ready(&mut self.inner);
-                let decision = self.layer.server.clone().decide_after(token, pending);
+                let server = server.clone();
+                let decision = async move {
+                    let decision = server.decide_after(token, pending).await;
+                    match &decision {
+                        Ok(token) => judgement.accepted(server.clock(), token.expires_at()),
+                        Err(error) => judgement.refused(server.clock(), error),
+                    }
+                    decision
+                };
                 BearerFuture::wait(decision, Arc::clone(context), ready, request)
             }
         }

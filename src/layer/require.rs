@@ -22,6 +22,7 @@ use crate::error::ConfigError;
 use crate::requirement::{ClaimPath, Requirement};
 use crate::resource_server::ResourceServer;
 use crate::scope::{Quantity, ScopeRequirement};
+use crate::telemetry;
 use crate::token::ValidatedToken;
 
 macro_rules! require_layer {
@@ -225,6 +226,7 @@ where
         match token.and_then(|token| self.requirement.check(token).map_err(|error| token.refuse(error))) {
             Ok(()) => RequireFuture { answer: Answer::pass(self.inner.call(request)) },
             Err(refusal) => {
+                telemetry::route_refused(refusal.error());
                 drop(take_ready(&mut self.inner));
                 RequireFuture { answer: Answer::refuse(&refusal) }
             }

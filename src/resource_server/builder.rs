@@ -13,6 +13,7 @@ use crate::error::{ConfigError, TokenError};
 use crate::issuer::Issuer;
 use crate::refusal::ServerContext;
 use crate::response::{Hook, RefusalBody, Responder, StatusPolicy};
+use crate::telemetry;
 use crate::time::{Clock, SystemClock};
 use crate::trust::{CommonRules, IssuerResolver, TrustedIssuers};
 
@@ -196,6 +197,7 @@ impl ResourceServerBuilder {
         let issuers = Arc::new(TrustedIssuers::new(common, &self.issuers, self.resolver)?);
         let responder =
             Responder { realm: Realm::new(&realm)?, statuses: self.statuses, body: self.body, hook: self.hook };
+        telemetry::describe();
         Ok(ResourceServer(Arc::new(Inner {
             issuers,
             max_token_bytes: self.max_token_bytes,

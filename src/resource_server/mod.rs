@@ -154,7 +154,7 @@ impl ResourceServer {
     }
 
     /// Waits, and decides with what is known then.
-    pub(crate) async fn decide_after(self, token: String, mut pending: Pending) -> Result<ValidatedToken, TokenError> {
+    pub(crate) async fn decide_after(&self, token: String, mut pending: Pending) -> Result<ValidatedToken, TokenError> {
         loop {
             let waited = self.wait(&pending).await;
             match self.judge(&token, waited, &mut LogExpectation) {
@@ -167,6 +167,10 @@ impl ResourceServer {
 
     pub(crate) fn context(&self) -> &Arc<ServerContext> {
         &self.0.context
+    }
+
+    pub(crate) fn clock(&self) -> &dyn Clock {
+        &*self.0.clock
     }
 
     async fn wait(&self, pending: &Pending) -> Waited {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::error::ConfigError;
 use crate::issuer::Issuer;
 use crate::keys::{KeySetStatus, Keys};
+use crate::telemetry::IssuerMeter;
 use crate::time::Clock;
 use crate::validator::TokenRules;
 
@@ -71,7 +72,8 @@ impl CommonRules {
             return Err(ConfigError::new("scope_claims", problem));
         }
         let algorithms = issuer.checked_algorithms()?;
-        let keys = issuer.keys(&algorithms, &self.clock)?;
+        let meter = if is_resolved { IssuerMeter::of_resolved() } else { IssuerMeter::of_configured(&issuer.url) };
+        let keys = issuer.keys(&algorithms, &self.clock, meter)?;
         let rules = TokenRules {
             issuer: Arc::clone(&issuer.url),
             audiences: audiences.as_slice().into(),

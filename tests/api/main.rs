@@ -18,6 +18,7 @@ mod challenges;
 mod config_errors;
 mod jose;
 mod keys;
+mod logs;
 mod presenting;
 mod routes;
 mod statuses;

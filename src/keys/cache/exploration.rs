@@ -13,6 +13,7 @@ use crate::error::KeySetError;
 use crate::jose::{Algorithm, JwkSet, VerifyingKey};
 use crate::keys::{FetchedKeySet, KeySource, KeySourceFuture, Lookup};
 use crate::sync::{AtomicBool, AtomicUsize, Ordering};
+use crate::telemetry::IssuerMeter;
 use crate::test_util::{SigningKey, TestIssuer};
 use crate::time::{ManualClock, UnixTime};
 use crate::{Issuer, ResourceServer};
@@ -47,7 +48,14 @@ impl KeySource for NoSource {
 fn cache() -> (Arc<KeyCache>, ManualClock) {
     let clock = ManualClock::at(UnixTime::from_secs(1_800_000_000));
     let (source, policy) = (Arc::new(NoSource), KeyPolicy::default());
-    let cache = KeyCache::new(ISSUER.into(), [Algorithm::EdDSA].into(), source, policy, Arc::new(clock.clone()));
+    let cache = KeyCache::new(
+        ISSUER.into(),
+        [Algorithm::EdDSA].into(),
+        source,
+        policy,
+        Arc::new(clock.clone()),
+        IssuerMeter::of_resolved(),
+    );
     (Arc::new(cache), clock)
 }
 

@@ -13,6 +13,7 @@ use crate::error::KeySetError;
 use crate::keys::policy::{Jitter, KeyPolicy};
 use crate::keys::status::FetchCounts;
 use crate::sync::Ordering;
+use crate::telemetry;
 
 #[derive(Default)]
 pub(super) struct State {
@@ -73,6 +74,7 @@ impl KeyCache {
         state.closed = true;
         let last = self.snapshot.swap(None);
         drop(state);
+        self.meter.closed();
         if let Some(last) = last {
             last.set.withdraw_missing(None);
         }
@@ -142,23 +144,26 @@ impl KeyCache {
         }
         let due = match result {
             Ok(fetched) => {
-                state.failures = 0;
-                state.last_error = None;
                 let lifetime = self.policy.lifetime_of(fetched.max_age);
                 self.publish(&mut state, started_at, lifetime, fetched);
-                tracing::debug!(issuer = %self.issuer, lifetime_s = lifetime.as_secs(), "fetched the keys");
+                state.failures = 0;
+                state.last_error = None;
                 started_at.saturating_add(KeyPolicy::refresh_after(lifetime, jitter()))
             }
             Err(error) => {
                 state.counts.failed += 1;
                 state.failures = state.failures.saturating_add(1);
                 let retry_after = KeyPolicy::backoff(state.failures, error.retry_after(), jitter());
-                let meanwhile =
-                    if self.snapshot.load().is_some() { "the last good set is kept" } else { "there are none" };
+                let meanwhile = match &*self.snapshot.load() {
+                    Some(last) if self.policy.serves(last.see(now)) => "the last good set is kept",
+                    Some(_) => "the last good set is too old, requests are answered with 503",
+                    None => "there are none, requests are answered with 503",
+                };
                 tracing::warn!(
-                    issuer = %self.issuer, %error, failures = state.failures, retry_after_s = retry_after.as_secs(),
-                    "could not fetch the keys; {meanwhile}"
+                    issuer = %self.issuer, reason = error.reason(), %error, failures = state.failures,
+                    retry_after_s = retry_after.as_secs(), "could not fetch the keys; {meanwhile}"
                 );
+                self.meter.fetch_failed(now.saturating_sub(started_at), &error);
                 state.last_error = Some(error);
                 now.saturating_add(retry_after)
             }
@@ -169,6 +174,7 @@ impl KeyCache {
     /// Puts a fetched set in the place of the last one, whose keys stay the same ones or die.
     fn publish(&self, state: &mut State, started_at: Duration, lifetime: Duration, fetched: Fetched) {
         let last = self.snapshot.load_full();
+        let is_unchanged = matches!(fetched.set, FetchedSet::Unchanged(_));
         let set = match fetched.set {
             FetchedSet::New(mut set) => {
                 state.counts.fetched += 1;
@@ -182,6 +188,20 @@ impl KeyCache {
                 set
             }
         };
+        let (keys, lifetime_s, failures) = (set.len(), lifetime.as_secs(), state.failures);
+        if failures > 0 {
+            tracing::info!(issuer = %self.issuer, keys, lifetime_s, failures, "fetched the keys again");
+        } else {
+            tracing::debug!(issuer = %self.issuer, keys, lifetime_s, "fetched the keys");
+        }
+        let now = self.clock.monotonic();
+        self.meter.fetched(&telemetry::Fetched {
+            took: now.saturating_sub(started_at),
+            last_age: last.as_ref().map(|last| last.age(now)),
+            is_unchanged,
+            keys,
+            now: self.clock.now(),
+        });
         let (etag, age_before) = (fetched.etag, Duration::ZERO);
         let next = Snapshot { set: Arc::clone(&set), etag, fetched_at: started_at, age_before, lifetime };
         self.snapshot.store(Some(Arc::new(next)));

@@ -31,6 +31,7 @@ use super::{KeysToTry, Lookup};
 use crate::error::TokenError;
 use crate::jose::{Algorithm, MAX_KEY_ID_BYTES};
 use crate::sync::{AtomicU64, Mutex, MutexGuard, Ordering};
+use crate::telemetry::{IssuerMeter, UnknownKid};
 use crate::time::Clock;
 
 /// How many key ids are remembered as not found.
@@ -43,6 +44,7 @@ pub(crate) struct KeyCache {
     source: Arc<dyn KeySource>,
     policy: KeyPolicy,
     clock: Arc<dyn Clock>,
+    meter: IssuerMeter,
     snapshot: ArcSwapOption<Snapshot>,
     /// When the next fetch on the cache's own account is due, in milliseconds of monotonic time; [`NEVER`] while one is
     /// under way.
@@ -64,6 +66,7 @@ impl KeyCache {
         source: Arc<dyn KeySource>,
         policy: KeyPolicy,
         clock: Arc<dyn Clock>,
+        meter: IssuerMeter,
     ) -> Self {
         Self {
             issuer,
@@ -71,6 +74,7 @@ impl KeyCache {
             source,
             policy,
             clock,
+            meter,
             snapshot: ArcSwapOption::empty(),
             due: AtomicU64::new(0),
             waiting: WaitingPlaces::default(),
@@ -119,8 +123,16 @@ impl KeyCache {
                 found.map_or_else(Lookup::Refused, Lookup::Found)
             }
             (Step::Wait, _) => Lookup::Wait,
-            (Step::NoSuchKey, _) => Lookup::Refused(TokenError::NoMatchingKey),
-            _ => Lookup::Refused(self.unavailable(now)),
+            (Step::NoSuchKey, _) => {
+                self.meter.unknown_kid(UnknownKid::Refused);
+                Lookup::Refused(TokenError::NoMatchingKey)
+            }
+            (_, candidates) => {
+                if candidates.is_some() && key != KeySeen::Known {
+                    self.meter.unknown_kid(UnknownKid::Unavailable);
+                }
+                Lookup::Refused(self.unavailable(now))
+            }
         }
     }
 
@@ -130,6 +142,7 @@ impl KeyCache {
         // Between the look and this, others may have come to wait, and the fetch may have ended.
         let Some(_waiting) = self.waiting.take() else { return };
         let Some(mut done) = self.fetch(key_id.map_or(Need::Due, Need::Key)) else { return };
+        let _counted = self.meter.waiting();
         // The sender never sends: the channel closes when the fetch ends.
         let _ = tokio::time::timeout(self.policy.request_wait, done.changed()).await;
         self.note_missing(key_id, began);

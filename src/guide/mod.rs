@@ -1,0 +1,3 @@
+//! The guide: what the items of this crate do together, and how to run them. It has no code.
+
+pub mod monitoring;

@@ -1,0 +1,72 @@
+//! The names of what is counted (feature `metrics`).
+//!
+//! The crate counts through the [`metrics`](https://docs.rs/metrics) facade; the application installs whatever recorder
+//! it likes, before or after it builds its resource server. The [guide](crate::guide::monitoring) says what each name
+//! means, which labels it has, and what to alert on. Names, labels and their values are part of the interface.
+//!
+//! ```
+//! use metrics_exporter_prometheus::{Matcher, PrometheusBuilder};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let mut builder = PrometheusBuilder::new();
+//! for (name, buckets) in tower_bearer::metrics::BUCKETS {
+//!     builder = builder.set_buckets_for_metric(Matcher::Full(name.to_owned()), buckets)?;
+//! }
+//! let recorder = builder.install_recorder()?;
+//! tower_bearer::metrics::describe();
+//! assert!(!recorder.render().contains("tower_bearer_decisions_total{"), "nothing was decided yet");
+//! # Ok(())
+//! # }
+//! ```
+
+use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
+
+/// Counter: requests that a bearer layer decided, by `outcome` and `reason`.
+pub const DECISIONS: &str = "tower_bearer_decisions_total";
+/// Counter: requests that a route layer or an extractor refused after that, by `reason`.
+pub const ROUTE_REFUSALS: &str = "tower_bearer_route_refusals_total";
+/// Histogram: how long the check of a token took, the wait for its key included, by `outcome`.
+pub const CHECK_DURATION: &str = "tower_bearer_check_duration_seconds";
+/// Histogram: how long an accepted token was still good for.
+pub const TOKEN_LIFE_LEFT: &str = "tower_bearer_token_life_left_seconds";
+/// Counter: fetches of a key set that ended, by `issuer` and `result`.
+pub const KEY_FETCHES: &str = "tower_bearer_key_fetches_total";
+/// Histogram: how long a fetch of a key set took, by `issuer`.
+pub const KEY_FETCH_DURATION: &str = "tower_bearer_key_fetch_duration_seconds";
+/// Histogram: how old a key set had become when a fetch replaced or confirmed it, by `issuer`.
+pub const KEY_SET_AGE: &str = "tower_bearer_key_set_age_seconds";
+/// Gauge: when the key set was last replaced or confirmed, in seconds since 1970, by `issuer`.
+pub const KEY_SET_REFRESHED: &str = "tower_bearer_key_set_refreshed_timestamp_seconds";
+/// Gauge: usable keys in the set, by `issuer`.
+pub const KEY_SET_KEYS: &str = "tower_bearer_key_set_keys";
+/// Counter: requests whose `kid` the issuer's set did not have, also after a fetch, by `issuer` and `answer`.
+pub const UNKNOWN_KIDS: &str = "tower_bearer_unknown_kids_total";
+/// Gauge: requests that wait for a fetch now, by `issuer`.
+pub const WAITING_REQUESTS: &str = "tower_bearer_waiting_requests";
+
+/// Upper bounds of buckets for each histogram, for exporters that ask for them: Prometheus can only add up histograms
+/// with buckets over several replicas.
+pub const BUCKETS: [(&str, &[f64]); 4] = [
+    // A check takes some ten microseconds; a request waits at most two seconds for a key.
+    (CHECK_DURATION, &[0.000_01, 0.000_025, 0.000_05, 0.000_1, 0.000_25, 0.001, 0.01, 0.1, 0.5, 2.0, 5.0]),
+    (TOKEN_LIFE_LEFT, &[0.0, 5.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 900.0, 1_800.0, 3_600.0, 86_400.0]),
+    (KEY_FETCH_DURATION, &[0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0]),
+    // Five minutes of lifetime unless the provider says otherwise, at most an hour, and an hour past it.
+    (KEY_SET_AGE, &[60.0, 240.0, 300.0, 600.0, 1_800.0, 3_600.0, 5_400.0, 7_200.0]),
+];
+
+/// Tells the recorder units and help texts. Building a resource server does it too; call it when the recorder is
+/// installed after that. Calling it twice does no harm.
+pub fn describe() {
+    describe_counter!(DECISIONS, Unit::Count, "Requests that a bearer layer decided.");
+    describe_counter!(ROUTE_REFUSALS, Unit::Count, "Requests that a route layer or an extractor refused.");
+    describe_histogram!(CHECK_DURATION, Unit::Seconds, "How long the check of a token took.");
+    describe_histogram!(TOKEN_LIFE_LEFT, Unit::Seconds, "How long an accepted token was still good for.");
+    describe_counter!(KEY_FETCHES, Unit::Count, "Fetches of a key set that ended.");
+    describe_histogram!(KEY_FETCH_DURATION, Unit::Seconds, "How long a fetch of a key set took.");
+    describe_histogram!(KEY_SET_AGE, Unit::Seconds, "Age of a key set when a fetch replaced or confirmed it.");
+    describe_gauge!(KEY_SET_REFRESHED, Unit::Seconds, "When a fetch last replaced or confirmed the key set.");
+    describe_gauge!(KEY_SET_KEYS, Unit::Count, "Usable keys in the key set.");
+    describe_counter!(UNKNOWN_KIDS, Unit::Count, "Requests whose kid the issuer's key set did not have.");
+    describe_gauge!(WAITING_REQUESTS, Unit::Count, "Requests that wait for a fetch of keys now.");
+}

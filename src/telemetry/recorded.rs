@@ -1,0 +1,173 @@
+//! The interface with the feature `metrics`.
+//!
+//! No handle is kept: a recorder may be installed after the resource server was built, and a handle taken before would
+//! count into nothing for ever. What a request with a good token needs is found by keys that are made at compile time.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use metrics::{Counter, Gauge, Histogram, Key, Label, Level, Metadata, SharedString, with_recorder};
+
+use super::{Fetched, UnknownKid};
+use crate::error::{KeySetError, TokenError};
+use crate::metrics::{
+    CHECK_DURATION, DECISIONS, KEY_FETCH_DURATION, KEY_FETCHES, KEY_SET_AGE, KEY_SET_KEYS, KEY_SET_REFRESHED,
+    ROUTE_REFUSALS, TOKEN_LIFE_LEFT, UNKNOWN_KIDS, WAITING_REQUESTS,
+};
+use crate::response::RefusalKind;
+use crate::time::{Clock, UnixTime};
+
+pub(crate) use crate::metrics::describe;
+
+static METADATA: Metadata<'_> = Metadata::new("tower_bearer", Level::INFO, Some("tower_bearer"));
+
+static ACCEPTED_LABEL: [Label; 1] = [Label::from_static_parts("outcome", "accepted")];
+static ACCEPTED_LABELS: [Label; 2] =
+    [Label::from_static_parts("outcome", "accepted"), Label::from_static_parts("reason", "none")];
+static ANONYMOUS_LABELS: [Label; 2] =
+    [Label::from_static_parts("outcome", "anonymous"), Label::from_static_parts("reason", "none")];
+static ACCEPTED: Key = Key::from_static_parts(DECISIONS, &ACCEPTED_LABELS);
+static ANONYMOUS: Key = Key::from_static_parts(DECISIONS, &ANONYMOUS_LABELS);
+static ACCEPTED_DURATION: Key = Key::from_static_parts(CHECK_DURATION, &ACCEPTED_LABEL);
+static LIFE_LEFT: Key = Key::from_static_name(TOKEN_LIFE_LEFT);
+
+fn counter(key: &Key) -> Counter {
+    with_recorder(|recorder| recorder.register_counter(key, &METADATA))
+}
+
+fn gauge(key: &Key) -> Gauge {
+    with_recorder(|recorder| recorder.register_gauge(key, &METADATA))
+}
+
+fn histogram(key: &Key) -> Histogram {
+    with_recorder(|recorder| recorder.register_histogram(key, &METADATA))
+}
+
+/// A route layer or an extractor refused a request that the bearer layer had let through, or had not seen.
+pub(crate) fn route_refused(error: &TokenError) {
+    counter(&Key::from_parts(ROUTE_REFUSALS, vec![Label::new("reason", error.reason())])).increment(1);
+}
+
+/// One request, from the moment when a bearer layer looks at it. Ends in one of its methods, or is forgotten when the
+/// client leaves.
+pub(crate) struct Judgement {
+    began: Duration,
+}
+
+impl Judgement {
+    pub(crate) fn begin(clock: &dyn Clock) -> Self {
+        Self { began: clock.monotonic() }
+    }
+
+    pub(crate) fn anonymous(&self) {
+        counter(&ANONYMOUS).increment(1);
+    }
+
+    pub(crate) fn accepted(&self, clock: &dyn Clock, expires_at: UnixTime) {
+        counter(&ACCEPTED).increment(1);
+        histogram(&ACCEPTED_DURATION).record(self.took(clock));
+        if let Some(now) = clock.now() {
+            histogram(&LIFE_LEFT).record(expires_at.saturating_since(now));
+        }
+    }
+
+    pub(crate) fn refused(&self, clock: &dyn Clock, error: &TokenError) {
+        let is_ours = RefusalKind::from(error) == RefusalKind::Unavailable;
+        let outcome = Label::new("outcome", if is_ours { "unavailable" } else { "refused" });
+        let labels = vec![outcome.clone(), Label::new("reason", error.reason())];
+        counter(&Key::from_parts(DECISIONS, labels)).increment(1);
+        // Without one token there was nothing to check.
+        if !matches!(error, TokenError::Absent | TokenError::Request(_)) {
+            histogram(&Key::from_parts(CHECK_DURATION, vec![outcome])).record(self.took(clock));
+        }
+    }
+
+    fn took(&self, clock: &dyn Clock) -> Duration {
+        clock.monotonic().saturating_sub(self.began)
+    }
+}
+
+/// Counts for one issuer, or for all that a resolver brings.
+pub(crate) struct IssuerMeter {
+    issuer: SharedString,
+    /// What has one value at a time has a meaning for one issuer only.
+    is_single: bool,
+}
+
+impl IssuerMeter {
+    /// For an issuer that the configuration names, which has few.
+    pub(crate) fn of_configured(issuer: &Arc<str>) -> Self {
+        Self { issuer: SharedString::from_shared(Arc::clone(issuer)), is_single: true }
+    }
+
+    /// For issuers from a resolver: they are without end, so they share one label.
+    pub(crate) const fn of_resolved() -> Self {
+        Self { issuer: SharedString::const_str("resolved"), is_single: false }
+    }
+
+    /// The issuer is not trusted any more.
+    pub(crate) fn closed(&self) {
+        if self.is_single {
+            gauge(&self.key(KEY_SET_KEYS)).set(0);
+        }
+    }
+
+    pub(crate) fn fetched(&self, fetched: &Fetched) {
+        self.fetch_ended(if fetched.is_unchanged { "unchanged" } else { "success" }, fetched.took);
+        if let Some(age) = fetched.last_age {
+            histogram(&self.key(KEY_SET_AGE)).record(age);
+        }
+        if !self.is_single {
+            return;
+        }
+        gauge(&self.key(KEY_SET_KEYS)).set(u32::try_from(fetched.keys).unwrap_or(u32::MAX));
+        if let Some(now) = fetched.now {
+            gauge(&self.key(KEY_SET_REFRESHED)).set(now.saturating_since(UnixTime::from_secs(0)));
+        }
+    }
+
+    pub(crate) fn fetch_failed(&self, took: Duration, error: &KeySetError) {
+        self.fetch_ended(error.reason(), took);
+    }
+
+    pub(crate) fn unknown_kid(&self, answer: UnknownKid) {
+        let answer = match answer {
+            UnknownKid::Refused => "refused",
+            UnknownKid::Unavailable => "unavailable",
+        };
+        counter(&self.key_with(UNKNOWN_KIDS, "answer", answer)).increment(1);
+    }
+
+    /// Counts a request as waiting for keys, for as long as the guard lives.
+    pub(crate) fn waiting(&self) -> Waiting {
+        let gauge = gauge(&self.key(WAITING_REQUESTS));
+        gauge.increment(1);
+        Waiting(gauge)
+    }
+
+    fn fetch_ended(&self, result: &'static str, took: Duration) {
+        counter(&self.key_with(KEY_FETCHES, "result", result)).increment(1);
+        histogram(&self.key(KEY_FETCH_DURATION)).record(took);
+    }
+
+    fn label(&self) -> Label {
+        Label::new("issuer", self.issuer.clone())
+    }
+
+    fn key(&self, name: &'static str) -> Key {
+        Key::from_parts(name, vec![self.label()])
+    }
+
+    fn key_with(&self, name: &'static str, label: &'static str, value: &'static str) -> Key {
+        Key::from_parts(name, vec![self.label(), Label::new(label, value)])
+    }
+}
+
+/// Takes the request off the gauge of the recorder that it was put on.
+pub(crate) struct Waiting(Gauge);
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.decrement(1);
+    }
+}
