@@ -49,14 +49,20 @@
 //! # }
 //! ```
 
+mod bad_key_set;
 mod builder;
 mod client;
 mod client_authentication;
 mod connections;
+mod endpoint;
+mod fault;
+mod faults;
 mod form;
 mod jwk_set_endpoint;
 mod metadata_endpoint;
+mod misbehaviour;
 mod oauth_error;
+mod odd_body;
 mod router;
 mod scope;
 mod server;
@@ -66,6 +72,7 @@ mod token_endpoint;
 
 pub use builder::AuthorizationServerBuilder;
 pub use client::Client;
+pub use endpoint::Endpoint;
+pub use fault::{Fault, FaultError};
 pub use server::AuthorizationServer;
 pub use start_error::StartError;
-pub use state::Endpoint;

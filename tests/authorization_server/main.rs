@@ -4,7 +4,10 @@
 
 mod client_authentication;
 mod discovery;
+mod faults;
+mod key_set_caching;
 mod lifecycle;
+mod rotation;
 mod secrecy;
 mod settings;
 mod support;
