@@ -6,10 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderValue;
-use tokio::net::TcpListener;
 
-use super::connections::{Connections, listen};
-use super::router::router;
+use super::admin::Admin;
+use super::service::Service;
 use super::state::ServerState;
 use super::{AuthorizationServerBuilder, Endpoint, Fault, FaultError, StartError};
 use crate::test_util::{Defect, KeyChangeError, SigningError, SigningKey, TestIssuer, TokenBuilder};
@@ -37,10 +36,11 @@ use crate::test_util::{Defect, KeyChangeError, SigningError, SigningKey, TestIss
 /// # }
 /// ```
 pub struct AuthorizationServer {
-    state: Arc<ServerState>,
-    address: SocketAddr,
-    /// `None` while stopped. Dropping it ends the task and closes every connection.
-    connections: Option<Connections>,
+    pub(super) state: Arc<ServerState>,
+    pub(super) service: Arc<Service>,
+    pub(super) admin: Option<Admin>,
+    #[cfg(feature = "authorization-server-tls")]
+    pub(super) root_certificate: Option<String>,
 }
 
 impl AuthorizationServer {
@@ -49,14 +49,8 @@ impl AuthorizationServer {
         AuthorizationServerBuilder::new()
     }
 
-    pub(super) fn serve(state: Arc<ServerState>, address: SocketAddr, listener: TcpListener) -> Self {
-        let mut server = Self { state, address, connections: None };
-        server.accept(listener);
-        server
-    }
-
     /// The issuer URL, `http://127.0.0.1:PORT` and the [path](AuthorizationServerBuilder::issuer_path), without a slash
-    /// at its end.
+    /// at its end; with TLS, `https`.
     #[must_use]
     pub fn issuer(&self) -> &str {
         self.state.issuer.url()
@@ -76,8 +70,23 @@ impl AuthorizationServer {
 
     /// Where the server listens, also while it is stopped.
     #[must_use]
-    pub const fn address(&self) -> SocketAddr {
-        self.address
+    pub fn address(&self) -> SocketAddr {
+        self.service.address()
+    }
+
+    /// Where the admin API is, `http://127.0.0.1:PORT`; `None` unless the builder was asked for
+    /// [it](AuthorizationServerBuilder::admin).
+    #[must_use]
+    pub fn admin_url(&self) -> Option<&str> {
+        self.admin.as_ref().map(|admin| admin.url.as_str())
+    }
+
+    /// The certificate, in PEM, of the authority that issued the server's own: who trusts it, trusts this server and
+    /// nobody else. `None` without TLS, and for [`Certificate::SelfSigned`](super::Certificate::SelfSigned).
+    #[cfg(feature = "authorization-server-tls")]
+    #[must_use]
+    pub fn root_certificate(&self) -> Option<&str> {
+        self.root_certificate.as_deref()
     }
 
     /// How many requests this endpoint has got since the first start, counted as they come: refused ones included, and
@@ -215,11 +224,9 @@ impl AuthorizationServer {
     }
 
     /// Stops listening, lets requests under way end, for at most a second, and closes every connection. The port is free
-    /// afterwards. A stopped server stays as it is.
+    /// afterwards. A stopped server stays as it is. The [admin API](Self::admin_url) goes on: it can start it again.
     pub async fn stop(&mut self) {
-        if let Some(connections) = self.connections.take() {
-            connections.stop().await;
-        }
+        self.service.stop().await;
     }
 
     /// Starts a stopped server again, at the same address with the same keys. A running server stays as it is.
@@ -228,16 +235,7 @@ impl AuthorizationServer {
     ///
     /// [`StartError::Listen`] when someone else has taken the port meanwhile.
     pub async fn restart(&mut self) -> Result<(), StartError> {
-        if self.connections.is_none() {
-            let (listener, _) = listen(self.address).await?;
-            self.accept(listener);
-        }
-        Ok(())
-    }
-
-    fn accept(&mut self, listener: TcpListener) {
-        tracing::warn!(issuer = self.issuer(), "the bundled authorization server is running; it is not for production");
-        self.connections = Some(Connections::accept(listener, router(Arc::clone(&self.state))));
+        self.service.restart().await
     }
 }
 
@@ -245,7 +243,8 @@ impl fmt::Debug for AuthorizationServer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AuthorizationServer")
             .field("issuer", &self.issuer())
-            .field("running", &self.connections.is_some())
+            .field("running", &self.service.is_running())
+            .field("admin_url", &self.admin_url())
             .finish_non_exhaustive()
     }
 }

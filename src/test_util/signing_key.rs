@@ -91,7 +91,7 @@ impl SigningKey {
     }
 
     /// Whether both have the same id, algorithm and material.
-    pub(super) fn is_same_as(&self, other: &Self) -> bool {
+    pub(crate) fn is_same_as(&self, other: &Self) -> bool {
         self.key_id == other.key_id && self.algorithm == other.algorithm && self.public_key_der == other.public_key_der
     }
 

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test that fails should say where")]
 
+mod admin;
 mod client_authentication;
 mod discovery;
 mod faults;
@@ -12,5 +13,6 @@ mod secrecy;
 mod settings;
 mod support;
 mod test_util;
+mod tls;
 mod token_endpoint;
 mod tokens;
