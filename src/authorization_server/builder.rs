@@ -3,10 +3,15 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
+use super::admin::Admin;
 use super::client::Clients;
-use super::connections::listen;
+use super::connections::{Transport, listen};
+use super::router::router;
+use super::service::Service;
 use super::state::ServerState;
 use super::{AuthorizationServer, Client, StartError};
+#[cfg(feature = "authorization-server-tls")]
+use super::{Certificate, tls};
 use crate::jose::Algorithm;
 use crate::test_util::{SigningKey, TestIssuer};
 use crate::time::{Clock, SystemClock};
@@ -20,6 +25,9 @@ pub struct AuthorizationServerBuilder {
     clock: Arc<dyn Clock>,
     port: u16,
     issuer_path: String,
+    admin_port: Option<u16>,
+    #[cfg(feature = "authorization-server-tls")]
+    certificate: Option<Certificate>,
 }
 
 impl AuthorizationServerBuilder {
@@ -30,6 +38,9 @@ impl AuthorizationServerBuilder {
             clock: Arc::new(SystemClock::new()),
             port: 0,
             issuer_path: String::new(),
+            admin_port: None,
+            #[cfg(feature = "authorization-server-tls")]
+            certificate: None,
         }
     }
 
@@ -62,6 +73,41 @@ impl AuthorizationServerBuilder {
         Self { issuer_path: path.into(), ..self }
     }
 
+    /// Opens the [admin API](super#admin-api) too, on a free port of 127.0.0.1; there is none by default. Every program
+    /// on this machine can then tell the server what to do.
+    pub fn admin(self) -> Self {
+        self.admin_port(0)
+    }
+
+    /// Opens the [admin API](Self::admin) on this port of 127.0.0.1; 0 lets the system choose a free one.
+    pub fn admin_port(self, port: u16) -> Self {
+        Self { admin_port: Some(port), ..self }
+    }
+
+    /// Speaks TLS with this kind of certificate; without it, the server speaks plain HTTP. The issuer URL starts with
+    /// `https://127.0.0.1` then. The admin API stays plain.
+    ///
+    /// ```
+    /// use tower_bearer::authorization_server::{AuthorizationServer, Certificate};
+    /// use tower_bearer::jose::Algorithm;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let builder = AuthorizationServer::builder().signing_algorithm(Algorithm::ES256);
+    /// let server = builder.tls(Certificate::Valid).start().await?;
+    ///
+    /// let root = reqwest::Certificate::from_pem(server.root_certificate().unwrap_or_default().as_bytes())?;
+    /// let trusting = reqwest::Client::builder().tls_certs_merge([root]).build()?;
+    /// assert!(trusting.get(server.jwks_uri()).send().await.is_ok());
+    /// assert!(reqwest::get(server.jwks_uri()).await.is_err());
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[cfg(feature = "authorization-server-tls")]
+    pub fn tls(self, certificate: Certificate) -> Self {
+        Self { certificate: Some(certificate), ..self }
+    }
+
     /// Checks the settings, makes the keys and serves in a task of the current tokio runtime.
     ///
     /// # Errors
@@ -72,16 +118,43 @@ impl AuthorizationServerBuilder {
     ///
     /// Outside a tokio runtime with I/O and time enabled, as tokio's own types do.
     pub async fn start(self) -> Result<AuthorizationServer, StartError> {
-        let Self { clients, algorithms, clock, port, issuer_path } = self;
+        #[cfg(feature = "authorization-server-tls")]
+        let (scheme, transport, root_certificate) = match self.certificate {
+            Some(kind) => {
+                let (acceptor, root) = tls::acceptor(kind).map_err(StartError::Certificate)?;
+                ("https", Transport::Tls(acceptor), root)
+            }
+            None => ("http", Transport::Plain, None),
+        };
+        #[cfg(not(feature = "authorization-server-tls"))]
+        let (scheme, transport) = ("http", Transport::Plain);
+
+        let Self { clients, algorithms, clock, port, issuer_path, admin_port, .. } = self;
         check_issuer_path(&issuer_path)?;
         let clients = Clients::register(clients)?;
 
-        let (listener, address) = listen(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).await?;
-        let issuer = make_issuer(format!("http://{address}{issuer_path}"), &algorithms)?.with_shared_clock(clock);
+        let (listener, address) = listen(loopback(port)).await?;
+        let admin = match admin_port {
+            Some(port) => Some(listen(loopback(port)).await?),
+            None => None,
+        };
+        let issuer = make_issuer(format!("{scheme}://{address}{issuer_path}"), &algorithms)?.with_shared_clock(clock);
 
         let state = Arc::new(ServerState::new(issuer, clients, issuer_path));
-        Ok(AuthorizationServer::serve(state, address, listener))
+        let service = Arc::new(Service::serve(address, listener, router(Arc::clone(&state)), transport));
+        let admin = admin.map(|(listener, address)| Admin::serve(Arc::clone(&state), &service, address, listener));
+        Ok(AuthorizationServer {
+            state,
+            service,
+            admin,
+            #[cfg(feature = "authorization-server-tls")]
+            root_certificate,
+        })
     }
+}
+
+fn loopback(port: u16) -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, port))
 }
 
 /// Unreserved characters alone (RFC 3986 §2.3), so that the path has one spelling in URLs, in `iss` and in routes.

@@ -8,6 +8,7 @@ use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
@@ -29,6 +30,14 @@ pub(super) async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAd
     Ok((listener, bound))
 }
 
+/// What is between TCP and HTTP.
+#[derive(Clone)]
+pub(super) enum Transport {
+    Plain,
+    #[cfg(feature = "authorization-server-tls")]
+    Tls(tokio_rustls::TlsAcceptor),
+}
+
 /// A task that accepts connections and owns them. Dropping this closes all of them at once.
 pub(super) struct Connections {
     stopping: watch::Sender<()>,
@@ -36,9 +45,9 @@ pub(super) struct Connections {
 }
 
 impl Connections {
-    pub(super) fn accept(listener: TcpListener, router: Router) -> Self {
+    pub(super) fn accept(listener: TcpListener, router: Router, transport: Transport) -> Self {
         let (stopping, stopped) = watch::channel(());
-        Self { stopping, accepting: tokio::spawn(accept(listener, router, stopped)) }
+        Self { stopping, accepting: tokio::spawn(accept(listener, router, transport, stopped)) }
     }
 
     /// Ends with every connection closed.
@@ -56,13 +65,13 @@ impl Drop for Connections {
     }
 }
 
-async fn accept(listener: TcpListener, router: Router, mut stopped: watch::Receiver<()>) {
+async fn accept(listener: TcpListener, router: Router, transport: Transport, mut stopped: watch::Receiver<()>) {
     let mut open = JoinSet::new();
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => {
-                    open.spawn(serve(stream, router.clone(), stopped.clone()));
+                    open.spawn(connect(stream, router.clone(), transport.clone(), stopped.clone()));
                 }
                 Err(error) => {
                     tracing::warn!(%error, "no connection could be accepted");
@@ -82,7 +91,29 @@ async fn accept(listener: TcpListener, router: Router, mut stopped: watch::Recei
     }
 }
 
-async fn serve(stream: TcpStream, router: Router, mut stopped: watch::Receiver<()>) {
+#[cfg_attr(not(feature = "authorization-server-tls"), expect(unused_mut, reason = "only a handshake waits here"))]
+async fn connect(stream: TcpStream, router: Router, transport: Transport, mut stopped: watch::Receiver<()>) {
+    match transport {
+        Transport::Plain => serve(stream, router, stopped).await,
+        #[cfg(feature = "authorization-server-tls")]
+        Transport::Tls(acceptor) => {
+            let shaken = tokio::select! {
+                shaken = acceptor.accept(stream) => shaken,
+                _ = stopped.changed() => return,
+            };
+            match shaken {
+                Ok(stream) => serve(stream, router, stopped).await,
+                // A client that does not trust the certificate is what some certificates are for.
+                Err(error) => tracing::debug!(%error, "a TLS handshake failed"),
+            }
+        }
+    }
+}
+
+async fn serve<S>(stream: S, router: Router, mut stopped: watch::Receiver<()>)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
     let service = TowerToHyperService::new(router);
     let mut connection = pin!(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
     let ended = tokio::select! {

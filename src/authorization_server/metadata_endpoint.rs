@@ -7,7 +7,6 @@ use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
 
-use super::Endpoint;
 use super::state::ServerState;
 
 /// The metadata document. The same one serves those who look where OpenID Connect says: they find the keys there, but
@@ -27,7 +26,6 @@ pub(super) struct Metadata {
 }
 
 pub(super) async fn respond(State(state): State<Arc<ServerState>>) -> Json<Metadata> {
-    state.count(Endpoint::Metadata);
     Json(Metadata {
         issuer: state.issuer.url().to_owned(),
         token_endpoint: state.token_endpoint.clone(),

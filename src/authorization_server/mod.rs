@@ -2,14 +2,15 @@
 //!
 //! # Not for production
 //!
-//! **Do not let this server guard anything.** It speaks plain HTTP on loopback, forgets everything when it stops, does
-//! not slow down whoever guesses secrets, and signs defective tokens for whoever holds its handle. What it does on the
-//! network is correct all the same, so that a client that works with it works with a real one:
+//! **Do not let this server guard anything.** It is on loopback, by default without TLS, keeps everything in memory, does
+//! not slow down whoever guesses secrets, and signs defective tokens for whoever holds its handle. Unless it is told to
+//! [misbehave](#misbehaviour), what it does on the network is correct all the same, so that a client that works with it
+//! works with a real one:
 //!
 //! - the client credentials grant (RFC 6749 §4.4), with the client authenticated by HTTP Basic or in the body,
 //! - access tokens as RFC 9068 says, signed with keys made at the start,
 //! - metadata by RFC 8414, and at the place where OpenID Connect Discovery looks,
-//! - its public keys as a JWK Set (RFC 7517 §5).
+//! - its public keys as a JWK Set (RFC 7517 §5), with an `ETag` and 304 for who has it already (RFC 9110 §13.1.2).
 //!
 //! It ignores `resource` (RFC 8707): a client's audiences are part of its registration.
 //!
@@ -49,23 +50,100 @@
 //! # }
 //! ```
 
+//!
+//! # Misbehaviour
+//!
+//! How a service does when its provider does badly can only be tested with a provider that does so when told to:
+//!
+//! - [`misbehave`](AuthorizationServer::misbehave) gives one endpoint a [`Fault`]: it is slow, hangs, breaks off, answers
+//!   with another status or a web page, flaps, redirects; its JWK Set is empty or huge, or some of its keys are bad.
+//! - Keys are [rotated](AuthorizationServer::rotate_keys), [with
+//!   overlap](AuthorizationServer::rotate_keys_with_overlap) too, [announced](AuthorizationServer::publish_next_key),
+//!   [withdrawn](AuthorizationServer::withdraw_key), or get [new material under the same
+//!   `kid`](AuthorizationServer::replace_key_material).
+//! - [`stop`](AuthorizationServer::stop) and [`restart`](AuthorizationServer::restart) are an outage.
+//! - The [clock](AuthorizationServer::set_clock_offset) can be wrong, the JWK Set's
+//!   [`Cache-Control`](AuthorizationServer::set_cache_control) anything, and tokens [defective](crate::test_util::Defect).
+//! - With the feature `authorization-server-tls`, the builder's `tls` gives it a certificate that is valid, expired,
+//!   self-signed or another host's.
+//! - [`requests`](AuthorizationServer::requests) counts what an endpoint was asked, faulty answers included.
+//!
+//! ```
+//! use std::time::Duration;
+//! use tower_bearer::authorization_server::{AuthorizationServer, Endpoint, Fault};
+//! use tower_bearer::jose::Algorithm;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let server = AuthorizationServer::builder().signing_algorithm(Algorithm::ES256).start().await?;
+//! server.rotate_keys_with_overlap(Duration::from_secs(600))?;
+//! server.misbehave(Endpoint::JwkSet, Fault::Html)?;
+//!
+//! let page = reqwest::get(server.jwks_uri()).await?.text().await?;
+//! assert!(page.starts_with("<!doctype html>"));
+//! assert_eq!(server.requests(Endpoint::JwkSet), 1);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Admin API
+//!
+//! For tests in another language, and by hand, the same over HTTP, on a port of its own that
+//! [`admin`](AuthorizationServerBuilder::admin) opens; it is up while the server is stopped. Bodies are JSON, sent with
+//! `Content-Type: application/json`; members that a path does not know are refused.
+//!
+//! | request | what it does |
+//! |---|---|
+//! | `GET /` | `{"issuer": .., "running": ..}` |
+//! | `GET /requests` | the counters: `metadata`, `jwk_set`, `token`, and how many answers were 304, `not_modified` |
+//! | `GET /faults`, `GET /faults/jwk_set` | the faults that are set, or null; other [endpoints](Endpoint) by their names |
+//! | `PUT /faults/jwk_set` with a [`Fault`] | sets it: `"html"`, or `{"slow_body": {"pause_ms": 1000}}` |
+//! | `DELETE /faults/jwk_set` | the endpoint behaves again |
+//! | `GET`, `PUT /cache-control` with `{"value": "max-age=60"}` | of the JWK Set; null leaves it out |
+//! | `GET /keys` | `{"keys": [{"kid": .., "alg": .., "signs": .., "published": ..}]}`, which the next four answer too |
+//! | `POST /keys/rotate` with `{"overlap_s": 600}` | rotates; without a body, without overlap |
+//! | `POST /keys/next` | announces the key that signs after the next rotation |
+//! | `DELETE /keys/{kid}` | withdraws the key |
+//! | `POST /keys/{kid}/replace` | gives the `kid` a new key |
+//! | `GET`, `PUT /clock` with `{"offset_s": -3600}` | makes the clock wrong by so many seconds |
+//! | `POST /stop`, `POST /restart` | an outage of the server, and its end |
+//!
+//! What is refused says why: `{"error": "no_such_key", "error_description": ".."}`.
+//!
+//! It asks for no password: every program on the machine may use it. Web pages that a browser on the machine shows may
+//! not: a request with `Origin` is refused (cross-site request forgery), and so is one whose `Host` is not `127.0.0.1`,
+//! `localhost` or `[::1]` (DNS rebinding).
+
+mod admin;
+mod bad_key_set;
 mod builder;
 mod client;
 mod client_authentication;
 mod connections;
+mod endpoint;
+mod fault;
+mod faults;
 mod form;
 mod jwk_set_endpoint;
 mod metadata_endpoint;
+mod misbehaviour;
 mod oauth_error;
+mod odd_body;
 mod router;
 mod scope;
 mod server;
+mod service;
 mod start_error;
 mod state;
+#[cfg(feature = "authorization-server-tls")]
+mod tls;
 mod token_endpoint;
 
 pub use builder::AuthorizationServerBuilder;
 pub use client::Client;
+pub use endpoint::Endpoint;
+pub use fault::{Fault, FaultError};
 pub use server::AuthorizationServer;
 pub use start_error::StartError;
-pub use state::Endpoint;
+#[cfg(feature = "authorization-server-tls")]
+pub use tls::Certificate;

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::routing::{get, post};
+use axum::middleware::from_fn_with_state;
+use axum::routing::{MethodRouter, get, post};
 
 use super::state::ServerState;
-use super::{jwk_set_endpoint, metadata_endpoint, token_endpoint};
+use super::{Endpoint, jwk_set_endpoint, metadata_endpoint, misbehaviour, token_endpoint};
 
 /// All routes; another method than the one named gets 405 with `Allow`.
 pub(super) fn router(state: Arc<ServerState>) -> Router {
@@ -15,10 +16,14 @@ pub(super) fn router(state: Arc<ServerState>) -> Router {
     let rfc_8414 = format!("/.well-known/oauth-authorization-server{path}");
     let openid = format!("{path}/.well-known/openid-configuration");
 
+    let endpoint = |endpoint: Endpoint, route: MethodRouter<Arc<ServerState>>| {
+        // Requests by another method never get to the endpoint.
+        route.route_layer(from_fn_with_state((Arc::clone(&state), endpoint), misbehaviour::respond))
+    };
     Router::new()
-        .route(&rfc_8414, get(metadata_endpoint::respond))
-        .route(&openid, get(metadata_endpoint::respond))
-        .route(&format!("{path}/jwks"), get(jwk_set_endpoint::respond))
-        .route(&format!("{path}/token"), post(token_endpoint::respond))
-        .with_state(state)
+        .route(&rfc_8414, endpoint(Endpoint::Metadata, get(metadata_endpoint::respond)))
+        .route(&openid, endpoint(Endpoint::Metadata, get(metadata_endpoint::respond)))
+        .route(&format!("{path}/jwks"), endpoint(Endpoint::JwkSet, get(jwk_set_endpoint::respond)))
+        .route(&format!("{path}/token"), endpoint(Endpoint::Token, post(token_endpoint::respond)))
+        .with_state(Arc::clone(&state))
 }

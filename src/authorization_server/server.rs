@@ -3,14 +3,15 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
-use tokio::net::TcpListener;
+use http::HeaderValue;
 
-use super::connections::{Connections, listen};
-use super::router::router;
+use super::admin::Admin;
+use super::service::Service;
 use super::state::ServerState;
-use super::{AuthorizationServerBuilder, Endpoint, StartError};
-use crate::test_util::{Defect, SigningError, TokenBuilder};
+use super::{AuthorizationServerBuilder, Endpoint, Fault, FaultError, StartError};
+use crate::test_util::{Defect, KeyChangeError, SigningError, SigningKey, TestIssuer, TokenBuilder};
 
 /// A running authorization server. **Not for production**: see the [module](super).
 ///
@@ -35,10 +36,11 @@ use crate::test_util::{Defect, SigningError, TokenBuilder};
 /// # }
 /// ```
 pub struct AuthorizationServer {
-    state: Arc<ServerState>,
-    address: SocketAddr,
-    /// `None` while stopped. Dropping it ends the task and closes every connection.
-    connections: Option<Connections>,
+    pub(super) state: Arc<ServerState>,
+    pub(super) service: Arc<Service>,
+    pub(super) admin: Option<Admin>,
+    #[cfg(feature = "authorization-server-tls")]
+    pub(super) root_certificate: Option<String>,
 }
 
 impl AuthorizationServer {
@@ -47,14 +49,8 @@ impl AuthorizationServer {
         AuthorizationServerBuilder::new()
     }
 
-    pub(super) fn serve(state: Arc<ServerState>, address: SocketAddr, listener: TcpListener) -> Self {
-        let mut server = Self { state, address, connections: None };
-        server.accept(listener);
-        server
-    }
-
     /// The issuer URL, `http://127.0.0.1:PORT` and the [path](AuthorizationServerBuilder::issuer_path), without a slash
-    /// at its end.
+    /// at its end; with TLS, `https`.
     #[must_use]
     pub fn issuer(&self) -> &str {
         self.state.issuer.url()
@@ -74,14 +70,83 @@ impl AuthorizationServer {
 
     /// Where the server listens, also while it is stopped.
     #[must_use]
-    pub const fn address(&self) -> SocketAddr {
-        self.address
+    pub fn address(&self) -> SocketAddr {
+        self.service.address()
     }
 
-    /// How many requests this endpoint has got since the first start, refused ones included.
+    /// Where the admin API is, `http://127.0.0.1:PORT`; `None` unless the builder was asked for
+    /// [it](AuthorizationServerBuilder::admin).
+    #[must_use]
+    pub fn admin_url(&self) -> Option<&str> {
+        self.admin.as_ref().map(|admin| admin.url.as_str())
+    }
+
+    /// The certificate, in PEM, of the authority that issued the server's own: who trusts it, trusts this server and
+    /// nobody else. `None` without TLS, and for [`Certificate::SelfSigned`](super::Certificate::SelfSigned).
+    #[cfg(feature = "authorization-server-tls")]
+    #[must_use]
+    pub fn root_certificate(&self) -> Option<&str> {
+        self.root_certificate.as_deref()
+    }
+
+    /// How many requests this endpoint has got since the first start, counted as they come: refused ones included, and
+    /// those that a [fault](Self::misbehave) leaves without an answer. Requests by a method that the endpoint does not
+    /// know are not counted.
     #[must_use]
     pub fn requests(&self, endpoint: Endpoint) -> u64 {
         self.state.requests(endpoint)
+    }
+
+    /// How many of the requests for the JWK Set were answered with 304, because `If-None-Match` named its `ETag`.
+    #[must_use]
+    pub fn not_modified_answers(&self) -> u64 {
+        self.state.not_modified()
+    }
+
+    /// Makes an endpoint misbehave from now on, in place of what it did wrong before. Answers under way stay as they are.
+    ///
+    /// ```
+    /// use tower_bearer::authorization_server::{AuthorizationServer, Endpoint, Fault};
+    /// use tower_bearer::jose::Algorithm;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let server = AuthorizationServer::builder().signing_algorithm(Algorithm::ES256).start().await?;
+    ///
+    /// server.misbehave(Endpoint::JwkSet, Fault::status(500))?;
+    /// assert_eq!(reqwest::get(server.jwks_uri()).await?.status(), 500);
+    ///
+    /// server.behave(Endpoint::JwkSet);
+    /// assert_eq!(reqwest::get(server.jwks_uri()).await?.status(), 200);
+    ///
+    /// let refused = server.misbehave(Endpoint::Token, Fault::EmptySet).map_err(|error| error.to_string());
+    /// assert_eq!(refused, Err("this fault means nothing at the endpoint `token`; set it at `jwk_set`".to_owned()));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`FaultError`] when the fault means nothing at this endpoint, or a setting of it is not usable; the endpoint goes
+    /// on as it did.
+    pub fn misbehave(&self, endpoint: Endpoint, fault: Fault) -> Result<(), FaultError> {
+        self.state.faults.set(endpoint, fault)
+    }
+
+    /// Lets an endpoint do everything right again. Answers under way stay as they are.
+    pub fn behave(&self, endpoint: Endpoint) {
+        self.state.faults.clear(endpoint);
+    }
+
+    /// What the endpoint does wrong at the moment.
+    #[must_use]
+    pub fn fault(&self, endpoint: Endpoint) -> Option<Fault> {
+        self.state.faults.current(endpoint)
+    }
+
+    /// Sets the `Cache-Control` of the JWK Set, `max-age=300` by default, or leaves it out.
+    pub fn set_cache_control(&self, value: Option<HeaderValue>) {
+        self.state.set_cache_control(value);
     }
 
     /// Replaces every key by a new one for the same algorithm; the old ones are withdrawn at once. Blocks for as long as
@@ -92,6 +157,56 @@ impl AuthorizationServer {
     /// [`SigningError::Generation`] when no key could be made; the old keys stay then.
     pub fn rotate_keys(&self) -> Result<(), SigningError> {
         self.state.issuer.rotate_keys()
+    }
+
+    /// As [`rotate_keys`](Self::rotate_keys), but the old keys stay published for `overlap`, by the server's clock.
+    ///
+    /// # Errors
+    ///
+    /// [`SigningError::Generation`] when no key could be made; the old keys stay then.
+    pub fn rotate_keys_with_overlap(&self, overlap: Duration) -> Result<(), SigningError> {
+        self.state.issuer.rotate_keys_with_overlap(overlap)
+    }
+
+    /// Publishes the key that signs from the next rotation on; see [`TestIssuer::publish_next_key`].
+    ///
+    /// # Errors
+    ///
+    /// [`SigningError::Generation`] when no key could be made.
+    pub fn publish_next_key(&self) -> Result<SigningKey, SigningError> {
+        self.state.issuer.publish_next_key()
+    }
+
+    /// Takes the keys with this `kid` out of the JWK Set at once; the one that signs goes on signing. See
+    /// [`TestIssuer::withdraw_key`].
+    ///
+    /// # Errors
+    ///
+    /// [`KeyChangeError::NoSuchKey`] when no published key has this id.
+    pub fn withdraw_key(&self, key_id: &str) -> Result<(), KeyChangeError> {
+        self.state.issuer.withdraw_key(key_id)
+    }
+
+    /// Puts a new key in the place of the one with this `kid`, under the same `kid`; see
+    /// [`TestIssuer::replace_key_material`].
+    ///
+    /// # Errors
+    ///
+    /// [`KeyChangeError::NoSuchKey`] when no key has this id; [`KeyChangeError::Signing`] when none could be made.
+    pub fn replace_key_material(&self, key_id: &str) -> Result<(), KeyChangeError> {
+        self.state.issuer.replace_key_material(key_id)
+    }
+
+    /// Makes the server's clock wrong by so many seconds, fast or, below zero, slow; tokens get their times from it. The
+    /// `Date` of answers stays right.
+    pub fn set_clock_offset(&self, seconds: i64) {
+        self.state.issuer.set_clock_offset(seconds);
+    }
+
+    /// The issuer that this server puts on the network, with its keys: what is done to it shows there at once.
+    #[must_use]
+    pub fn test_issuer(&self) -> &TestIssuer {
+        &self.state.issuer
     }
 
     /// Starts a token by this server's key, such as the first client gets; without clients, as
@@ -109,11 +224,9 @@ impl AuthorizationServer {
     }
 
     /// Stops listening, lets requests under way end, for at most a second, and closes every connection. The port is free
-    /// afterwards. A stopped server stays as it is.
+    /// afterwards. A stopped server stays as it is. The [admin API](Self::admin_url) goes on: it can start it again.
     pub async fn stop(&mut self) {
-        if let Some(connections) = self.connections.take() {
-            connections.stop().await;
-        }
+        self.service.stop().await;
     }
 
     /// Starts a stopped server again, at the same address with the same keys. A running server stays as it is.
@@ -122,16 +235,7 @@ impl AuthorizationServer {
     ///
     /// [`StartError::Listen`] when someone else has taken the port meanwhile.
     pub async fn restart(&mut self) -> Result<(), StartError> {
-        if self.connections.is_none() {
-            let (listener, _) = listen(self.address).await?;
-            self.accept(listener);
-        }
-        Ok(())
-    }
-
-    fn accept(&mut self, listener: TcpListener) {
-        tracing::warn!(issuer = self.issuer(), "the bundled authorization server is running; it is not for production");
-        self.connections = Some(Connections::accept(listener, router(Arc::clone(&self.state))));
+        self.service.restart().await
     }
 }
 
@@ -139,7 +243,8 @@ impl fmt::Debug for AuthorizationServer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AuthorizationServer")
             .field("issuer", &self.issuer())
-            .field("running", &self.connections.is_some())
+            .field("running", &self.service.is_running())
+            .field("admin_url", &self.admin_url())
             .finish_non_exhaustive()
     }
 }

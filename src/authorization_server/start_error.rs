@@ -59,6 +59,10 @@ pub enum StartError {
     /// No key for the algorithm given.
     #[error("no key for `signing_algorithm`: {0}")]
     SigningKey(#[from] SigningError),
+    /// No certificate for `tls`.
+    #[cfg(feature = "authorization-server-tls")]
+    #[error("no certificate for `tls` could be made; leave `tls` out to go on without")]
+    Certificate(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The port is not free, or not allowed.
     #[error("cannot listen on {address}; set `port` to a free one, or to 0 for any")]
     Listen {

@@ -1,23 +1,18 @@
 //! What the endpoints and the handle share.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use http::HeaderValue;
+
+use super::Endpoint;
 use super::client::Clients;
+use super::endpoint::PerEndpoint;
+use super::faults::Faults;
+use super::jwk_set_endpoint::CACHE_CONTROL;
 use crate::test_util::TestIssuer;
 
-/// An endpoint of the server, for counting.
-#[non_exhaustive]
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub enum Endpoint {
-    /// The metadata, at either of its two places.
-    Metadata,
-    /// The JWK Set.
-    JwkSet,
-    /// The token endpoint.
-    Token,
-}
-
-/// Issuer, clients and counters; it outlives a stop and a restart.
+/// Issuer, clients, faults and counters; it outlives a stop and a restart.
 pub(super) struct ServerState {
     pub(super) issuer: TestIssuer,
     pub(super) clients: Clients,
@@ -25,36 +20,53 @@ pub(super) struct ServerState {
     pub(super) jwks_uri: String,
     /// The path of the issuer URL: empty, or with a slash in front.
     pub(super) issuer_path: String,
-    requests: Requests,
-}
-
-#[derive(Default)]
-struct Requests {
-    metadata: AtomicU64,
-    jwk_set: AtomicU64,
-    token: AtomicU64,
+    pub(super) faults: Faults,
+    /// Of the JWK Set.
+    cache_control: Mutex<Option<HeaderValue>>,
+    requests: PerEndpoint<AtomicU64>,
+    not_modified: AtomicU64,
 }
 
 impl ServerState {
     pub(super) fn new(issuer: TestIssuer, clients: Clients, issuer_path: String) -> Self {
-        let token_endpoint = format!("{}/token", issuer.url());
-        let jwks_uri = format!("{}/jwks", issuer.url());
-        Self { issuer, clients, token_endpoint, jwks_uri, issuer_path, requests: Requests::default() }
+        Self {
+            token_endpoint: format!("{}/token", issuer.url()),
+            jwks_uri: format!("{}/jwks", issuer.url()),
+            issuer,
+            clients,
+            issuer_path,
+            faults: Faults::default(),
+            cache_control: Mutex::new(Some(CACHE_CONTROL)),
+            requests: PerEndpoint::default(),
+            not_modified: AtomicU64::new(0),
+        }
     }
 
     pub(super) fn count(&self, endpoint: Endpoint) {
-        self.counter(endpoint).fetch_add(1, Ordering::Relaxed);
+        self.requests.at(endpoint).fetch_add(1, Ordering::Relaxed);
     }
 
     pub(super) fn requests(&self, endpoint: Endpoint) -> u64 {
-        self.counter(endpoint).load(Ordering::Relaxed)
+        self.requests.at(endpoint).load(Ordering::Relaxed)
     }
 
-    const fn counter(&self, endpoint: Endpoint) -> &AtomicU64 {
-        match endpoint {
-            Endpoint::Metadata => &self.requests.metadata,
-            Endpoint::JwkSet => &self.requests.jwk_set,
-            Endpoint::Token => &self.requests.token,
-        }
+    pub(super) fn count_not_modified(&self) {
+        self.not_modified.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn not_modified(&self) -> u64 {
+        self.not_modified.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn cache_control(&self) -> Option<HeaderValue> {
+        self.locked_cache_control().clone()
+    }
+
+    pub(super) fn set_cache_control(&self, value: Option<HeaderValue>) {
+        *self.locked_cache_control() = value;
+    }
+
+    fn locked_cache_control(&self) -> MutexGuard<'_, Option<HeaderValue>> {
+        self.cache_control.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -7,7 +7,6 @@ use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
-use super::Endpoint;
 use super::client::RegisteredClient;
 use super::client_authentication::authenticate;
 use super::form::Form;
@@ -16,7 +15,6 @@ use super::scope;
 use super::state::ServerState;
 
 pub(super) async fn respond(State(state): State<Arc<ServerState>>, request: Request) -> Result<Response, OAuthError> {
-    state.count(Endpoint::Token);
     let headers = request.headers().clone();
     let form = Form::read(request).await?;
     let client = authenticate(&headers, &form, &state.clients)?;

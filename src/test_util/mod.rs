@@ -18,7 +18,10 @@
 //! ```
 
 mod defect;
+mod issuer_keys;
+mod key_change_error;
 mod key_pair;
+mod offset_clock;
 mod signing_error;
 mod signing_key;
 mod test_issuer;
@@ -26,6 +29,7 @@ mod token_builder;
 mod validated_token;
 
 pub use defect::{Defect, UnknownDefect};
+pub use key_change_error::KeyChangeError;
 pub use signing_error::SigningError;
 pub use signing_key::SigningKey;
 pub use test_issuer::TestIssuer;

@@ -90,6 +90,11 @@ impl SigningKey {
         &self.key_id
     }
 
+    /// Whether both have the same id, algorithm and material.
+    pub(crate) fn is_same_as(&self, other: &Self) -> bool {
+        self.key_id == other.key_id && self.algorithm == other.algorithm && self.public_key_der == other.public_key_der
+    }
+
     /// Signs `message` and returns the signature in its JWS form, for ECDSA `r || s` (RFC 7518 §3.4).
     ///
     /// The key was checked when it was made, so this works. Should the library report a failure all the same, the

@@ -2,12 +2,17 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test that fails should say where")]
 
+mod admin;
 mod client_authentication;
 mod discovery;
+mod faults;
+mod key_set_caching;
 mod lifecycle;
+mod rotation;
 mod secrecy;
 mod settings;
 mod support;
 mod test_util;
+mod tls;
 mod token_endpoint;
 mod tokens;

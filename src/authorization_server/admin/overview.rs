@@ -1,0 +1,25 @@
+//! What the server is and has been asked.
+
+use axum::Json;
+use axum::extract::State;
+use serde_json::{Value, json};
+
+use super::AdminState;
+use crate::authorization_server::Endpoint;
+
+/// `GET /`
+pub(super) async fn show(State(state): State<AdminState>) -> Json<Value> {
+    let running = state.service.upgrade().is_some_and(|service| service.is_running());
+    Json(json!({ "issuer": state.server.issuer.url(), "running": running }))
+}
+
+/// `GET /requests`
+pub(super) async fn requests(State(state): State<AdminState>) -> Json<Value> {
+    let count = |endpoint| state.server.requests(endpoint);
+    Json(json!({
+        "metadata": count(Endpoint::Metadata),
+        "jwk_set": count(Endpoint::JwkSet),
+        "token": count(Endpoint::Token),
+        "not_modified": state.server.not_modified(),
+    }))
+}
