@@ -49,6 +49,8 @@ pub struct KeySetStatus {
     pub fetches: FetchCounts,
     /// How many requests wait for a fetch now.
     pub waiting_requests: usize,
+    /// How many requests have waited for a fetch since the start.
+    pub waited_requests: u64,
 }
 
 /// Whether an issuer's keys can be used.
@@ -95,6 +97,7 @@ impl KeySetStatus {
                 key_ids: set.key_ids().into_iter().map(str::to_owned).collect(),
                 counts: FetchCounts::default(),
                 waiting: 0,
+                waited: 0,
             },
             Keys::Cached(cache) => cache.health(),
         };
@@ -110,6 +113,7 @@ impl KeySetStatus {
             key_ids: health.key_ids,
             fetches: health.counts,
             waiting_requests: health.waiting,
+            waited_requests: health.waited,
         }
     }
 

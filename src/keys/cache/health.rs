@@ -17,6 +17,7 @@ pub(in crate::keys) struct Health {
     pub(in crate::keys) key_ids: Vec<String>,
     pub(in crate::keys) counts: FetchCounts,
     pub(in crate::keys) waiting: usize,
+    pub(in crate::keys) waited: u64,
 }
 
 impl KeyCache {
@@ -39,6 +40,7 @@ impl KeyCache {
             key_ids: snapshot.iter().flat_map(|it| it.set.key_ids()).map(str::to_owned).collect(),
             counts: state.counts,
             waiting: self.waiting.taken(),
+            waited: self.waiting.ever_taken(),
         }
     }
 
