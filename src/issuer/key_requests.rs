@@ -64,7 +64,11 @@ impl Issuer {
     ///
     /// It goes to the configured origin only: scheme, host and port of the issuer, or of
     /// [`metadata_url`](Self::metadata_url) or [`jwk_set_url`](Self::jwk_set_url). A `jwks_uri` or a failover on another
-    /// origin does not get it. The value counts as secret and is neither logged nor shown. Default: none.
+    /// origin does not get it. The value counts as secret and is neither logged nor shown; over plain HTTP everybody on the
+    /// way can read it. Default: none.
+    ///
+    /// Names and values that HTTP does not allow are refused by `build()`, as are headers that the fetch sets itself, and
+    /// the setting where no key comes from a URL.
     ///
     /// ```
     /// use tower_bearer::Issuer;
@@ -83,7 +87,8 @@ impl Issuer {
     /// Refuses metadata whose `jwks_uri` is not on the origin (scheme, host and port) that the metadata came from.
     ///
     /// Off by default, because large providers keep their keys on another host: Google's issuer is
-    /// `accounts.google.com`, its keys are at `www.googleapis.com`.
+    /// `accounts.google.com`, its keys are at `www.googleapis.com`. Refused by `build()` where keys are not found by
+    /// discovery.
     #[must_use]
     pub const fn require_same_origin_jwks_uri(mut self) -> Self {
         self.key_requests.same_origin = true;

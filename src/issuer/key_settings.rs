@@ -96,8 +96,10 @@ impl Issuer {
     ///
     /// Failovers are asked in the order of the calls, at each fetch after the first place, which thus takes over again by
     /// itself. Each may take its even share of [`KeyPolicy::fetch_timeout`]: with one failover and the default of 5
-    /// seconds, the first place has 2.4 seconds. The set lives as long as the failover says, within the policy's bounds.
-    /// That a failover served is logged at warn.
+    /// seconds, the first place has 2.4 seconds. That is longer than a request waits for its key (2 seconds): if the first
+    /// place hangs at a cold start, the first requests are answered with 503, unless the timeout is set to 4 seconds or
+    /// less. The set lives as long as the failover says, within the policy's bounds. That a failover served is logged at
+    /// warn.
     ///
     /// Whoever can change a failover can sign tokens, once the first place is down: trust it as much. A copy that is not
     /// kept current keeps withdrawn keys alive. Default: none.

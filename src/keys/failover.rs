@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use aws_lc_rs::digest;
+
 use super::KeyPolicy;
 use super::source::{FetchedKeySet, KeySource, KeySourceFuture};
 use crate::error::KeySetError;
@@ -13,35 +15,43 @@ use crate::jose::{Algorithm, JwkSet};
 pub(crate) struct FailoverSource {
     issuer: Arc<str>,
     algorithms: Arc<[Algorithm]>,
-    members: Vec<Arc<dyn KeySource>>,
+    members: Vec<Member>,
     /// For how long each member may take, so that one that hangs leaves the others their turn.
     share: Duration,
+}
+
+#[derive(Debug)]
+struct Member {
+    source: Arc<dyn KeySource>,
+    /// Whose validators are whose, also in a copy of the set that another process made.
+    mark: Box<str>,
 }
 
 impl FailoverSource {
     pub(crate) fn new(
         issuer: Arc<str>,
         algorithms: Arc<[Algorithm]>,
-        members: Vec<Arc<dyn KeySource>>,
+        sources: Vec<Arc<dyn KeySource>>,
         policy: &KeyPolicy,
     ) -> Self {
         // All shares together end before the cache ends the fetch: the error then says what became of each member.
         let together = policy.fetch_timeout - policy.fetch_timeout / 20;
-        let share = together / u32::try_from(members.len()).unwrap_or(u32::MAX).max(1);
-        Self { issuer, algorithms, members, share }
+        let share = together / u32::try_from(sources.len()).unwrap_or(u32::MAX).max(1);
+        let members = sources.into_iter().enumerate().map(|(at, source)| Member { mark: mark_of(at, &source), source });
+        Self { issuer, algorithms, members: members.collect(), share }
     }
 
     async fn fetch_in_order(&self, etag: Option<&str>) -> Result<FetchedKeySet, KeySetError> {
         let mut failures = Vec::new();
         for (position, member) in self.members.iter().enumerate() {
-            let own_etag = etag.and_then(|etag| unmark(etag, position));
-            match self.ask(member, own_etag).await {
+            let own_etag = etag.and_then(|etag| member.unmarked(etag));
+            match self.ask(&member.source, own_etag).await {
                 Ok(fetched) => {
                     if !failures.is_empty() {
                         let error = KeySetError::AllSources { failures: failures.into() };
                         tracing::warn!(issuer = %self.issuer, failover = position, %error, "a failover served the keys");
                     }
-                    let etag = fetched.etag.map(|etag| mark(&etag, position));
+                    let etag = fetched.etag.map(|etag| member.marked(&etag));
                     return Ok(FetchedKeySet { etag, ..fetched });
                 }
                 Err(error) => failures.push(error),
@@ -51,8 +61,8 @@ impl FailoverSource {
     }
 
     /// What the cache would not take from this member is a failure of it here already.
-    async fn ask(&self, member: &Arc<dyn KeySource>, etag: Option<&str>) -> Result<FetchedKeySet, KeySetError> {
-        let fetched = tokio::time::timeout(self.share, member.fetch(etag)).await;
+    async fn ask(&self, source: &Arc<dyn KeySource>, etag: Option<&str>) -> Result<FetchedKeySet, KeySetError> {
+        let fetched = tokio::time::timeout(self.share, source.fetch(etag)).await;
         let fetched = fetched.unwrap_or(Err(KeySetError::Timeout(self.share)))?;
         match &fetched.json {
             Some(json) => drop(JwkSet::parse(json, &self.algorithms)?),
@@ -69,13 +79,47 @@ impl KeySource for FailoverSource {
     }
 }
 
-/// The cache hands an `ETag` back as it got it. With the member's position in it, no member is told another's, and so
-/// none can say "unchanged" about a set that it never gave.
-fn mark(etag: &str, position: usize) -> Box<str> {
-    format!("{position} {etag}").into()
+/// The cache hands an `ETag` back as it got it. With the member's mark in front, no member is told another's, and so none
+/// can say "unchanged" about a set that it never gave.
+impl Member {
+    fn marked(&self, etag: &str) -> Box<str> {
+        format!("{} {etag}", self.mark).into()
+    }
+
+    fn unmarked<'a>(&self, marked: &'a str) -> Option<&'a str> {
+        marked.strip_prefix(&*self.mark)?.strip_prefix(' ')
+    }
 }
 
-fn unmark(marked: &str, position: usize) -> Option<&str> {
-    let (owner, etag) = marked.split_once(' ')?;
-    (owner.parse() == Ok(position)).then_some(etag)
+/// The position tells sources that look alike apart; a digest of what the source says of itself tells that another one has
+/// come to stand there.
+fn mark_of(position: usize, source: &Arc<dyn KeySource>) -> Box<str> {
+    let digest = digest::digest(&digest::SHA256, format!("{source:?}").as_bytes());
+    let digest: String = digest.as_ref().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    format!("{position}-{digest}").into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::keys::FileSource;
+
+    #[test]
+    fn j14_a_validator_stays_with_its_source_when_the_order_changes() {
+        let members = |paths: [&str; 3]| {
+            let sources = paths.map(|path| -> Arc<dyn KeySource> { Arc::new(FileSource::new(path.into())) });
+            FailoverSource::new("".into(), [].into(), sources.into(), &KeyPolicy::default()).members
+        };
+        let own = "W/\"1 2\"";
+        let marked = members(["/a", "/b", "/b"])[1].marked(own);
+        for (paths, given) in [
+            (["/a", "/b", "/b"], [None, Some(own), None]),
+            (["/x", "/b", "/x"], [None, Some(own), None]),
+            (["/b", "/a", "/b"], [None, None, None]),
+        ] {
+            let members = members(paths);
+            assert_eq!(members.iter().map(|member| member.unmarked(&marked)).collect::<Vec<_>>(), given);
+            assert_eq!(members[0].unmarked(own), None);
+        }
+    }
 }

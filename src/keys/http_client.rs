@@ -76,6 +76,7 @@ impl HttpClient {
     /// Fetches a document, unless the server says that it still is the one with this `etag`.
     pub(super) async fn get(&self, url: &Url, etag: Option<&str>) -> Result<FetchedKeySet, KeySetError> {
         self.check_literal(url)?;
+        let etag = etag.filter(|etag| may_be_sent(etag));
         let shown = || Arc::<str>::from(url.as_str());
         let failed = |error: reqwest::Error| match RefusedAddress::in_chain(&error) {
             Some(refused) => refused.of_url(url),
@@ -107,6 +108,13 @@ impl HttpClient {
         }
         Ok(headers.describe(FetchedKeySet::new(body)))
     }
+}
+
+/// A text with spaces outside of quotes is no validator (RFC 9110 §8.8.3), such as a failover's in a copy of its set, and
+/// some servers refuse the whole request for it.
+fn may_be_sent(etag: &str) -> bool {
+    let quoted = etag.strip_prefix("W/").unwrap_or(etag);
+    !etag.contains(' ') || (quoted.starts_with('"') && quoted.ends_with('"'))
 }
 
 /// What goes around the resolver of the [`AddressGuard`].
@@ -149,6 +157,14 @@ impl StdError for Chain {}
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn j14_only_validators_are_sent_back() {
+        for (etag, sent) in [("\"1 2\"", true), ("W/\"1 2\"", true), ("1", true), ("0a1b \"1\"", false), ("1 2", false)]
+        {
+            assert_eq!(may_be_sent(etag), sent, "{etag}");
+        }
+    }
 
     #[test]
     fn reqwest_tells_what_goes_around_the_resolver() {
