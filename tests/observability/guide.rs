@@ -1,6 +1,7 @@
 //! The guide, the alert rules and the dashboard speak of what is really counted.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::time::Duration;
 
 use metrics::set_default_local_recorder;
@@ -95,6 +96,32 @@ fn alerts_and_dashboard_use_documented_names_labels_and_reasons() {
             }
         }
     }
+}
+
+/// Everything under `src`, authorization server and test tools left out.
+fn sources(folder: &Path) -> String {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let ours = entries.filter(|path| !path.ends_with("authorization_server") && !path.ends_with("test_util"));
+    ours.map(|path| if path.is_dir() { sources(&path) } else { std::fs::read_to_string(path).unwrap() }).collect()
+}
+
+#[test]
+fn the_guide_names_every_line_of_the_log_and_no_other() {
+    let sources = sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"));
+    let rows: Vec<_> = ["error", "warn", "info", "debug"]
+        .iter()
+        .flat_map(|level| {
+            GUIDE.lines().filter_map(move |line| Some((*level, line.strip_prefix(&format!("| {level} | "))?)))
+        })
+        .map(|(level, row)| (level, row.split_once(" | ").unwrap().0))
+        .collect();
+    for (level, message) in &rows {
+        let start = format!("tracing::{level}!(");
+        let calls = sources.split(&start).skip(1);
+        let has_it = calls.filter_map(|call| call.split_once(';')).any(|(call, _)| call.contains(message));
+        assert!(has_it, "{level} {message}");
+    }
+    assert_eq!(rows.len(), sources.matches("tracing::").count(), "{rows:?}");
 }
 
 #[test]
