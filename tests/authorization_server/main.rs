@@ -5,7 +5,9 @@
 mod admin;
 mod client_authentication;
 mod discovery;
+mod fault_settings;
 mod faults;
+mod faults_and_resource_servers;
 mod key_set_caching;
 mod lifecycle;
 mod rotation;

@@ -219,6 +219,22 @@ async fn a_key_whose_overlap_is_over_cannot_be_changed() {
     assert!(issuer.replace_key_material(&old).is_err());
 }
 
+#[test]
+fn changes_at_the_same_time_are_all_made() {
+    // An RSA key takes long to make: what else changes meanwhile must not be lost when it is there.
+    let issuer = TestIssuer::with_algorithm("https://as.example.com", Algorithm::RS256).unwrap();
+    let key = issuer.signing_key();
+    let mut added = 0;
+    std::thread::scope(|scope| {
+        let slow = scope.spawn(|| issuer.publish_next_key().unwrap());
+        while !slow.is_finished() && added < 1_000 {
+            issuer.add_key(key.clone().with_key_id(format!("key-{added}")));
+            added += 1;
+        }
+    });
+    assert_eq!(published(&issuer).len(), 2 + added);
+}
+
 #[tokio::test]
 async fn tokens_have_the_time_of_a_wrong_clock() {
     let server: AuthorizationServer = builder().clock(clock()).start().await.unwrap();

@@ -1,6 +1,7 @@
 //! TLS: which certificate a client accepts.
 
 use std::error::Error as _;
+use std::time::{Duration, Instant};
 
 use reqwest::{Certificate as Root, Client};
 use tokio::io::AsyncReadExt as _;
@@ -98,6 +99,9 @@ async fn a_stop_does_not_wait_for_a_handshake_that_never_begins() {
     // An answer to someone else shows that the server has had a turn to see the silent one.
     trusting(server.root_certificate().unwrap()).get(server.jwks_uri()).send().await.unwrap();
 
-    tokio::time::timeout(std::time::Duration::from_secs(10), server.stop()).await.unwrap();
+    let began = Instant::now();
+    server.stop().await;
+    // Well below the grace of one second that requests under way get.
+    assert!(began.elapsed() < Duration::from_millis(900));
     assert!(matches!(silent.read(&mut [0]).await, Ok(0) | Err(_)));
 }
