@@ -8,6 +8,7 @@
     reason = "a test ends where something unexpected happens"
 )]
 
+mod flood;
 mod outage;
 mod rotation;
 mod stampede;
