@@ -16,6 +16,8 @@
     reason = "a benchmark ends where something unexpected happens"
 )]
 
+mod support;
+
 use std::future::Future;
 use std::hint::black_box;
 use std::pin::pin;
@@ -28,7 +30,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::jwk::Jwk;
 use jsonwebtoken::{DecodingKey, Validation, decode};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
+use support::{Options, median};
 use tower_bearer::jose::Algorithm;
 use tower_bearer::test_util::{SigningKey, TestIssuer};
 use tower_bearer::{ResourceServer, TokenError, ValidatedToken};
@@ -37,7 +40,7 @@ const ISSUER: &str = "https://login.example.com/realms/production";
 const AUDIENCE: &str = "https://api.example.com/leads";
 
 fn main() {
-    let options = Options::parse();
+    let options = Options::parse(301, Duration::from_millis(5));
     let mut results = Vec::new();
     println!("{:<8}{:>7}  {:<24}{:>12}{:>9}{:>8}", "", "bytes", "", "median ns", "ratio", "allocs");
     for algorithm in [Algorithm::RS256, Algorithm::PS256, Algorithm::ES256, Algorithm::ES384, Algorithm::EdDSA] {
@@ -52,33 +55,7 @@ fn main() {
             }));
         }
     }
-    if let Some(file) = options.json {
-        std::fs::write(file, format!("{:#}\n", Value::from(results))).expect("the file can be written");
-    }
-}
-
-struct Options {
-    json: Option<String>,
-    rounds: usize,
-    /// How long one check of one round is repeated.
-    slice: Duration,
-}
-
-impl Options {
-    fn parse() -> Self {
-        let mut options = Self { json: None, rounds: 301, slice: Duration::from_millis(5) };
-        let mut arguments = std::env::args().skip(1);
-        while let Some(argument) = arguments.next() {
-            match argument.as_str() {
-                "--json" => options.json = Some(arguments.next().expect("--json needs a file")),
-                "--smoke" => (options.rounds, options.slice) = (3, Duration::ZERO),
-                // Cargo passes it to every benchmark.
-                "--bench" => {}
-                other => panic!("unknown option {other}; there are --json FILE and --smoke"),
-            }
-        }
-        options
-    }
+    options.write(results);
 }
 
 /// The claims as an application would name them; jsonwebtoken reads them for the caller.
@@ -185,11 +162,6 @@ fn time(check: &dyn Fn(), slice: Duration) -> f64 {
             return passed.as_secs_f64() * 1e9 / calls;
         }
     }
-}
-
-fn median(mut numbers: Vec<f64>) -> f64 {
-    numbers.sort_unstable_by(f64::total_cmp);
-    numbers[numbers.len() / 2]
 }
 
 /// The signing input, and the signature decoded.

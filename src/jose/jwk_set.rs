@@ -1,6 +1,6 @@
 //! A set of keys (RFC 7517 §5), and which of them fit a token.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::Deserialize;
@@ -21,17 +21,33 @@ pub(crate) const MAX_CANDIDATES: usize = 4;
 #[derive(Debug)]
 pub(crate) struct JwkSet {
     keys: Vec<Arc<VerifyingKey>>,
-    /// Keyed against hash flooding, as every map over names that others choose.
-    by_key_id: HashMap<Box<str>, Vec<usize>>,
+    /// Where the keys of each `kid` are, in the order of these. Searching takes fewer steps than hashing for the few keys
+    /// that a set has, and whoever chooses the names cannot make it slow.
+    by_key_id: Box<[Named]>,
     /// Keys from PEM and shared secrets have no name; they fit a token whatever its `kid`.
     ignores_key_id: bool,
     /// How many keys that makes, each counted once for all its algorithms.
     len: usize,
 }
 
-/// Which keys of a set to try for one token: at least one.
+/// The positions of the keys of one `kid`.
+#[derive(Debug)]
+struct Named {
+    key_id: Box<str>,
+    positions: Box<[u16]>,
+}
+
+/// Which keys of a set to try for one token: the position of each, counted from one, in sixteen bits of a word; zero is
+/// none. Every request gets one, and a word is passed on without being written anywhere.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Candidates([Option<usize>; MAX_CANDIDATES]);
+pub(crate) struct Candidates(u64);
+
+/// Why there are none.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum NoCandidates {
+    NoneFits,
+    TooManyFit,
+}
 
 #[derive(Deserialize)]
 struct Document {
@@ -81,26 +97,26 @@ impl JwkSet {
 
     /// Whether a key has this `kid`, for whatever algorithm.
     pub(crate) fn knows(&self, key_id: &str) -> bool {
-        self.ignores_key_id || self.by_key_id.contains_key(key_id)
+        self.ignores_key_id || self.named(key_id).is_some()
     }
 
     /// The keys to try for a token, at least one and at most [`MAX_CANDIDATES`].
     ///
     /// With a `kid`, those of that name; without one, every key of the algorithm (RFC 7515 §6).
-    pub(crate) fn candidates(&self, key_id: Option<&str>, algorithm: Algorithm) -> Result<Candidates, TokenError> {
-        let fits = |position: &usize| self.keys.get(*position).is_some_and(|key| key.algorithm() == algorithm);
+    pub(crate) fn candidates(&self, key_id: Option<&str>, algorithm: Algorithm) -> Result<Candidates, NoCandidates> {
+        let fits = |position: &u16| self.key(*position).is_some_and(|key| key.algorithm() == algorithm);
         match key_id {
             Some(key_id) if !self.ignores_key_id => {
-                let named = self.by_key_id.get(key_id).map_or(&[][..], Vec::as_slice);
+                let named = self.named(key_id).unwrap_or_default();
                 Candidates::collect(named.iter().copied().filter(fits))
             }
-            _ => Candidates::collect((0..self.keys.len()).filter(fits)),
+            _ => Candidates::collect((0..u16::MAX).take(self.keys.len()).filter(fits)),
         }
     }
 
     /// The keys that a look came to.
     pub(crate) fn get(&self, candidates: Candidates) -> impl Iterator<Item = &Arc<VerifyingKey>> {
-        candidates.0.into_iter().flatten().filter_map(|position| self.keys.get(position))
+        candidates.positions().filter_map(|position| self.key(position))
     }
 
     /// Puts the keys of the `last` set in the place of those that are the same, so that whoever holds one sees that it
@@ -121,9 +137,7 @@ impl JwkSet {
 
     /// The `kid`s, in order and each once.
     pub(crate) fn key_ids(&self) -> Vec<&str> {
-        let mut key_ids: Vec<_> = self.by_key_id.keys().map(AsRef::as_ref).collect();
-        key_ids.sort_unstable();
-        key_ids
+        self.by_key_id.iter().map(|named| named.key_id.as_ref()).collect()
     }
 
     /// The set as a document (RFC 7517 §5), without the keys that were dropped.
@@ -135,24 +149,59 @@ impl JwkSet {
         serde_json::json!({ "keys": jwks.collect::<Vec<serde_json::Value>>() })
     }
 
+    fn key(&self, position: u16) -> Option<&Arc<VerifyingKey>> {
+        self.keys.get(usize::from(position))
+    }
+
+    /// The positions of the keys of this name.
+    fn named(&self, key_id: &str) -> Option<&[u16]> {
+        let found = self.by_key_id.binary_search_by(|named| (*named.key_id).cmp(key_id)).ok()?;
+        self.by_key_id.get(found).map(|named| &*named.positions)
+    }
+
     fn new(keys: Vec<VerifyingKey>, ignores_key_id: bool, len: usize) -> Self {
-        let mut by_key_id: HashMap<Box<str>, Vec<_>> = HashMap::new();
-        for (position, key) in keys.iter().enumerate() {
+        let mut by_key_id: BTreeMap<Box<str>, Vec<u16>> = BTreeMap::new();
+        for (position, key) in (0..).zip(&keys) {
             if let Some(key_id) = key.key_id() {
                 by_key_id.entry(key_id.into()).or_default().push(position);
             }
         }
-        Self { keys: keys.into_iter().map(Arc::new).collect(), by_key_id, ignores_key_id, len }
+        let named = |(key_id, positions): (_, Vec<_>)| Named { key_id, positions: positions.into_boxed_slice() };
+        Self {
+            keys: keys.into_iter().map(Arc::new).collect(),
+            by_key_id: by_key_id.into_iter().map(named).collect(),
+            ignores_key_id,
+            len,
+        }
     }
 }
 
 impl Candidates {
-    fn collect(mut fitting: impl Iterator<Item = usize>) -> Result<Self, TokenError> {
-        let candidates = Self(std::array::from_fn(|_| fitting.next()));
-        match (candidates.0, fitting.next()) {
-            (_, Some(_)) => Err(TokenError::TooManyKeys),
-            ([None, ..], None) => Err(TokenError::NoMatchingKey),
-            _ => Ok(candidates),
+    const BITS: u32 = u64::BITS / 4;
+
+    fn collect(fitting: impl Iterator<Item = u16>) -> Result<Self, NoCandidates> {
+        let mut word = 0;
+        for position in fitting {
+            if word >> (u64::BITS - Self::BITS) != 0 {
+                return Err(NoCandidates::TooManyFit);
+            }
+            word = word << Self::BITS | (u64::from(position) + 1);
+        }
+        if word == 0 { Err(NoCandidates::NoneFits) } else { Ok(Self(word)) }
+    }
+
+    fn positions(self) -> impl Iterator<Item = u16> {
+        let [a, b, c, d, e, f, g, h] = self.0.to_be_bytes();
+        let places = [[a, b], [c, d], [e, f], [g, h]].map(u16::from_be_bytes);
+        places.into_iter().filter_map(|position| position.checked_sub(1))
+    }
+}
+
+impl From<NoCandidates> for TokenError {
+    fn from(none: NoCandidates) -> Self {
+        match none {
+            NoCandidates::NoneFits => Self::NoMatchingKey,
+            NoCandidates::TooManyFit => Self::TooManyKeys,
         }
     }
 }

@@ -19,6 +19,6 @@ pub use verifying_key::{KeyFault, VerifyingKey};
 pub(crate) use document::parse_document;
 pub(crate) use json::{Members, StringList, StringOrArray, WalkError, walk_object};
 pub(crate) use jwk::MAX_KEY_ID_BYTES;
-pub(crate) use jwk_set::{Candidates, JwkSet, MAX_CANDIDATES, MAX_KEYS};
+pub(crate) use jwk_set::{Candidates, JwkSet, MAX_CANDIDATES, MAX_KEYS, NoCandidates};
 pub(crate) use jws::{CompactJws, TokenType, VerifiedPayload};
 pub(crate) use pem::verifying_keys as verifying_keys_from_pem;

@@ -79,7 +79,7 @@ impl Keys {
             Self::Fixed(set) => {
                 let found = set.candidates(key_id, algorithm);
                 let found = found.map(|candidates| KeysToTry { set: SetRef::Fixed(set), candidates });
-                found.map_or_else(Lookup::Refused, Lookup::Found)
+                found.map_or_else(|none| Lookup::Refused(none.into()), Lookup::Found)
             }
             Self::Cached(cache) => cache.look_up(key_id, algorithm, has_waited),
         }

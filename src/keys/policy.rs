@@ -116,20 +116,19 @@ impl KeyPolicy {
         delay.clamp(Self::MIN_BACKOFF, Self::MAX_BACKOFF)
     }
 
-    /// Whether a set is within its lifetime.
-    pub(crate) fn is_current(&self, set: SetSeen) -> bool {
-        set.age < set.lifetime
-    }
-
-    /// Whether a set may still be used, current or not.
-    pub(crate) fn serves(&self, set: SetSeen) -> bool {
-        set.age < set.lifetime.saturating_add(self.staleness_bound)
+    /// Until when a set is current, and until when it serves, given when its fetch began and how old it was then.
+    pub(crate) fn bounds(&self, fetched_at: Duration, age_then: Duration, lifetime: Duration) -> Bounds {
+        let end_of_life = fetched_at.saturating_add(lifetime);
+        Bounds {
+            current_until: end_of_life.saturating_sub(age_then),
+            serves_until: end_of_life.saturating_add(self.staleness_bound).saturating_sub(age_then),
+        }
     }
 
     /// What to do for a request.
     pub(crate) fn step(&self, seen: &Seen) -> Step {
-        let is_current = seen.set.is_some_and(|set| self.is_current(set));
-        let is_usable = seen.set.is_some_and(|set| self.serves(set));
+        let is_current = seen.set == Some(SetAge::Current);
+        let is_usable = matches!(seen.set, Some(SetAge::Current | SetAge::Stale));
         if is_usable && seen.key == KeySeen::Known {
             return if seen.refresh_due { Step::UseAndRefresh } else { Step::Use };
         }
@@ -163,7 +162,7 @@ impl Default for KeyPolicy {
 #[derive(Clone, Debug)]
 pub(crate) struct Seen {
     /// The last good set, if there ever was one.
-    pub(crate) set: Option<SetSeen>,
+    pub(crate) set: Option<SetAge>,
     pub(crate) key: KeySeen,
     /// A fetch is under way.
     pub(crate) fetching: bool,
@@ -178,11 +177,38 @@ pub(crate) struct Seen {
     pub(crate) has_waited: bool,
 }
 
-/// How old a set is and how old it may become.
+/// When a set stops being good, in the monotonic time of its cache.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct SetSeen {
-    pub(crate) age: Duration,
-    pub(crate) lifetime: Duration,
+pub(crate) struct Bounds {
+    current_until: Duration,
+    serves_until: Duration,
+}
+
+impl Bounds {
+    pub(crate) fn at(&self, now: Duration) -> SetAge {
+        if now < self.current_until {
+            SetAge::Current
+        } else if now < self.serves_until {
+            SetAge::Stale
+        } else {
+            SetAge::Expired
+        }
+    }
+
+    /// Whether a known key may be used.
+    pub(crate) fn serves(&self, now: Duration) -> bool {
+        now < self.serves_until
+    }
+}
+
+/// How old a set is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum SetAge {
+    /// Within its lifetime.
+    Current,
+    /// Past it, and within the staleness bound.
+    Stale,
+    Expired,
 }
 
 /// A factor between 0.9 and 1.1: many replicas that started together must not fetch together.
@@ -232,7 +258,8 @@ mod tests {
 
     /// A current set, nothing due, nobody waiting.
     fn seen(key: KeySeen, age: Option<Duration>) -> Seen {
-        let set = age.map(|age| SetSeen { age, lifetime: Duration::from_secs(300) });
+        let bounds = KeyPolicy::default().bounds(SECOND, Duration::ZERO, Duration::from_secs(300));
+        let set = age.map(|age| bounds.at(SECOND + age));
         Seen { set, key, fetching: false, refresh_due: false, unknown_kid_fetches: 0, waiting: 0, has_waited: false }
     }
 
@@ -251,6 +278,19 @@ mod tests {
             Step::UseAndRefresh
         );
         assert_eq!(step(&Seen { refresh_due: true, ..seen(KeySeen::Known, Some(bound)) }), Step::Wait);
+    }
+
+    #[test]
+    fn f07_a_set_that_was_old_when_it_came_ends_as_much_earlier() {
+        let seconds = Duration::from_secs;
+        let at =
+            |age_then, now| KeyPolicy::default().bounds(seconds(10), seconds(age_then), seconds(300)).at(seconds(now));
+        use SetAge::{Current, Expired, Stale};
+        assert_eq!([at(0, 10), at(0, 309), at(0, 310)], [Current, Current, Stale]);
+        assert_eq!([at(0, 3_909), at(0, 3_910)], [Stale, Expired]);
+        assert_eq!([at(299, 10), at(300, 10), at(301, 10)], [Current, Stale, Stale]);
+        // Older than the process.
+        assert_eq!([at(3_899, 10), at(3_900, 10), at(u64::MAX, 10)], [Stale, Expired, Expired]);
     }
 
     #[test]

@@ -18,7 +18,7 @@ impl KeyCache {
     pub(in crate::keys) fn export(&self, issuer: &str, wall: UnixTime) -> Option<ExportedKeySet> {
         let now = self.clock.monotonic();
         let snapshot = self.snapshot.load();
-        let snapshot = snapshot.as_ref().filter(|snapshot| self.policy.serves(snapshot.see(now)))?;
+        let snapshot = snapshot.as_ref().filter(|snapshot| snapshot.bounds.serves(now))?;
         Some(ExportedKeySet {
             issuer: issuer.to_owned(),
             fetched_at: wall.saturating_sub(snapshot.age(now)).as_secs(),
@@ -32,6 +32,8 @@ impl KeyCache {
     pub(in crate::keys) fn import(&self, copy: &ExportedKeySet, wall: UnixTime) -> Result<bool, KeySetError> {
         let now = self.clock.monotonic();
         let fetched_at = UnixTime::from_secs(copy.fetched_at);
+        let age_then = wall.saturating_since(fetched_at);
+        let lifetime = self.policy.lifetime_of(Some(Duration::from_secs(copy.lifetime_s)));
         let snapshot = Snapshot {
             set: Arc::new(JwkSet::parse(copy.jwk_set.to_string().as_bytes(), &self.algorithms)?),
             // It goes into a header of the next fetch, which it must not spoil.
@@ -41,14 +43,15 @@ impl KeyCache {
                 .filter(|etag| etag.bytes().all(|byte| matches!(byte, b' '..=b'~')))
                 .map(Box::from),
             fetched_at: now,
-            age_before: wall.saturating_since(fetched_at),
-            lifetime: self.policy.lifetime_of(Some(Duration::from_secs(copy.lifetime_s))),
+            age_then,
+            lifetime,
+            bounds: self.policy.bounds(now, age_then, lifetime),
         };
-        let refresh_after = KeyPolicy::refresh_after(snapshot.lifetime, jitter()).saturating_sub(snapshot.age_before);
+        let refresh_after = KeyPolicy::refresh_after(lifetime, jitter()).saturating_sub(age_then);
         let state = self.state();
         let is_late = state.closed || state.in_flight.is_some() || self.snapshot.load().is_some();
         // A copy from the future would outlive every bound.
-        if is_late || fetched_at > wall || !self.policy.serves(snapshot.see(now)) {
+        if is_late || fetched_at > wall || !snapshot.bounds.serves(now) {
             return Ok(false);
         }
         self.snapshot.store(Some(Arc::new(snapshot)));

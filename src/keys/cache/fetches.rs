@@ -155,7 +155,7 @@ impl KeyCache {
                 state.failures = state.failures.saturating_add(1);
                 let retry_after = KeyPolicy::backoff(state.failures, error.retry_after(), jitter());
                 let meanwhile = match &*self.snapshot.load() {
-                    Some(last) if self.policy.serves(last.see(now)) => "the last good set is kept",
+                    Some(last) if last.bounds.serves(now) => "the last good set is kept",
                     Some(_) => "the last good set is too old, requests are answered with 503",
                     None => "there are none, requests are answered with 503",
                 };
@@ -202,8 +202,15 @@ impl KeyCache {
             keys,
             now: self.clock.now(),
         });
-        let (etag, age_before) = (fetched.etag, Duration::ZERO);
-        let next = Snapshot { set: Arc::clone(&set), etag, fetched_at: started_at, age_before, lifetime };
+        let age_then = Duration::ZERO;
+        let next = Snapshot {
+            set: Arc::clone(&set),
+            etag: fetched.etag,
+            fetched_at: started_at,
+            age_then,
+            lifetime,
+            bounds: self.policy.bounds(started_at, age_then, lifetime),
+        };
         self.snapshot.store(Some(Arc::new(next)));
         if let Some(last) = last {
             last.set.withdraw_missing(Some(&set));

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::KeyCache;
 use crate::error::KeySetError;
+use crate::keys::policy::SetAge;
 use crate::keys::status::{FetchCounts, KeySetState};
 
 /// What a status is made of.
@@ -26,11 +27,11 @@ impl KeyCache {
         let snapshot = self.snapshot.load();
         let state = self.state();
         Health {
-            state: match snapshot.as_ref().map(|snapshot| snapshot.see(now)) {
+            state: match snapshot.as_ref().map(|snapshot| snapshot.bounds.at(now)) {
                 None => KeySetState::Absent,
-                Some(seen) if self.policy.is_current(seen) => KeySetState::Current,
-                Some(seen) if self.policy.serves(seen) => KeySetState::Stale,
-                Some(_) => KeySetState::Expired,
+                Some(SetAge::Current) => KeySetState::Current,
+                Some(SetAge::Stale) => KeySetState::Stale,
+                Some(SetAge::Expired) => KeySetState::Expired,
             },
             age: snapshot.as_ref().map(|snapshot| snapshot.age(now)),
             lifetime: snapshot.as_ref().map(|snapshot| snapshot.lifetime),

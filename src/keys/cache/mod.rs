@@ -29,7 +29,7 @@ use super::policy::{KeyPolicy, KeySeen, Seen, Step};
 use super::source::KeySource;
 use super::{KeysToTry, Lookup};
 use crate::error::TokenError;
-use crate::jose::{Algorithm, MAX_KEY_ID_BYTES};
+use crate::jose::{Algorithm, MAX_KEY_ID_BYTES, NoCandidates};
 use crate::sync::{AtomicU64, Mutex, MutexGuard, Ordering};
 use crate::telemetry::{IssuerMeter, UnknownKid};
 use crate::time::Clock;
@@ -94,14 +94,14 @@ impl KeyCache {
         let snapshot = self.snapshot.load();
         let candidates = snapshot.as_ref().map(|snapshot| snapshot.set.candidates(key_id, algorithm));
         let key = match (&candidates, &*snapshot, key_id) {
-            (Some(Err(TokenError::NoMatchingKey)), Some(snapshot), Some(id)) if !snapshot.set.knows(id) => {
+            (Some(Err(NoCandidates::NoneFits)), Some(snapshot), Some(id)) if !snapshot.set.knows(id) => {
                 self.see_missing(id, now)
             }
             (None, _, _) => KeySeen::Unknown,
             _ => KeySeen::Known,
         };
         let mut seen = Seen {
-            set: snapshot.as_ref().map(|snapshot| snapshot.see(now)),
+            set: snapshot.as_ref().map(|snapshot| snapshot.bounds.at(now)),
             key,
             fetching: false,
             refresh_due: self.is_due(now),
@@ -120,7 +120,7 @@ impl KeyCache {
                     drop(self.fetch(Need::Due));
                 }
                 let found = candidates.map(|candidates| KeysToTry::cached(snapshot, candidates));
-                found.map_or_else(Lookup::Refused, Lookup::Found)
+                found.map_or_else(|none| Lookup::Refused(none.into()), Lookup::Found)
             }
             (Step::Wait, _) => Lookup::Wait,
             (Step::NoSuchKey, _) => {
@@ -189,7 +189,7 @@ impl KeyCache {
     }
 
     fn serves(&self, now: Duration) -> bool {
-        self.snapshot.load().as_ref().is_some_and(|snapshot| self.policy.serves(snapshot.see(now)))
+        self.snapshot.load().as_ref().is_some_and(|snapshot| snapshot.bounds.serves(now))
     }
 
     fn unavailable(&self, now: Duration) -> TokenError {
