@@ -9,9 +9,8 @@ use crate::error::ConfigError;
 use crate::jose::{Algorithm, JwkSet, VerifyingKey, verifying_keys_from_pem};
 #[cfg(feature = "remote-keys")]
 use crate::keys::{Discovery, HttpClient, RemoteLocation, RemoteSource};
-use crate::keys::{FailoverSource, KeyCache, KeySource, Keys};
+use crate::keys::{FailoverSource, KeyCache, KeyEnvironment, KeySource, Keys};
 use crate::telemetry::IssuerMeter;
-use crate::time::Clock;
 #[cfg(feature = "remote-keys")]
 use crate::urls::{check_fetched, check_issuer};
 
@@ -36,7 +35,7 @@ impl Issuer {
     pub(crate) fn keys(
         &self,
         algorithms: &Arc<[Algorithm]>,
-        clock: &Arc<dyn Clock>,
+        environment: &KeyEnvironment,
         meter: IssuerMeter,
     ) -> Result<Keys, ConfigError> {
         let fixed = match self.key_locations.as_slice() {
@@ -65,19 +64,19 @@ impl Issuer {
                 self.key_requests.check_unused()?;
                 Ok(fixed)
             }
-            None => self.cached_keys(algorithms, clock, meter),
+            None => self.cached_keys(algorithms, environment, meter),
         }
     }
 
     fn cached_keys(
         &self,
         algorithms: &Arc<[Algorithm]>,
-        clock: &Arc<dyn Clock>,
+        environment: &KeyEnvironment,
         meter: IssuerMeter,
     ) -> Result<Keys, ConfigError> {
         self.key_policy.check()?;
         let (issuer, policy) = (Arc::clone(&self.url), self.key_policy.clone());
-        let mut sources = self.sources()?;
+        let mut sources = self.sources(environment)?;
         let source = match (sources.pop(), sources.is_empty()) {
             (Some(only), true) => only,
             (last, _) => {
@@ -85,13 +84,14 @@ impl Issuer {
                 Arc::new(FailoverSource::new(Arc::clone(&issuer), Arc::clone(algorithms), sources, &policy))
             }
         };
-        let cache = KeyCache::new(issuer, Arc::clone(algorithms), source, policy, Arc::clone(clock), meter);
+        let cache =
+            KeyCache::new(issuer, Arc::clone(algorithms), source, policy, Arc::clone(&environment.clock), meter);
         Ok(Keys::Cached(Arc::new(cache)))
     }
 
     /// The first source, and its failovers in order.
     #[cfg(feature = "remote-keys")]
-    fn sources(&self) -> Result<Vec<Arc<dyn KeySource>>, ConfigError> {
+    fn sources(&self, environment: &KeyEnvironment) -> Result<Vec<Arc<dyn KeySource>>, ConfigError> {
         let mut sources: Vec<Arc<dyn KeySource>> = Vec::new();
         let mut client: Option<HttpClient> = None;
         let first = std::iter::once(self.key_locations.first());
@@ -117,7 +117,9 @@ impl Issuer {
             };
             let client = match &client {
                 Some(client) => client,
-                None => client.insert(self.key_requests.client(&self.key_policy, place.entry())?),
+                None => {
+                    client.insert(self.key_requests.client(&environment.clients, &self.key_policy, place.entry())?)
+                }
             };
             client.check_literal(place.entry()).map_err(|error| {
                 ConfigError::new("refuse_networks", format!("{error}; take the network out, or use another address"))
@@ -141,7 +143,7 @@ impl Issuer {
 
     /// The first source, and its failovers in order.
     #[cfg(not(feature = "remote-keys"))]
-    fn sources(&self) -> Result<Vec<Arc<dyn KeySource>>, ConfigError> {
+    fn sources(&self, _: &KeyEnvironment) -> Result<Vec<Arc<dyn KeySource>>, ConfigError> {
         if self.key_locations.is_empty() {
             let problem = "has no keys; add `.jwk_set(..)`, or the feature `remote-keys` for discovery";
             return Err(ConfigError::new("issuer", problem));

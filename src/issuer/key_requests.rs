@@ -8,29 +8,20 @@ use url::Url;
 
 use super::Issuer;
 use crate::error::ConfigError;
-use crate::keys::{AddressGuard, ConfigureClient, HttpClient, KeyPolicy, PRIVATE_NETWORKS};
+use crate::keys::{
+    AddressGuard, ClientSettings, ConfigureClient, HttpClient, HttpClients, KeyPolicy, PRIVATE_NETWORKS,
+};
 
 /// Headers that are the fetch's own.
 const RESERVED_HEADERS: [HeaderName; 4] = [CONTENT_LENGTH, IF_MODIFIED_SINCE, IF_NONE_MATCH, TRANSFER_ENCODING];
 
 /// Has no `Debug`: the headers are secret.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub(super) struct KeyRequests {
-    configure_client: Arc<ConfigureClient>,
+    configure_client: Option<Arc<ConfigureClient>>,
     headers: Vec<(String, String)>,
     pub(super) same_origin: bool,
     refused_networks: Vec<String>,
-}
-
-impl Default for KeyRequests {
-    fn default() -> Self {
-        Self {
-            configure_client: Arc::new(|client| client),
-            headers: Vec::new(),
-            same_origin: false,
-            refused_networks: Vec::new(),
-        }
-    }
 }
 
 impl Issuer {
@@ -56,7 +47,7 @@ impl Issuer {
         mut self,
         configure: impl Fn(reqwest::ClientBuilder) -> reqwest::ClientBuilder + Send + Sync + 'static,
     ) -> Self {
-        self.key_requests.configure_client = Arc::new(configure);
+        self.key_requests.configure_client = Some(Arc::new(configure));
         self
     }
 
@@ -132,9 +123,18 @@ impl Issuer {
 
 impl KeyRequests {
     /// The client for all URLs of one issuer, which sends the headers to the origin of this one.
-    pub(super) fn client(&self, policy: &KeyPolicy, configured: &Url) -> Result<HttpClient, ConfigError> {
-        let guard = AddressGuard::new(&self.refused_networks)?;
-        let client = HttpClient::new(&*self.configure_client, policy, guard)?;
+    pub(super) fn client(
+        &self,
+        clients: &HttpClients,
+        policy: &KeyPolicy,
+        configured: &Url,
+    ) -> Result<HttpClient, ConfigError> {
+        let client = clients.get(ClientSettings {
+            configure: self.configure_client.clone(),
+            connect_timeout: policy.connect_timeout,
+            fetch_timeout: policy.fetch_timeout,
+            guard: AddressGuard::new(&self.refused_networks)?,
+        })?;
         Ok(client.with_headers_for(configured, self.checked_headers()?))
     }
 

@@ -45,7 +45,7 @@ pub(crate) const PRIVATE_NETWORKS: &[&str] = &[
 
 /// Refuses addresses in some networks. As a resolver it takes them out of what the system's resolver finds; literal
 /// addresses in URLs never reach a resolver and are checked by themselves.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct AddressGuard(Arc<[IpNet]>);
 
 impl AddressGuard {

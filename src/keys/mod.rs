@@ -32,17 +32,25 @@ pub(crate) use export::ExportedKeySet;
 pub(crate) use failover::FailoverSource;
 pub(crate) use file::FileSource;
 #[cfg(feature = "remote-keys")]
-pub(crate) use http_client::{ConfigureClient, HttpClient};
+pub(crate) use http_client::{ClientSettings, ConfigureClient, HttpClient, HttpClients};
 #[cfg(feature = "remote-keys")]
 pub(crate) use remote::{Discovery, RemoteLocation, RemoteSource};
 
 use self::cache::Snapshot;
 use crate::error::{KeySetError, TokenError};
 use crate::jose::{Algorithm, Candidates, JwkSet, VerifyingKey};
-use crate::time::UnixTime;
+use crate::time::{Clock, UnixTime};
 
 /// The largest key set or metadata document that is read, in bytes.
 const MAX_BODY_BYTES: usize = 256 * 1024;
+
+/// What the keys of all issuers of one resource server have in common.
+#[derive(Debug)]
+pub(crate) struct KeyEnvironment {
+    pub(crate) clock: Arc<dyn Clock>,
+    #[cfg(feature = "remote-keys")]
+    pub(crate) clients: HttpClients,
+}
 
 /// The keys of one issuer.
 #[derive(Debug)]
@@ -70,6 +78,16 @@ pub(crate) struct KeysToTry<'a> {
 enum SetRef<'a> {
     Fixed(&'a JwkSet),
     Cached(Guard<Option<Arc<Snapshot>>>),
+}
+
+impl KeyEnvironment {
+    pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
+        Self {
+            clock,
+            #[cfg(feature = "remote-keys")]
+            clients: HttpClients::default(),
+        }
+    }
 }
 
 impl Keys {

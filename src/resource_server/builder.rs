@@ -11,6 +11,7 @@ use super::{Inner, ResourceServer};
 use crate::challenge::Realm;
 use crate::error::{ConfigError, TokenError};
 use crate::issuer::Issuer;
+use crate::keys::KeyEnvironment;
 use crate::refusal::ServerContext;
 use crate::response::{Hook, RefusalBody, Responder, StatusPolicy};
 use crate::telemetry;
@@ -78,7 +79,8 @@ impl ResourceServerBuilder {
     /// under way or fruitless within 30 seconds. An issuer that is not ours is not asked for again for 30 seconds; when
     /// the resolver fails, requests get 503 and the next call comes after 5 seconds. Up to 1,000 resolved issuers are
     /// kept; then the one that was verified least recently goes. Each has its own keys and its own budget for fetching
-    /// them, and costs nothing while nobody uses it.
+    /// them, and costs nothing while nobody uses it. Tenants share one HTTP client unless
+    /// [`Issuer::http_client`] gives them their own.
     ///
     /// ```
     /// use tower_bearer::{Issuer, ResourceServer};
@@ -192,7 +194,7 @@ impl ResourceServerBuilder {
             audiences: self.audiences,
             leeway: self.leeway,
             max_token_age: self.max_token_age,
-            clock: Arc::clone(&self.clock),
+            environment: KeyEnvironment::new(Arc::clone(&self.clock)),
         };
         let issuers = Arc::new(TrustedIssuers::new(common, &self.issuers, self.resolver)?);
         let responder =

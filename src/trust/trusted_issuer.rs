@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::error::ConfigError;
 use crate::issuer::Issuer;
-use crate::keys::{KeySetStatus, Keys};
+use crate::keys::{KeyEnvironment, KeySetStatus, Keys};
 use crate::telemetry::IssuerMeter;
 use crate::time::Clock;
 use crate::validator::TokenRules;
@@ -20,7 +20,7 @@ pub(crate) struct CommonRules {
     pub(crate) audiences: Vec<Box<str>>,
     pub(crate) leeway: Duration,
     pub(crate) max_token_age: Option<Duration>,
-    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) environment: KeyEnvironment,
 }
 
 #[derive(Debug)]
@@ -73,7 +73,7 @@ impl CommonRules {
         }
         let algorithms = issuer.checked_algorithms()?;
         let meter = if is_resolved { IssuerMeter::of_resolved() } else { IssuerMeter::of_configured(&issuer.url) };
-        let keys = issuer.keys(&algorithms, &self.clock, meter)?;
+        let keys = issuer.keys(&algorithms, &self.environment, meter)?;
         let rules = TokenRules {
             issuer: Arc::clone(&issuer.url),
             audiences: audiences.as_slice().into(),
