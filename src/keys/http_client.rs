@@ -3,6 +3,7 @@
 use std::error::Error as StdError;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, IF_NONE_MATCH};
@@ -22,6 +23,8 @@ pub(crate) type ConfigureClient = dyn Fn(reqwest::ClientBuilder) -> reqwest::Cli
 pub(crate) struct HttpClient {
     client: reqwest::Client,
     guard: AddressGuard,
+    connect_timeout: Duration,
+    fetch_timeout: Duration,
     /// What is sent along to one origin and to no other.
     headers: Option<(Origin, HeaderMap)>,
 }
@@ -59,7 +62,8 @@ impl HttpClient {
             );
             ConfigError::new("http_client", problem)
         })?;
-        Ok(Self { client, guard, headers: None })
+        let (connect_timeout, fetch_timeout) = (policy.connect_timeout, policy.fetch_timeout);
+        Ok(Self { client, guard, connect_timeout, fetch_timeout, headers: None })
     }
 
     /// Sends these along to the origin of this URL only.
@@ -80,6 +84,8 @@ impl HttpClient {
         let shown = || Arc::<str>::from(url.as_str());
         let failed = |error: reqwest::Error| match RefusedAddress::in_chain(&error) {
             Some(refused) => refused.of_url(url),
+            None if error.is_timeout() && error.is_connect() => KeySetError::Timeout(self.connect_timeout),
+            None if error.is_timeout() => KeySetError::Timeout(self.fetch_timeout),
             None => KeySetError::Transport { url: shown(), source: Arc::new(Chain(describe(&error.without_url()))) },
         };
         let mut request = self.client.get(url.clone());

@@ -103,7 +103,8 @@ impl ResourceServer {
         let is_taken = |copy: &&ExportedKeySet| {
             let Some(issuer) = table.get(&copy.issuer) else { return false };
             issuer.keys.import(copy, now).unwrap_or_else(|error| {
-                tracing::warn!(issuer = %issuer.rules.issuer, %error, "an exported key set cannot be used");
+                let (issuer, reason) = (&issuer.rules.issuer, error.reason());
+                tracing::warn!(%issuer, reason, %error, "an exported key set cannot be used");
                 false
             })
         };
