@@ -4,9 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
 
+use tokio::time::Instant;
+use tower_bearer::KeySetState::{self, Absent, Current, Expired, Stale};
 use tower_bearer::{Issuer, KeyPolicy};
 
 use crate::provider::*;
+use crate::source::{Fixture, Mood, fixture};
 
 const GUIDE: &str = include_str!("../../src/guide/keys.md");
 
@@ -168,4 +171,61 @@ async fn a_probe_that_warms_up_heals_an_instance_that_gets_no_requests() {
     assert!(!server.readiness().is_ready(), "it does not heal by itself");
     assert!(probe().await);
     assert_eq!(reason(&server, &token(&issuer)).await, "accepted");
+}
+
+/// A set of this age, if any, and a source that does this from now on.
+async fn in_state(state: KeySetState, mood: Mood) -> Fixture {
+    let it = fixture(Mood::Answers);
+    let age = match state {
+        Absent => None,
+        Current => Some(100),
+        Stale => Some(400),
+        _ => Some(4_000),
+    };
+    if let Some(age) = age {
+        assert_eq!(reason(&it.server, &it.token).await, "accepted");
+        it.clock.advance(Duration::from_secs(age));
+    }
+    assert_eq!(it.server.key_sets()[0].state, state);
+    it.mood.send_replace(mood);
+    it
+}
+
+fn with_kid(it: &Fixture, kid: &str) -> String {
+    it.issuer.token().audience(AUDIENCE).expires_in(Duration::from_secs(86_400)).header("kid", kid).sign()
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_good_token_gets_in_each_state() {
+    const KNOWN: bool = true;
+    const UNKNOWN: bool = false;
+    let (served, unknown, unavailable) = ("accepted", "no_matching_key", "keys_unavailable");
+    for (state, is_known, [answers, fails, hangs], without_a_fetch) in [
+        (Current, KNOWN, [(served, 0), (served, 0), (served, 0)], served),
+        (Current, UNKNOWN, [(unknown, 0), (unknown, 0), (unknown, 2)], unknown),
+        (Stale, KNOWN, [(served, 0), (served, 0), (served, 0)], served),
+        (Stale, UNKNOWN, [(unknown, 0), (unavailable, 0), (unavailable, 2)], unavailable),
+        (Expired, KNOWN, [(served, 0), (unavailable, 0), (unavailable, 2)], unavailable),
+        (Expired, UNKNOWN, [(unknown, 0), (unavailable, 0), (unavailable, 2)], unavailable),
+        (Absent, KNOWN, [(served, 0), (unavailable, 0), (unavailable, 2)], unavailable),
+        (Absent, UNKNOWN, [(unknown, 0), (unavailable, 0), (unavailable, 2)], unavailable),
+    ] {
+        for (mood, expected) in [(Mood::Answers, answers), (Mood::Fails, fails), (Mood::Hangs, hangs)] {
+            let it = in_state(state, mood).await;
+            let token = if is_known { it.token.clone() } else { with_kid(&it, "made-up") };
+            let began = Instant::now();
+            let got = (reason(&it.server, &token).await, began.elapsed().as_secs());
+            assert_eq!(got, expected, "{state:?} {is_known} {mood:?}");
+        }
+        // The fetch that was due has failed, and the budget is spent.
+        let it = in_state(state, Mood::Fails).await;
+        for n in 0..4 {
+            reason(&it.server, &with_kid(&it, &format!("made-up-{n}"))).await;
+        }
+        it.mood.send_replace(Mood::Hangs);
+        let token = if is_known { it.token.clone() } else { with_kid(&it, "made-up") };
+        let began = Instant::now();
+        assert_eq!(reason(&it.server, &token).await, without_a_fetch, "{state:?} {is_known}");
+        assert_eq!(began.elapsed(), Duration::ZERO, "{state:?} {is_known}");
+    }
 }
