@@ -57,19 +57,11 @@
 //!
 //! A request whose key is known never waits for the network and takes no lock. Keys are fetched when first needed,
 //! refreshed ahead in the background, and kept through an outage of the provider for up to an hour past their lifetime;
-//! then requests are answered with 503, never with 401: an outage is not the client's fault. The lifetime is what the
-//! provider says (`Cache-Control: max-age`) between a minute and an hour, or five minutes. A flood of unknown `kid`s
-//! costs the provider two requests in 30 seconds. [`KeyPolicy`] has the settings, [`KeySource`] is for keys that are
-//! kept elsewhere.
+//! then requests are answered with 503, never with 401: an outage is not the client's fault. A flood of unknown `kid`s
+//! costs the provider two requests in 30 seconds.
 //!
-//! [`ResourceServer::warm_up`] fetches before the first request and says what is wrong; [`ResourceServer::readiness`] is for
-//! health checks. Issuers can be [added](ResourceServer::add_issuer), [removed](ResourceServer::remove_issuer) and
-//! [switched off](ResourceServer::disable_issuer) at run time, or [looked up](ResourceServerBuilder::issuer_resolver) by
-//! the application, tenant by tenant.
-//!
-//! An [`Issuer`] may have [failovers](Issuer::failover_jwk_set_url) for its keys, and an internal address for
-//! [them](Issuer::jwk_set_url) or its [metadata](Issuer::metadata_url). For issuers that are not your own,
-//! [`Issuer::refuse_private_networks`] keeps the fetches out of your network.
+//! [`guide::keys`] is the page for designing a deployment and for whoever is on call: defaults, states, what happens in
+//! each failure, where keys can come from, many tenants, start and health. [`KeyPolicy`] has the settings.
 //!
 //! # With axum
 //!

@@ -2,7 +2,8 @@
 //!
 //! The crate counts through the [`metrics`](https://docs.rs/metrics) facade; the application installs whatever recorder
 //! it likes, before or after it builds its resource server. The [guide](crate::guide::monitoring) says what each name
-//! means, which labels it has, and what to alert on. Names, labels and their values are part of the interface.
+//! means, which labels it has, and what to alert on. `issuer` is a configured issuer, or `resolved` for all that a resolver
+//! brings. Names, labels and their values are part of the interface.
 //!
 //! ```
 //! use metrics_exporter_prometheus::{Matcher, PrometheusBuilder};

@@ -1,3 +1,4 @@
 //! The guide: what the items of this crate do together, and how to run them. It has no code.
 
+pub mod keys;
 pub mod monitoring;

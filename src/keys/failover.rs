@@ -49,7 +49,10 @@ impl FailoverSource {
                 Ok(fetched) => {
                     if !failures.is_empty() {
                         let error = KeySetError::AllSources { failures: failures.into() };
-                        tracing::warn!(issuer = %self.issuer, failover = position, %error, "a failover served the keys");
+                        tracing::warn!(
+                            issuer = %self.issuer, reason = error.reason(), %error, failover = position,
+                            "a failover served the keys"
+                        );
                     }
                     let etag = fetched.etag.map(|etag| member.marked(&etag));
                     return Ok(FetchedKeySet { etag, ..fetched });

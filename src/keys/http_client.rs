@@ -23,6 +23,8 @@ pub(crate) type ConfigureClient = dyn Fn(reqwest::ClientBuilder) -> reqwest::Cli
 pub(crate) struct HttpClient {
     client: reqwest::Client,
     guard: AddressGuard,
+    connect_timeout: Duration,
+    fetch_timeout: Duration,
     /// What is sent along to one origin and to no other.
     headers: Option<(Origin, HeaderMap)>,
 }
@@ -46,7 +48,8 @@ impl HttpClients {
     /// The client of the last call if that had the same settings, or a new one.
     pub(crate) fn get(&self, settings: ClientSettings) -> Result<HttpClient, ConfigError> {
         let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let guard = settings.guard.clone();
+        let ClientSettings { connect_timeout, fetch_timeout, ref guard, .. } = settings;
+        let guard = guard.clone();
         let client = match &*last {
             Some((same, client)) if *same == settings => client.clone(),
             _ => {
@@ -55,7 +58,7 @@ impl HttpClients {
                 client
             }
         };
-        Ok(HttpClient { client, guard, headers: None })
+        Ok(HttpClient { client, guard, connect_timeout, fetch_timeout, headers: None })
     }
 }
 
@@ -133,6 +136,8 @@ impl HttpClient {
         let shown = || Arc::<str>::from(url.as_str());
         let failed = |error: reqwest::Error| match RefusedAddress::in_chain(&error) {
             Some(refused) => refused.of_url(url),
+            None if error.is_timeout() && error.is_connect() => KeySetError::Timeout(self.connect_timeout),
+            None if error.is_timeout() => KeySetError::Timeout(self.fetch_timeout),
             None => KeySetError::Transport { url: shown(), source: Arc::new(Chain(describe(&error.without_url()))) },
         };
         let mut request = self.client.get(url.clone());

@@ -39,7 +39,11 @@ impl ResourceServer {
         if failures.is_empty() { Ok(()) } else { Err(WarmUpError { failures }) }
     }
 
-    /// Whether good tokens get an answer now, issuer by issuer. Nothing is fetched: it can be asked often.
+    /// Whether good tokens get an answer now, issuer by issuer. It answers at once and can be asked often.
+    ///
+    /// An instance that is not ready gets no requests, which would have its keys fetched. So this starts the fetch that an
+    /// issuer without keys is due, at the pace of the [`KeyPolicy`](crate::KeyPolicy) however often it is asked: the probe
+    /// sees the outcome the next time.
     ///
     /// ```
     /// # #[cfg(feature = "test-util")] {
@@ -57,8 +61,16 @@ impl ResourceServer {
     /// ```
     #[must_use]
     pub fn readiness(&self) -> Readiness {
-        let statuses: Vec<_> = self.0.issuers.table().configured().iter().map(|issuer| issuer.status()).collect();
-        Readiness { ready: statuses.iter().all(KeySetStatus::is_ready), issuers: statuses }
+        let table = self.0.issuers.table();
+        let status = |issuer: &Arc<TrustedIssuer>| {
+            let status = issuer.status();
+            if !status.is_ready() {
+                issuer.keys.fetch_if_due();
+            }
+            status
+        };
+        let issuers: Vec<_> = table.configured().iter().map(status).collect();
+        Readiness { ready: issuers.iter().all(KeySetStatus::is_ready), issuers }
     }
 
     /// How the keys of each issuer are, those of the [resolver](crate::ResourceServerBuilder::issuer_resolver) after those
@@ -103,7 +115,8 @@ impl ResourceServer {
         let is_taken = |copy: &&ExportedKeySet| {
             let Some(issuer) = table.get(&copy.issuer) else { return false };
             issuer.keys.import(copy, now).unwrap_or_else(|error| {
-                tracing::warn!(issuer = %issuer.rules.issuer, %error, "an exported key set cannot be used");
+                let (issuer, reason) = (&issuer.rules.issuer, error.reason());
+                tracing::warn!(%issuer, reason, %error, "an exported key set cannot be used");
                 false
             })
         };

@@ -135,3 +135,16 @@ async fn j07_a_provider_that_is_not_there_is_503_in_bounded_time() {
     let refused = tokio::time::timeout(Duration::from_secs(30), reason(&server, &token(&issuer))).await;
     assert_eq!(refused, Ok("keys_unavailable"));
 }
+
+/// Whichever notices first, the HTTP client or the cache.
+#[tokio::test]
+async fn f09_a_provider_that_is_silent_is_told_as_a_timeout() {
+    let (provider, issuer) = Provider::with_keys().await;
+    provider.answer(JWK_SET, Answer::Silence);
+    for _ in 0..5 {
+        let trusted = Issuer::new(provider.url("")).jwk_set_url(provider.url(JWK_SET)).key_policy(impatient());
+        let server = provider.resource_server_trusting(trusted);
+        assert_eq!(reason(&server, &token(&issuer)).await, "keys_unavailable");
+        assert_eq!(server.key_sets()[0].last_error.as_deref(), Some("the fetch took longer than 200 ms"));
+    }
+}

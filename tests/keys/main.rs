@@ -14,6 +14,7 @@ mod discovery;
 mod failover;
 mod failures;
 mod file;
+mod guide;
 mod health;
 mod in_memory;
 mod log;

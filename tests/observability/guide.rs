@@ -141,8 +141,11 @@ fn each_failure_of_a_fetch_has_a_code_of_its_own_and_the_guide_names_it() {
         KeySetError::UnchangedFromNothing,
         KeySetError::TooLarge { url: url.clone(), limit: 1 },
         KeySetError::Timeout(Duration::from_secs(5)),
-        KeySetError::Transport { url, source: error.clone() },
+        KeySetError::Transport { url: url.clone(), source: error.clone() },
         KeySetError::Source(error),
+        KeySetError::OtherOrigin { metadata: url.clone(), jwks_uri: url.clone() },
+        KeySetError::RefusedAddress { url: url.clone(), address: [10, 0, 0, 1].into(), network: "10.0.0.0/8".into() },
+        KeySetError::AllSources { failures: [KeySetError::Interrupted].into() },
         KeySetError::Interrupted,
     ]
     .map(|error| error.reason());

@@ -2,7 +2,8 @@
 
 use metrics::set_default_local_recorder;
 use tower_bearer::jose::Algorithm;
-use tower_bearer::test_util::SigningKey;
+use tower_bearer::test_util::{Defect, SigningKey};
+use tower_bearer::{Issuer, ResourceServer};
 
 use crate::fixtures::*;
 use crate::keys::Source;
@@ -68,5 +69,39 @@ async fn a_thousand_hostile_tokens_make_no_new_series_and_leave_no_text() {
             assert!(["outcome", "reason", "issuer", "result", "answer", "le"].contains(&name), "{series}");
             assert!(name != "issuer" || value == format!("\"{ISSUER}\""), "{series}");
         }
+    }
+}
+
+/// Whoever names an issuer that the resolver knows would make a series; a provider of tenants has thousands.
+#[tokio::test]
+async fn issuers_of_a_resolver_share_one_label_and_have_no_gauges_of_their_own() {
+    let recorder = recorder();
+    let _guard = set_default_local_recorder(&recorder);
+    let source = Source::new();
+    let keys = source.clone();
+    let server = ResourceServer::builder()
+        .audience(AUDIENCE)
+        .clock(source.clock.clone())
+        .issuer_resolver(move |issuer: String| {
+            let known = (issuer == ISSUER).then(|| Issuer::new(issuer).key_source(keys.clone()));
+            async { Ok(known) }
+        })
+        .build()
+        .unwrap();
+    let stranger = token().claim("iss", "https://stranger.example.com");
+    for (token, expected) in [
+        (token().sign(), "accepted"),
+        (token().sign_defective(Defect::UnknownKid), "no_matching_key"),
+        (stranger.sign(), "issuer_mismatch"),
+    ] {
+        assert_eq!(reason(&server, &token).await, expected);
+    }
+    assert_eq!(server.key_sets()[0].issuer, ISSUER);
+
+    let scrape = Scrape::read(recorder.handle().render());
+    scrape.assert_figures("tower_bearer_key_fetches_total", &[(r#"issuer="resolved",result="success""#, 2)]);
+    scrape.assert_figures("tower_bearer_unknown_kids_total", &[(r#"issuer="resolved",answer="refused""#, 1)]);
+    for absent in ["example.com", "tower_bearer_key_set_keys{", "tower_bearer_key_set_refreshed_timestamp_seconds{"] {
+        assert!(!scrape.text.contains(absent), "{absent} in {}", scrape.text);
     }
 }

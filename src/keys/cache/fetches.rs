@@ -81,6 +81,13 @@ impl KeyCache {
         self.closing.send_replace(());
     }
 
+    /// Starts a fetch that is due, for somebody who does not wait for it and may not be in a runtime.
+    pub(crate) fn fetch_if_due(self: &Arc<Self>) {
+        if self.is_due(self.clock.monotonic()) && Handle::try_current().is_ok() {
+            drop(self.fetch(Need::Due));
+        }
+    }
+
     /// Joins the fetch under way, or starts one in a task of its own if the policy's accounts allow it.
     pub(super) fn fetch(self: &Arc<Self>, need: Need<'_>) -> Option<watch::Receiver<()>> {
         let Ok(runtime) = Handle::try_current() else {
