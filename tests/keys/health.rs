@@ -87,6 +87,43 @@ async fn f03_repeated_warm_ups_keep_to_the_backoff() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn f03_many_warm_ups_keep_to_one_backoff() {
+    let fetches_of = async |warm_ups: usize| {
+        let it = fixture(Mood::Fails);
+        let warm_ups: Vec<_> = (0..warm_ups)
+            .map(|_| {
+                let server = it.server.clone();
+                tokio::spawn(async move { server.warm_up(DEADLINE).await.is_err() })
+            })
+            .collect();
+        for warm_up in warm_ups {
+            assert!(warm_up.await.unwrap());
+        }
+        it.fetches.load(Ordering::SeqCst)
+    };
+    // Jitter may move the last one past the deadline.
+    let (alone, together) = (fetches_of(1).await, fetches_of(100).await);
+    assert!((3..=5).contains(&alone) && (3..=5).contains(&together), "{alone} {together}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn d10_the_removal_of_an_issuer_ends_its_warm_up() {
+    let it = fixture(Mood::Hangs);
+    let began = Instant::now();
+    let warm_up = tokio::spawn({
+        let server = it.server.clone();
+        async move { server.warm_up(DEADLINE).await }
+    });
+    while it.fetches.load(Ordering::SeqCst) == 0 {
+        tokio::task::yield_now().await;
+    }
+    it.server.remove_issuer("https://as.example.com");
+    let error = warm_up.await.unwrap().unwrap_err();
+    assert_eq!(error.to_string(), "no keys of https://as.example.com: the fetch was interrupted");
+    assert_eq!(began.elapsed(), Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
 async fn every_issuer_without_keys_is_named() {
     let (it, bad) = (fixture(Mood::Answers), fixture(Mood::Fails));
     for url in ["https://b.example.com", "https://c.example.com"] {

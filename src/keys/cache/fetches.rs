@@ -35,8 +35,8 @@ pub(super) enum Need<'a> {
     Due,
     /// A `kid` that the set lacks.
     Key(&'a str),
-    /// Somebody who waits for the set itself, and has waited for as long as a retry must.
-    Set,
+    /// Somebody who waits for the set itself, and has waited for as long as a retry must after so many failures.
+    Retry { failures: u32 },
 }
 
 /// The fetch that was asked for.
@@ -58,12 +58,18 @@ impl KeyCache {
                     break;
                 }
             }
-            let error = self.last_error().unwrap_or(KeySetError::Interrupted);
+            let (failures, error) = {
+                let state = self.state();
+                if state.closed {
+                    return Err(KeySetError::Interrupted);
+                }
+                (state.failures, state.last_error.clone().unwrap_or(KeySetError::Interrupted))
+            };
             if !error.may_pass() {
                 return Err(error);
             }
             tokio::time::sleep(self.until_due(self.clock.monotonic())).await;
-            need = Need::Set;
+            need = Need::Retry { failures };
         }
         Ok(())
     }
@@ -116,7 +122,8 @@ impl KeyCache {
         let may_start = match need {
             Need::Due => is_due,
             Need::Key(key_id) => is_due || (has_budget && self.lacks(key_id, now)),
-            Need::Set => true,
+            // Of many who wait, one tries.
+            Need::Retry { failures } => is_due || failures == state.failures,
         };
         if !may_start {
             return None;
