@@ -90,7 +90,7 @@ impl KeyCache {
         algorithm: Algorithm,
         has_waited: bool,
     ) -> Lookup<'static> {
-        let now = self.clock.monotonic();
+        let now = self.clock.monotonic_coarse();
         let snapshot = self.snapshot.load();
         let candidates = snapshot.as_ref().map(|snapshot| snapshot.set.candidates(key_id, algorithm));
         let key = match (&candidates, &*snapshot, key_id) {
@@ -150,7 +150,7 @@ impl KeyCache {
 
     /// Whether the set is there and not older than the staleness bound allows.
     pub(crate) fn check_serves(&self) -> Result<(), TokenError> {
-        let now = self.clock.monotonic();
+        let now = self.clock.monotonic_coarse();
         if self.serves(now) { Ok(()) } else { Err(self.unavailable(now)) }
     }
 
