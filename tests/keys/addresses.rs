@@ -137,6 +137,17 @@ async fn j16_headers_do_not_go_to_another_origin() {
     assert_eq!(verdict(&provider, &issuer, trusted).await, "accepted");
 }
 
+/// The failover is the only URL there is. That does not make its host the configured one.
+#[tokio::test]
+async fn j16_headers_do_not_go_to_a_failover_behind_a_source_of_the_applications_own() {
+    let (_, issuer) = inside().await;
+    let elsewhere = Provider::start().await;
+    elsewhere.answer(JWK_SET, keys_for_strangers(&issuer));
+    let trusted = Issuer::new(PUBLIC).jwk_set_file("/does/not/exist.json");
+    let trusted = with_credential(trusted.failover_jwk_set_url(elsewhere.url(JWK_SET)));
+    assert_eq!(verdict(&elsewhere, &issuer, trusted).await, "accepted");
+}
+
 #[tokio::test]
 async fn the_value_of_a_header_is_not_shown() {
     log::capture();
