@@ -10,7 +10,7 @@ use super::http_client::HttpClient;
 use super::source::{FetchedKeySet, KeySource, KeySourceFuture};
 use crate::error::KeySetError;
 use crate::jose::parse_document;
-use crate::urls::is_secure_enough;
+use crate::urls::{is_secure_enough, shown};
 
 /// A JWK Set behind HTTP.
 pub(crate) struct RemoteSource {
@@ -145,10 +145,10 @@ impl Discovery {
         // Metadata from loopback may name keys on loopback; metadata from the network must not send us there.
         let may_be_http = from.scheme() == "http" && is_secure_enough(&url, self.allows_http);
         if url.scheme() != "https" && !may_be_http {
-            return Err(KeySetError::InsecureUrl(metadata.jwks_uri.into()));
+            return Err(KeySetError::InsecureUrl(shown(&url)));
         }
         if self.requires_same_origin && url.origin() != from.origin() {
-            let (metadata, jwks_uri) = (from.as_str().into(), url.as_str().into());
+            let (metadata, jwks_uri) = (shown(from), shown(&url));
             return Err(KeySetError::OtherOrigin { metadata, jwks_uri });
         }
         Ok(url)

@@ -160,6 +160,22 @@ async fn the_value_of_a_header_is_not_shown() {
     assert!(shown.contains("status 500") && !shown.contains(CREDENTIAL), "{shown}");
 }
 
+/// Signed URLs of object stores have their credential in the query.
+#[tokio::test]
+async fn h12_the_query_of_a_url_is_not_shown() {
+    log::capture();
+    let (provider, issuer) = inside().await;
+    provider.answer(JWK_SET, Answer::Status(500));
+    let signed = |url: String| format!("{url}?sig={CREDENTIAL}");
+    let nobody = "http://127.0.0.1:1/jwks".to_owned();
+    let trusted = Issuer::new(PUBLIC).jwk_set_url(signed(provider.url(JWK_SET))).failover_jwk_set_url(signed(nobody));
+    let server = provider.resource_server_trusting(trusted.clone());
+    assert_eq!(reason(&server, &token(&issuer)).await, "keys_unavailable");
+    let status = serde_json::to_string(&server.readiness()).unwrap();
+    let shown = format!("{trusted:?} {server:?} {status} {}", log::take());
+    assert!(shown.contains("/jwks?… answered with status 500") && !shown.contains(CREDENTIAL), "{shown}");
+}
+
 #[tokio::test]
 async fn j16_a_jwks_uri_of_another_origin_is_refused_where_that_is_asked_for() {
     let ((provider, issuer), elsewhere) = (inside().await, Provider::start().await);
