@@ -104,6 +104,14 @@ impl Keys {
         }
     }
 
+    /// Starts the fetch that is due, if one is, and waits for nothing.
+    pub(crate) fn fetch_if_due(&self) {
+        match self {
+            Self::Fixed(_) => {}
+            Self::Cached(cache) => cache.fetch_if_due(),
+        }
+    }
+
     /// Whether a token that was good when it came may still be: nothing to fetch, no key looked for.
     pub(crate) fn check_serves(&self) -> Result<(), TokenError> {
         match self {

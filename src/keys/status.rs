@@ -84,6 +84,12 @@ pub struct FetchCounts {
     pub for_unknown_kids: u64,
 }
 
+impl FetchCounts {
+    pub(super) const fn ended(&self) -> u64 {
+        self.fetched.saturating_add(self.unchanged).saturating_add(self.failed)
+    }
+}
+
 impl KeySetStatus {
     pub(crate) fn of(issuer: &str, enabled: bool, keys: &Keys) -> Self {
         let health = match keys {

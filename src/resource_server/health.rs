@@ -39,7 +39,11 @@ impl ResourceServer {
         if failures.is_empty() { Ok(()) } else { Err(WarmUpError { failures }) }
     }
 
-    /// Whether good tokens get an answer now, issuer by issuer. Nothing is fetched: it can be asked often.
+    /// Whether good tokens get an answer now, issuer by issuer. It can be asked often and waits for nothing.
+    ///
+    /// Where that is not so, it starts the fetch that is due: a service that gets no requests until it is ready would
+    /// otherwise stay unready after its provider came back. The provider is asked no more often than the
+    /// [`KeyPolicy`](crate::KeyPolicy) says. Outside of a tokio runtime nothing is fetched.
     ///
     /// ```
     /// # #[cfg(feature = "test-util")] {
@@ -57,7 +61,14 @@ impl ResourceServer {
     /// ```
     #[must_use]
     pub fn readiness(&self) -> Readiness {
-        let statuses: Vec<_> = self.0.issuers.table().configured().iter().map(|issuer| issuer.status()).collect();
+        let status = |issuer: &Arc<TrustedIssuer>| {
+            let status = issuer.status();
+            if !status.is_ready() {
+                issuer.keys.fetch_if_due();
+            }
+            status
+        };
+        let statuses: Vec<_> = self.0.issuers.table().configured().iter().map(status).collect();
         Readiness { ready: statuses.iter().all(KeySetStatus::is_ready), issuers: statuses }
     }
 

@@ -145,7 +145,7 @@ fn d10_a_refresh_that_races_a_removal_leaves_no_key_alive() {
         assert!(key(&cache).is_none());
         refresh.join().unwrap();
         let read = reader.join().unwrap();
-        assert!(key(&cache).is_none() && cache.join(Need::Set).is_none());
+        assert!(key(&cache).is_none() && cache.join(Need::Set(0)).is_none());
         assert!(old.is_withdrawn() && read.is_none_or(|read| read.is_withdrawn()));
     });
 }

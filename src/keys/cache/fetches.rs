@@ -35,8 +35,9 @@ pub(super) enum Need<'a> {
     Due,
     /// A `kid` that the set lacks.
     Key(&'a str),
-    /// Somebody who waits for the set itself, and has waited for as long as a retry must.
-    Set,
+    /// Somebody who waits for the set itself, and has waited for as long as a retry must since so many fetches had ended:
+    /// of several who do, one makes the retry.
+    Set(u64),
 }
 
 /// The fetch that was asked for.
@@ -58,14 +59,24 @@ impl KeyCache {
                     break;
                 }
             }
-            let error = self.last_error().unwrap_or(KeySetError::Interrupted);
-            if !error.may_pass() {
+            let (ended, closed, error) = {
+                let state = self.state();
+                (state.counts.ended(), state.closed, state.last_error.clone().unwrap_or(KeySetError::Interrupted))
+            };
+            if closed || !error.may_pass() {
                 return Err(error);
             }
             tokio::time::sleep(self.until_due(self.clock.monotonic())).await;
-            need = Need::Set;
+            need = Need::Set(ended);
         }
         Ok(())
+    }
+
+    /// Starts the fetch that is due, if one is.
+    pub(crate) fn fetch_if_due(self: &Arc<Self>) {
+        if self.is_due(self.clock.monotonic()) && Handle::try_current().is_ok() {
+            drop(self.fetch(Need::Due));
+        }
     }
 
     /// Forgets the keys for good: the issuer is not trusted any more.
@@ -109,7 +120,7 @@ impl KeyCache {
         let may_start = match need {
             Need::Due => is_due,
             Need::Key(key_id) => is_due || (has_budget && self.lacks(key_id, now)),
-            Need::Set => true,
+            Need::Set(ended) => is_due || ended == state.counts.ended(),
         };
         if !may_start {
             return None;
