@@ -73,6 +73,11 @@ impl Table {
         was_of_use
     }
 
+    /// Whether this very issuer is in, not another one of its URL.
+    pub(crate) fn has(&self, issuer: &Arc<TrustedIssuer>) -> bool {
+        self.get(&issuer.rules.issuer).is_some_and(|found| Arc::ptr_eq(found, issuer))
+    }
+
     pub(super) fn remove(&mut self, url: &str) -> Option<Arc<TrustedIssuer>> {
         let removed = self.by_url.remove(url)?;
         self.configured.retain(|issuer| !Arc::ptr_eq(issuer, &removed));

@@ -256,6 +256,34 @@ async fn more_than_a_thousand_tenants_in_turn_are_served() {
     }
 }
 
+/// Nobody who keeps a token sees what becomes of its tenant after that made room for another one.
+#[tokio::test(start_paused = true)]
+async fn d10_a_tenant_disabled_after_it_made_room_and_came_back_is_not_good_any_more() {
+    let it = tenants(Says::Ours);
+    let kept = it.server.validate(&it.token_of(TENANT)).await.unwrap();
+    for n in 0..1_000 {
+        it.clock.advance(Duration::from_millis(10));
+        assert_eq!(it.reason(&format!("https://{n}.example.com")).await, "accepted");
+    }
+    assert_eq!(it.server.revalidate(&kept).unwrap_err().reason(), "keys_unavailable");
+    assert_eq!(it.reason(TENANT).await, "accepted");
+    assert!(it.server.disable_issuer(TENANT));
+    assert_eq!(it.reason(TENANT).await, "issuer_disabled");
+    assert_eq!(it.server.revalidate(&kept).unwrap_err().reason(), "keys_unavailable");
+}
+
+/// Who is asked about often is of use: the tenant of a long connection does not make room.
+#[tokio::test(start_paused = true)]
+async fn a_tenant_that_is_judged_again_stays() {
+    let it = tenants(Says::Ours);
+    let kept = it.server.validate(&it.token_of(TENANT)).await.unwrap();
+    for n in 0..1_100 {
+        it.clock.advance(Duration::from_millis(10));
+        assert_eq!(it.reason(&format!("https://{n}.example.com")).await, "accepted");
+        assert!(it.server.revalidate(&kept).is_ok(), "{n}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn d10_a_disabled_tenant_is_not_brought_back_by_the_resolver() {
     let it = tenants(Says::Ours);
