@@ -1,5 +1,8 @@
 //! Which URLs may name an issuer and its keys.
 
+#[cfg(feature = "remote-keys")]
+use std::sync::Arc;
+
 use url::{Host, Url};
 
 use crate::error::ConfigError;
@@ -50,6 +53,15 @@ pub(crate) fn is_secure_enough(url: &Url, allows_http: bool) -> bool {
         "https" => true,
         "http" => allows_http || is_loopback(url),
         _ => false,
+    }
+}
+
+/// As errors, logs and health reports show it: a query may be a credential, as in the signed URLs of object stores.
+#[cfg(feature = "remote-keys")]
+pub(crate) fn shown(url: &Url) -> Arc<str> {
+    match url.as_str().split_once('?') {
+        Some((place, _)) => format!("{place}?…").into(),
+        None => url.as_str().into(),
     }
 }
 

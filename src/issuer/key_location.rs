@@ -117,8 +117,13 @@ impl Issuer {
             };
             let client = match &client {
                 Some(client) => client,
-                None => {
+                // A failover is not the configured origin, not even where it is the first URL.
+                None if sources.is_empty() => {
                     client.insert(self.key_requests.client(&environment.clients, &self.key_policy, place.entry())?)
+                }
+                None => {
+                    let url = check_issuer(&self.url, self.allow_http)?;
+                    client.insert(self.key_requests.client(&environment.clients, &self.key_policy, &url)?)
                 }
             };
             client.check_literal(place.entry()).map_err(|error| {

@@ -11,6 +11,7 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use url::{Host, Url};
 
 use crate::error::{ConfigError, KeySetError};
+use crate::urls::shown;
 
 /// What is not globally reachable by the IANA special-purpose address registries (RFC 6890) but for some anycast services,
 /// and multicast. Cloud metadata services are in 169.254.0.0/16 and fc00::/7.
@@ -123,11 +124,7 @@ impl RefusedAddress {
     }
 
     pub(crate) fn of_url(&self, url: &Url) -> KeySetError {
-        KeySetError::RefusedAddress {
-            url: url.as_str().into(),
-            address: self.address,
-            network: self.network.to_string().into(),
-        }
+        KeySetError::RefusedAddress { url: shown(url), address: self.address, network: self.network.to_string().into() }
     }
 }
 

@@ -13,6 +13,7 @@ use super::address_guard::{AddressGuard, RefusedAddress};
 use super::source::FetchedKeySet;
 use super::{MAX_BODY_BYTES, caching};
 use crate::error::{ConfigError, KeySetError};
+use crate::urls::shown;
 
 /// What the application does to the client before its bounds are set.
 pub(crate) type ConfigureClient = dyn Fn(reqwest::ClientBuilder) -> reqwest::ClientBuilder + Send + Sync;
@@ -133,7 +134,7 @@ impl HttpClient {
     pub(super) async fn get(&self, url: &Url, etag: Option<&str>) -> Result<FetchedKeySet, KeySetError> {
         self.check_literal(url)?;
         let etag = etag.filter(|etag| may_be_sent(etag));
-        let shown = || Arc::<str>::from(url.as_str());
+        let shown = || shown(url);
         let failed = |error: reqwest::Error| match RefusedAddress::in_chain(&error) {
             Some(refused) => refused.of_url(url),
             None if error.is_timeout() && error.is_connect() => KeySetError::Timeout(self.connect_timeout),

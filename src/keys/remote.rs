@@ -1,7 +1,7 @@
 //! Fetching a JWK Set over HTTP: from a known URL, or from the one that the issuer's metadata names.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::Deserialize;
 use url::Url;
@@ -10,7 +10,7 @@ use super::http_client::HttpClient;
 use super::source::{FetchedKeySet, KeySource, KeySourceFuture};
 use crate::error::KeySetError;
 use crate::jose::parse_document;
-use crate::urls::is_secure_enough;
+use crate::urls::{is_secure_enough, shown};
 
 /// A JWK Set behind HTTP.
 pub(crate) struct RemoteSource {
@@ -36,6 +36,8 @@ pub(crate) struct Discovery {
     requires_same_origin: bool,
     /// Where the set was found the last time; forgotten when it is not there any more.
     jwks_uri: Mutex<Option<Url>>,
+    /// The last validator, and what it is of: another URL may have the same one for another set.
+    validator: Mutex<Option<(Url, Box<str>)>>,
 }
 
 impl RemoteSource {
@@ -48,16 +50,25 @@ impl RemoteSource {
             RemoteLocation::JwkSet(url) => return self.client.get(url, etag).await,
             RemoteLocation::Discovery(discovery) => discovery,
         };
-        let lock = || discovery.jwks_uri.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = lock().take();
+        let known = lock(&discovery.jwks_uri).take();
         let jwks_uri = match known {
             Some(url) => url,
             None => discovery.discover(&self.client).await?,
         };
-        let set = self.client.get(&jwks_uri, etag).await?;
-        *lock() = Some(jwks_uri);
+        let is_of_it = |etag: &&str| {
+            lock(&discovery.validator).as_ref().is_some_and(|(url, last)| *url == jwks_uri && **last == **etag)
+        };
+        let set = self.client.get(&jwks_uri, etag.filter(is_of_it)).await?;
+        if let Some(etag) = &set.etag {
+            *lock(&discovery.validator) = Some((jwks_uri.clone(), etag.clone()));
+        }
+        *lock(&discovery.jwks_uri) = Some(jwks_uri);
         Ok(set)
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl RemoteLocation {
@@ -86,6 +97,7 @@ impl Discovery {
             allows_http: false,
             requires_same_origin: false,
             jwks_uri: Mutex::new(None),
+            validator: Mutex::new(None),
         }
     }
 
@@ -133,10 +145,10 @@ impl Discovery {
         // Metadata from loopback may name keys on loopback; metadata from the network must not send us there.
         let may_be_http = from.scheme() == "http" && is_secure_enough(&url, self.allows_http);
         if url.scheme() != "https" && !may_be_http {
-            return Err(KeySetError::InsecureUrl(metadata.jwks_uri.into()));
+            return Err(KeySetError::InsecureUrl(shown(&url)));
         }
         if self.requires_same_origin && url.origin() != from.origin() {
-            let (metadata, jwks_uri) = (from.as_str().into(), url.as_str().into());
+            let (metadata, jwks_uri) = (shown(from), shown(&url));
             return Err(KeySetError::OtherOrigin { metadata, jwks_uri });
         }
         Ok(url)

@@ -78,9 +78,10 @@ impl ResourceServerBuilder {
     /// Calls are bounded: one at a time for an issuer, each up to 5 seconds of which a request waits 2, and at most 100
     /// under way or fruitless within 30 seconds. An issuer that is not ours is not asked for again for 30 seconds; when
     /// the resolver fails, requests get 503 and the next call comes after 5 seconds. Up to 1,000 resolved issuers are
-    /// kept; then the one that was verified least recently goes. Each has its own keys and its own budget for fetching
-    /// them, and costs nothing while nobody uses it. Tenants share one HTTP client unless
-    /// [`Issuer::http_client`] gives them their own.
+    /// kept; then the one that was verified least recently goes, and if that one never was, the call counts as fruitless
+    /// too: tokens that merely name tenants in turn cost no more. Each has its own keys and its own budget for fetching
+    /// them, and costs nothing while nobody uses it. Tenants share one HTTP client unless [`Issuer::http_client`] gives
+    /// them their own.
     ///
     /// ```
     /// use tower_bearer::{Issuer, ResourceServer};

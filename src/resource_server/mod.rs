@@ -112,7 +112,8 @@ impl ResourceServer {
     /// # Errors
     ///
     /// When the token has expired, its key has left the issuer's set, the issuer is disabled or removed, the set is too
-    /// old to say, or another resource server validated the token.
+    /// old to say, the [resolver](ResourceServerBuilder::issuer_resolver)'s issuer has made room for another one since, or
+    /// another resource server validated the token.
     ///
     /// ```
     /// # #[cfg(feature = "test-util")] {
@@ -143,9 +144,11 @@ impl ResourceServer {
         if key.is_withdrawn() {
             return Err(TokenError::NoMatchingKey);
         }
-        issuer.keys.check_serves()?;
+        issuer.check_serves(&server.issuers.table())?;
         let now = server.clock.now().ok_or(TokenError::ClockUnavailable)?;
-        issuer.rules.check_times(token.registered_claims(), now)
+        issuer.rules.check_times(token.registered_claims(), now)?;
+        issuer.note_verified(&*server.clock);
+        Ok(())
     }
 
     /// Decides with what is known.

@@ -99,11 +99,10 @@ impl TrustedIssuers {
     }
 
     /// Takes in what the resolver said, in the place of the issuer that was verified least recently if there are too
-    /// many.
-    fn take_in(&self, issuer: &Issuer) -> Result<(), ConfigError> {
+    /// many. False when nobody had used that one either.
+    fn take_in(&self, issuer: &Issuer) -> Result<bool, ConfigError> {
         let trusted = Arc::new(self.common.trust(issuer, true)?);
-        self.change(|table| table.insert_resolved(trusted));
-        Ok(())
+        Ok(self.change(|table| table.insert_resolved(trusted)))
     }
 
     fn now(&self) -> Duration {

@@ -80,7 +80,7 @@ pub(super) struct Resolutions {
     state: Mutex<State>,
 }
 
-/// A call that brought no issuer.
+/// A call that brought no issuer, or one in the place of another that had not been of use.
 #[derive(Clone, Copy)]
 struct Fruitless {
     at: Duration,
@@ -91,13 +91,16 @@ struct Fruitless {
 enum Outcome {
     NotOurs,
     Failed,
+    /// It is ours, and pushed out one that had not been of use yet: whoever names tenants in turn, with tokens that are
+    /// not theirs, must not have each resolved again and again, and its keys fetched.
+    Churned,
 }
 
 #[derive(Default)]
 struct State {
     /// Each is closed when its call ends. No more than [`MAX_CALLS`].
     in_flight: HashMap<Box<str>, watch::Receiver<()>>,
-    /// When the last calls ended that came to nothing. No more than [`MAX_CALLS`].
+    /// When the last calls ended that came to nothing, or to no more than churn. No more than [`MAX_CALLS`].
     fruitless_at: VecDeque<Duration>,
 }
 
@@ -119,7 +122,7 @@ impl Resolutions {
         let unavailable = |retry_after| TokenError::KeysUnavailable { retry_after };
         match self.fruitless.get(url).and_then(|fruitless| fruitless.left(now).map(|left| (fruitless.outcome, left))) {
             Some((Outcome::NotOurs, _)) => Err(TokenError::IssuerMismatch),
-            Some((Outcome::Failed, left)) => Err(unavailable(left)),
+            Some((Outcome::Failed | Outcome::Churned, left)) => Err(unavailable(left)),
             None if has_waited => Err(unavailable(FAILED_FOR)),
             None => Ok(()),
         }
@@ -165,7 +168,9 @@ impl Resolutions {
         state.in_flight.remove(url);
         if let Some(fruitless) = fruitless {
             state.fruitless_at.push_back(fruitless.at);
-            self.fruitless.insert(url.into(), fruitless);
+            if fruitless.outcome != Outcome::Churned {
+                self.fruitless.insert(url.into(), fruitless);
+            }
         }
     }
 
@@ -188,7 +193,7 @@ impl Fruitless {
     fn left(self, now: Duration) -> Option<Duration> {
         let counts_for = match self.outcome {
             Outcome::NotOurs => NOT_OURS_FOR,
-            Outcome::Failed => FAILED_FOR,
+            Outcome::Failed | Outcome::Churned => FAILED_FOR,
         };
         let left = counts_for.saturating_sub(now.saturating_sub(self.at));
         (!left.is_zero()).then_some(left)
@@ -219,23 +224,23 @@ impl Call {
         self.end(answer);
     }
 
+    /// Should it panic, for the issuer's configuration may have code of the application's, it is done again as a failure.
     fn end(&mut self, answer: Result<Option<Issuer>, IssuerResolverError>) {
-        self.ended = true;
         let Some(issuers) = self.issuers.upgrade() else { return };
         let Some(resolutions) = &issuers.resolutions else { return };
         let taken_in = answer.and_then(|answer| match answer {
-            None => Ok(false),
+            None => Ok(Some(Outcome::NotOurs)),
             Some(issuer) if *issuer.url != *self.url => Err("the resolver answered with another issuer".into()),
-            Some(issuer) => issuers.take_in(&issuer).map(|()| true).map_err(Into::into),
+            Some(issuer) => Ok((!issuers.take_in(&issuer)?).then_some(Outcome::Churned)),
         });
         let outcome = match taken_in {
-            Ok(true) => None,
-            Ok(false) => Some(Outcome::NotOurs),
+            Ok(outcome) => outcome,
             Err(error) => {
                 tracing::warn!(%error, "an issuer could not be resolved");
                 Some(Outcome::Failed)
             }
         };
+        self.ended = true;
         resolutions.finish(&self.url, outcome.map(|outcome| Fruitless { at: issuers.now(), outcome }));
     }
 }

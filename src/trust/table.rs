@@ -54,19 +54,28 @@ impl Table {
     /// Puts an issuer in unless it is there, and takes out the one that was verified least recently when there are too
     /// many: one that was never verified first, so that nobody displaces tenants by naming others. One that is disabled
     /// stays, so that the resolver does not bring it back enabled.
-    pub(super) fn insert_resolved(&mut self, issuer: Arc<TrustedIssuer>) {
+    ///
+    /// False when that was in vain: the one that had to go had not been of use yet, or there was no place.
+    pub(super) fn insert_resolved(&mut self, issuer: Arc<TrustedIssuer>) -> bool {
         if self.by_url.contains_key(&issuer.rules.issuer) {
-            return;
+            return true;
         }
+        let mut was_of_use = true;
         if self.resolved.len() >= MAX_RESOLVED {
             let enabled = self.resolved.iter().filter(|issuer| issuer.is_enabled());
-            let oldest =
-                enabled.min_by_key(|issuer| issuer.verified_at()).map(|oldest| Arc::clone(&oldest.rules.issuer));
-            let Some(oldest) = oldest else { return };
-            self.remove(&oldest);
+            let oldest = enabled.min_by_key(|issuer| issuer.verified_at()).map(Arc::clone);
+            let Some(oldest) = oldest else { return false };
+            was_of_use = oldest.verified_at() > 0;
+            self.remove(&oldest.rules.issuer);
         }
         self.by_url.insert(Arc::clone(&issuer.rules.issuer), Arc::clone(&issuer));
         self.resolved.push(issuer);
+        was_of_use
+    }
+
+    /// Whether this very issuer is in, not another one of its URL.
+    pub(crate) fn has(&self, issuer: &Arc<TrustedIssuer>) -> bool {
+        self.get(&issuer.rules.issuer).is_some_and(|found| Arc::ptr_eq(found, issuer))
     }
 
     pub(super) fn remove(&mut self, url: &str) -> Option<Arc<TrustedIssuer>> {

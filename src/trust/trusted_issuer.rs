@@ -4,7 +4,8 @@ use crate::sync::{AtomicBool, AtomicU64, Ordering};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::error::ConfigError;
+use super::Table;
+use crate::error::{ConfigError, TokenError};
 use crate::issuer::Issuer;
 use crate::keys::{KeyEnvironment, KeySetStatus, Keys};
 use crate::telemetry::IssuerMeter;
@@ -111,6 +112,15 @@ impl TrustedIssuer {
 
     pub(crate) fn verified_at(&self) -> u64 {
         self.verified_at.load(Ordering::Relaxed)
+    }
+
+    /// Whether a token that was good when it came may still be, in the table as it is now. One that had to make room there
+    /// hears of no change any more, so nobody can say.
+    pub(crate) fn check_serves(self: &Arc<Self>, table: &Table) -> Result<(), TokenError> {
+        if self.is_resolved && !table.has(self) {
+            return Err(TokenError::KeysUnavailable { retry_after: Duration::ZERO });
+        }
+        self.keys.check_serves()
     }
 
     pub(crate) fn status(&self) -> KeySetStatus {

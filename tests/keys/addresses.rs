@@ -137,6 +137,17 @@ async fn j16_headers_do_not_go_to_another_origin() {
     assert_eq!(verdict(&provider, &issuer, trusted).await, "accepted");
 }
 
+/// The failover is the only URL there is. That does not make its host the configured one.
+#[tokio::test]
+async fn j16_headers_do_not_go_to_a_failover_behind_a_source_of_the_applications_own() {
+    let (_, issuer) = inside().await;
+    let elsewhere = Provider::start().await;
+    elsewhere.answer(JWK_SET, keys_for_strangers(&issuer));
+    let trusted = Issuer::new(PUBLIC).jwk_set_file("/does/not/exist.json");
+    let trusted = with_credential(trusted.failover_jwk_set_url(elsewhere.url(JWK_SET)));
+    assert_eq!(verdict(&elsewhere, &issuer, trusted).await, "accepted");
+}
+
 #[tokio::test]
 async fn the_value_of_a_header_is_not_shown() {
     log::capture();
@@ -147,6 +158,22 @@ async fn the_value_of_a_header_is_not_shown() {
     assert_eq!(reason(&server, &token(&issuer)).await, "keys_unavailable");
     let shown = format!("{trusted:?} {server:?} {}", log::take());
     assert!(shown.contains("status 500") && !shown.contains(CREDENTIAL), "{shown}");
+}
+
+/// Signed URLs of object stores have their credential in the query.
+#[tokio::test]
+async fn h12_the_query_of_a_url_is_not_shown() {
+    log::capture();
+    let (provider, issuer) = inside().await;
+    provider.answer(JWK_SET, Answer::Status(500));
+    let signed = |url: String| format!("{url}?sig={CREDENTIAL}");
+    let nobody = "http://127.0.0.1:1/jwks".to_owned();
+    let trusted = Issuer::new(PUBLIC).jwk_set_url(signed(provider.url(JWK_SET))).failover_jwk_set_url(signed(nobody));
+    let server = provider.resource_server_trusting(trusted.clone());
+    assert_eq!(reason(&server, &token(&issuer)).await, "keys_unavailable");
+    let status = serde_json::to_string(&server.readiness()).unwrap();
+    let shown = format!("{trusted:?} {server:?} {status} {}", log::take());
+    assert!(shown.contains("/jwks?… answered with status 500") && !shown.contains(CREDENTIAL), "{shown}");
 }
 
 #[tokio::test]

@@ -106,3 +106,22 @@ async fn a_known_key_set_url_needs_no_metadata() {
     assert_eq!(reason(&provider.resource_server_trusting(trusted), &token(&issuer)).await, "accepted");
     assert_eq!(provider.requests(), [JWK_SET]);
 }
+
+/// A validator is of one URL (RFC 9110 §8.8.3): what the new place calls by the same name is another set.
+#[tokio::test]
+async fn j14_a_jwks_uri_that_moved_is_asked_for_the_whole_set() {
+    let (provider, old) = Provider::with_keys().await;
+    let server = provider.resource_server();
+    provider.answer(JWK_SET, Answer::Validated("\"1\"", old.jwk_set().to_string()));
+    assert_eq!(reason(&server, &token(&old)).await, "accepted");
+
+    let new = provider.issuer(key(1));
+    let metadata = serde_json::json!({ "issuer": provider.url(""), "jwks_uri": provider.url("/moved") }).to_string();
+    provider.answer(OAUTH_METADATA, Answer::Json(metadata));
+    provider.answer(JWK_SET, Answer::Status(404));
+    provider.answer("/moved", Answer::Validated("\"1\"", new.jwk_set().to_string()));
+    assert_eq!(reason(&server, &token(&new)).await, "no_matching_key");
+    provider.clock.advance(std::time::Duration::from_secs(60));
+    assert_eq!(reason(&server, &token(&new)).await, "accepted");
+    assert_eq!(reason(&server, &token(&old)).await, "no_matching_key");
+}

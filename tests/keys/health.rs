@@ -200,6 +200,50 @@ async fn an_idle_issuer_stays_ready() {
     assert_eq!(reason(&it.server, &it.token).await, "accepted");
 }
 
+/// Whoever gets no requests until it is ready has nobody else to ask for the keys.
+#[tokio::test(start_paused = true)]
+async fn f10_a_service_without_traffic_becomes_ready_when_the_provider_is_back() {
+    let it = fixture(Mood::Fails);
+    let is_ready_soon = async || {
+        let _ = it.server.readiness();
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        it.server.readiness().is_ready()
+    };
+    // Lazy, and never asked for a token.
+    assert!(!is_ready_soon().await);
+    it.mood.send_replace(Mood::Answers);
+    assert!(!is_ready_soon().await, "a probe asks the provider no more often than the policy says");
+    assert_eq!(it.fetches.load(Ordering::SeqCst), 1);
+    it.clock.advance(KeyPolicy::MAX_BACKOFF);
+    assert!(is_ready_soon().await);
+
+    // An outage beyond the staleness bound, in which the traffic was taken away.
+    it.mood.send_replace(Mood::Fails);
+    it.clock.advance(Duration::from_secs(300 + 3600));
+    assert_eq!(reason(&it.server, &it.token).await, "keys_unavailable");
+    it.mood.send_replace(Mood::Answers);
+    it.clock.advance(KeyPolicy::MAX_BACKOFF);
+    assert!(is_ready_soon().await);
+    assert_eq!(reason(&it.server, &it.token).await, "accepted");
+}
+
+/// Several who wait for the keys of a dead provider ask it no more often than one.
+#[tokio::test]
+async fn f03_warm_ups_beside_each_other_keep_to_the_backoff() {
+    let it = fixture(Mood::Fails);
+    let warm_ups = (0..500_u64).map(|n| {
+        let server = it.server.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(Duration::from_millis(n)).await;
+            server.warm_up(Duration::from_secs(8)).await.unwrap_err();
+        })
+    });
+    for warm_up in warm_ups.collect::<Vec<_>>() {
+        warm_up.await.unwrap();
+    }
+    assert!(it.fetches.load(Ordering::SeqCst) <= 2, "{}", it.fetches.load(Ordering::SeqCst));
+}
+
 #[tokio::test]
 async fn fetches_for_unknown_kids_and_unchanged_sets_are_counted() {
     let (provider, issuer) = Provider::with_keys().await;

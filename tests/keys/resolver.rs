@@ -23,6 +23,7 @@ enum Says {
     Hangs,
     AnotherIssuer,
     Contradiction,
+    Panics,
 }
 
 struct Tenants {
@@ -47,6 +48,9 @@ fn tenants(says: Says) -> Tenants {
                 Says::Hangs => std::future::pending().await,
                 Says::AnotherIssuer => Ok(Some(TestIssuer::with_key("https://other.example.com", key(0)).trusted())),
                 Says::Contradiction => Ok(Some(Issuer::new(issuer).algorithms([]))),
+                Says::Panics => {
+                    Ok(Some(Issuer::new(issuer).http_client(|_| panic!("the application's code may panic"))))
+                }
             }
         }
     };
@@ -124,7 +128,7 @@ async fn d11_an_issuer_that_is_not_ours_is_remembered_for_thirty_seconds() {
 
 #[tokio::test(start_paused = true)]
 async fn j07_a_resolver_that_fails_is_503_and_is_asked_again_after_five_seconds() {
-    for says in [Says::Fails, Says::AnotherIssuer, Says::Contradiction] {
+    for says in [Says::Fails, Says::AnotherIssuer, Says::Contradiction, Says::Panics] {
         let it = tenants(says);
         for (wait, calls) in [(0, 1), (4, 1), (1, 2)] {
             it.clock.advance(Duration::from_secs(wait));
@@ -220,6 +224,64 @@ async fn f11_naming_tenants_does_not_displace_verified_ones() {
     }
     let urls: Vec<_> = it.server.key_sets().into_iter().map(|status| status.issuer).collect();
     assert_eq!((0..1_000).filter(|n| urls.contains(&name(*n))).count(), 999);
+}
+
+/// Nor does it cost more than the budget, although each of them is ours: a tenant that makes room for another one and
+/// comes back would have its keys fetched each time.
+#[tokio::test(start_paused = true)]
+async fn f11_naming_tenants_in_turn_is_bounded() {
+    let it = tenants(Says::Ours);
+    let name = |n: usize| format!("https://{n}.example.com");
+    for n in 0..1_000 {
+        assert_eq!(it.reason(&name(n)).await, "accepted");
+    }
+    let forger = SigningKey::generate(Algorithm::EdDSA).unwrap();
+    for n in 0..500 {
+        let forged = TestIssuer::with_key(name(1_000 + n % 2), forger.clone()).with_clock(it.clock.clone());
+        reason(&it.server, &token(&forged)).await;
+    }
+    assert!(it.calls() <= 1_000 + 101, "{}", it.calls());
+    assert_eq!(it.reason(&name(999)).await, "accepted");
+    it.clock.advance(Duration::from_secs(30));
+    assert_eq!(it.reason("https://new.example.com").await, "accepted");
+}
+
+/// Tenants that are of use cost no budget, however many there are.
+#[tokio::test(start_paused = true)]
+async fn more_than_a_thousand_tenants_in_turn_are_served() {
+    let it = tenants(Says::Ours);
+    for n in (0..1_200).chain(0..1_200) {
+        assert_eq!(it.reason(&format!("https://{n}.example.com")).await, "accepted", "{n}");
+        it.clock.advance(Duration::from_millis(10));
+    }
+}
+
+/// Nobody who keeps a token sees what becomes of its tenant after that made room for another one.
+#[tokio::test(start_paused = true)]
+async fn d10_a_tenant_disabled_after_it_made_room_and_came_back_is_not_good_any_more() {
+    let it = tenants(Says::Ours);
+    let kept = it.server.validate(&it.token_of(TENANT)).await.unwrap();
+    for n in 0..1_000 {
+        it.clock.advance(Duration::from_millis(10));
+        assert_eq!(it.reason(&format!("https://{n}.example.com")).await, "accepted");
+    }
+    assert_eq!(it.server.revalidate(&kept).unwrap_err().reason(), "keys_unavailable");
+    assert_eq!(it.reason(TENANT).await, "accepted");
+    assert!(it.server.disable_issuer(TENANT));
+    assert_eq!(it.reason(TENANT).await, "issuer_disabled");
+    assert_eq!(it.server.revalidate(&kept).unwrap_err().reason(), "keys_unavailable");
+}
+
+/// Who is asked about often is of use: the tenant of a long connection does not make room.
+#[tokio::test(start_paused = true)]
+async fn a_tenant_that_is_judged_again_stays() {
+    let it = tenants(Says::Ours);
+    let kept = it.server.validate(&it.token_of(TENANT)).await.unwrap();
+    for n in 0..1_100 {
+        it.clock.advance(Duration::from_millis(10));
+        assert_eq!(it.reason(&format!("https://{n}.example.com")).await, "accepted");
+        assert!(it.server.revalidate(&kept).is_ok(), "{n}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -74,6 +74,13 @@ impl KeyCache {
         Ok(())
     }
 
+    /// Starts the fetch that is due, if one is, for somebody who does not wait and may not be in a runtime.
+    pub(crate) fn fetch_if_due(self: &Arc<Self>) {
+        if self.is_due(self.clock.monotonic()) && Handle::try_current().is_ok() {
+            drop(self.fetch(Need::Due));
+        }
+    }
+
     /// Forgets the keys for good: the issuer is not trusted any more.
     pub(crate) fn close(&self) {
         let mut state = self.state();
@@ -85,13 +92,6 @@ impl KeyCache {
             last.set.withdraw_missing(None);
         }
         self.closing.send_replace(());
-    }
-
-    /// Starts a fetch that is due, for somebody who does not wait for it and may not be in a runtime.
-    pub(crate) fn fetch_if_due(self: &Arc<Self>) {
-        if self.is_due(self.clock.monotonic()) && Handle::try_current().is_ok() {
-            drop(self.fetch(Need::Due));
-        }
     }
 
     /// Joins the fetch under way, or starts one in a task of its own if the policy's accounts allow it.
