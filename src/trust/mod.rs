@@ -60,25 +60,30 @@ impl TrustedIssuers {
     /// Adds an issuer, in the place of one with the same URL.
     pub(crate) fn add(&self, issuer: &Issuer) -> Result<(), ConfigError> {
         let trusted = Arc::new(self.common.trust(issuer, false)?);
-        let replaced = self.change(|table| table.insert_configured(trusted));
-        if let Some(replaced) = replaced {
-            replaced.revoke();
+        let (replaced, displaced) = self.change(|table| {
+            let displaced = table.take_displaced(&trusted.rules.issuer);
+            (table.insert_configured(trusted), displaced)
+        });
+        for ended in replaced.into_iter().chain(displaced) {
+            ended.revoke();
         }
         Ok(())
     }
 
     pub(crate) fn remove(&self, url: &str) -> bool {
-        let removed = self.change(|table| table.remove(url));
-        removed.is_some_and(|removed| {
-            removed.revoke();
-            true
-        })
+        let (removed, displaced) = self.change(|table| (table.remove(url), table.take_displaced(url)));
+        let is_there = removed.is_some();
+        for ended in removed.into_iter().chain(displaced) {
+            ended.revoke();
+        }
+        is_there
     }
 
     pub(crate) fn set_enabled(&self, url: &str, enabled: bool) -> bool {
         // Under the lock, so that it does not set the flag of one that is being replaced.
         let _changing = self.changing();
         let table = self.table();
+        table.displaced(url).for_each(|issuer| issuer.set_enabled(enabled));
         table.get(url).is_some_and(|issuer| {
             issuer.set_enabled(enabled);
             true

@@ -1,7 +1,7 @@
 //! The issuers that are trusted at one moment.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use super::TrustedIssuer;
 
@@ -13,13 +13,21 @@ pub(crate) struct Table {
     /// Those of the configuration, in its order.
     configured: Vec<Arc<TrustedIssuer>>,
     resolved: Vec<Arc<TrustedIssuer>>,
+    /// Those that gave up their place and live on in tokens that were accepted.
+    displaced: Vec<Weak<TrustedIssuer>>,
     by_url: HashMap<Arc<str>, Arc<TrustedIssuer>>,
     has_resolver: bool,
 }
 
 impl Table {
     pub(super) fn new(has_resolver: bool) -> Self {
-        Self { configured: Vec::new(), resolved: Vec::new(), by_url: HashMap::new(), has_resolver }
+        Self {
+            configured: Vec::new(),
+            resolved: Vec::new(),
+            displaced: Vec::new(),
+            by_url: HashMap::new(),
+            has_resolver,
+        }
     }
 
     /// The only issuer there can be, if there is nothing to choose.
@@ -63,10 +71,23 @@ impl Table {
             let oldest =
                 enabled.min_by_key(|issuer| issuer.verified_at()).map(|oldest| Arc::clone(&oldest.rules.issuer));
             let Some(oldest) = oldest else { return };
-            self.remove(&oldest);
+            self.displaced.retain(|displaced| displaced.strong_count() > 0);
+            let removed = self.remove(&oldest);
+            self.displaced.extend(removed.as_ref().map(Arc::downgrade));
         }
         self.by_url.insert(Arc::clone(&issuer.rules.issuer), Arc::clone(&issuer));
         self.resolved.push(issuer);
+    }
+
+    /// Those that once had this URL and gave up their place. What is decided about the URL is decided about them too.
+    pub(super) fn displaced(&self, url: &str) -> impl Iterator<Item = Arc<TrustedIssuer>> {
+        self.displaced.iter().filter_map(Weak::upgrade).filter(move |displaced| *displaced.rules.issuer == *url)
+    }
+
+    pub(super) fn take_displaced(&mut self, url: &str) -> Vec<Arc<TrustedIssuer>> {
+        let taken = self.displaced(url).collect();
+        self.displaced.retain(|displaced| displaced.upgrade().is_some_and(|other| *other.rules.issuer != *url));
+        taken
     }
 
     pub(super) fn remove(&mut self, url: &str) -> Option<Arc<TrustedIssuer>> {

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use tower_bearer::jose::Algorithm;
 use tower_bearer::test_util::{SigningKey, TestIssuer};
 use tower_bearer::time::{ManualClock, UnixTime};
-use tower_bearer::{Issuer, ResourceServer};
+use tower_bearer::{Issuer, ResourceServer, ValidatedToken};
 
 use crate::provider::{AUDIENCE, key, reason, token};
 use crate::source::{Mood, fixture, source_of};
@@ -213,10 +213,12 @@ async fn f11_naming_tenants_does_not_displace_verified_ones() {
         assert_eq!(it.reason(&name(n)).await, "accepted");
     }
     let forger = SigningKey::generate(Algorithm::EdDSA).unwrap();
+    let keys = [(forger.clone(), "no_matching_key"), (forger.with_key_id(key(0).key_id()), "bad_signature")];
     for n in 1_000..1_050 {
-        let forged = TestIssuer::with_key(name(n), forger.clone()).with_clock(it.clock.clone());
-        let refused = reason(&it.server, &token(&forged)).await;
-        assert!(["bad_signature", "no_matching_key"].contains(&refused), "{refused}");
+        let (key, expected) = keys[n % 2].clone();
+        let forged = TestIssuer::with_key(name(n), key).with_clock(it.clock.clone());
+        assert_eq!(reason(&it.server, &token(&forged)).await, expected);
+        it.clock.advance(Duration::from_secs(1));
     }
     let urls: Vec<_> = it.server.key_sets().into_iter().map(|status| status.issuer).collect();
     assert_eq!((0..1_000).filter(|n| urls.contains(&name(*n))).count(), 999);
@@ -267,4 +269,58 @@ async fn f13_a_call_ends_with_the_last_handle() {
     while Arc::strong_count(&calls) > 1 {
         tokio::task::yield_now().await;
     }
+}
+
+/// A tenant that gave up its place to others lives on in connections that outlast their request. Whoever switches it off
+/// means those as well, whether the tenant has come back since or not.
+#[tokio::test(start_paused = true)]
+async fn d10_a_tenant_that_lost_its_place_can_be_switched_off_where_it_lives_on() {
+    let it = tenants(Says::Ours);
+    let displaced_by = async |names: &str| {
+        let accepted = it.server.validate(&it.token_of(TENANT)).await.unwrap();
+        for n in 0..1_000 {
+            it.clock.advance(Duration::from_secs(1));
+            assert_eq!(it.reason(&format!("https://{names}-{n}.example.com")).await, "accepted");
+        }
+        assert!(it.server.key_sets().iter().all(|status| status.issuer != TENANT));
+        accepted
+    };
+    let judged = |accepted: &ValidatedToken| it.server.revalidate(accepted).map_err(|error| error.reason());
+    let first = displaced_by("a").await;
+    assert_eq!(judged(&first), Ok(()), "losing the place is no reason to end what was good");
+    assert!(!it.server.disable_issuer(TENANT), "it is not there");
+    assert_eq!(judged(&first), Err("issuer_disabled"));
+    assert!(!it.server.enable_issuer(TENANT));
+    assert_eq!(judged(&first), Ok(()));
+
+    let second = displaced_by("b").await;
+    assert_eq!(it.reason(TENANT).await, "accepted");
+    assert_eq!((judged(&first), judged(&second)), (Ok(()), Ok(())));
+    assert!(it.server.remove_issuer(TENANT));
+    assert_eq!((judged(&first), judged(&second)), (Err("issuer_disabled"), Err("issuer_disabled")));
+    // What was removed does not come back with another of its name.
+    assert_eq!(it.reason(TENANT).await, "accepted");
+    assert!(it.server.enable_issuer(TENANT));
+    assert_eq!((judged(&first), judged(&second)), (Err("issuer_disabled"), Err("issuer_disabled")));
+
+    let third = displaced_by("c").await;
+    it.server.add_issuer(&TestIssuer::with_key(TENANT, key(1)).trusted()).unwrap();
+    assert_eq!(judged(&third), Err("issuer_disabled"), "it was replaced, keys and all");
+}
+
+/// One tenant's outage must not take the service out of rotation, nor keep it from starting.
+#[tokio::test(start_paused = true)]
+async fn f10_a_tenant_without_keys_does_not_make_the_service_unready() {
+    let keys = fixture(Mood::Fails);
+    let source = Arc::new(Mutex::new(Some(source_of(&keys))));
+    let resolver = move |issuer: String| {
+        let source = source.lock().unwrap().take().unwrap();
+        async move { Ok(Some(Issuer::new(issuer).key_source(source))) }
+    };
+    let builder = ResourceServer::builder().audience(AUDIENCE).issuer_resolver(resolver);
+    let server = builder.clock(keys.clock.clone()).build().unwrap();
+    assert_eq!(reason(&server, &keys.token).await, "keys_unavailable");
+    assert_eq!(server.key_sets().len(), 1);
+    assert!(server.readiness().is_ready() && server.readiness().issuers.is_empty());
+    server.warm_up(Duration::from_secs(60)).await.unwrap();
 }
