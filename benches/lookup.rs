@@ -84,7 +84,7 @@ fn together(look_up: &(impl Fn() + Sync), threads: usize, slice: Duration) -> f6
             .collect();
         running.into_iter().map(|thread| thread.join().unwrap()).collect()
     });
-    times.iter().sum::<f64>() / times.len() as f64
+    times.iter().sum::<f64>() / f64::from(u32::try_from(times.len()).unwrap())
 }
 
 /// The clock is read once in a thousand lookups, so that it does not count.
