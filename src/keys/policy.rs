@@ -46,6 +46,10 @@ impl KeyPolicy {
 
     /// For how long a fetched set is current when the provider does not say (`Cache-Control: max-age`). Default 5
     /// minutes. From 80 % of it on, give or take a tenth, the next request starts a refresh in the background.
+    ///
+    /// That is also how long it takes at most until new material under an old `kid` is noticed, where a provider rotates
+    /// that way (it is meant to give another `kid`, OpenID Connect Core 1.0 §10.1.1): new tokens are refused with
+    /// `bad_signature` until then. A bad signature alone starts no fetch, since anybody can send one.
     #[must_use]
     pub const fn lifetime(mut self, lifetime: Duration) -> Self {
         self.lifetime = lifetime;

@@ -1,8 +1,9 @@
 //! Finding the keys (RFC 8414 §3, OpenID Connect Discovery 1.0 §4).
 
 use std::process::Command;
+use std::time::Duration;
 
-use tower_bearer::{Issuer, TokenError};
+use tower_bearer::{Issuer, KeyPolicy, TokenError};
 
 use crate::provider::*;
 
@@ -121,7 +122,29 @@ async fn j14_a_jwks_uri_that_moved_is_asked_for_the_whole_set() {
     provider.answer(JWK_SET, Answer::Status(404));
     provider.answer("/moved", Answer::Validated("\"1\"", new.jwk_set().to_string()));
     assert_eq!(reason(&server, &token(&new)).await, "no_matching_key");
-    provider.clock.advance(std::time::Duration::from_secs(60));
+    provider.clock.advance(Duration::from_secs(60));
     assert_eq!(reason(&server, &token(&new)).await, "accepted");
     assert_eq!(reason(&server, &token(&old)).await, "no_matching_key");
+}
+
+#[tokio::test]
+async fn f06_keys_that_moved_are_found_through_the_metadata() {
+    const NEW_PLACE: &str = "/new/jwks";
+    let (provider, old) = Provider::with_keys().await;
+    // It is about the second look, so the first one must not end early.
+    let minute = Duration::from_secs(60);
+    let patient = KeyPolicy::default().fetch_timeout(minute).connect_timeout(minute).request_wait(minute);
+    let server = provider.resource_server_trusting(Issuer::new(provider.url("")).key_policy(patient));
+    assert_eq!(reason(&server, &token(&old)).await, "accepted");
+    provider.pass(1);
+
+    let new = provider.issuer(key(1));
+    let metadata = serde_json::json!({ "issuer": provider.url(""), "jwks_uri": provider.url(NEW_PLACE) });
+    provider.answer(OAUTH_METADATA, Answer::Json(metadata.to_string()));
+    provider.answer(JWK_SET, Answer::Status(404));
+    provider.answer(NEW_PLACE, Answer::Json(new.jwk_set().to_string()));
+    // The first look finds that the old place is empty, the second one asks where the new one is.
+    assert_eq!(reason(&server, &token(&new)).await, "no_matching_key");
+    assert_eq!(reason(&server, &token(&new)).await, "accepted");
+    assert_eq!(provider.requests(), [OAUTH_METADATA, JWK_SET, JWK_SET, OAUTH_METADATA, NEW_PLACE]);
 }

@@ -93,6 +93,23 @@ async fn j14_a_validator_is_only_given_to_the_place_it_came_from() {
     assert_eq!(reason(&server, &token(&issuer)).await, "accepted", "the first was asked with the failover's");
 }
 
+/// A copy of the set that was made with a failover has a validator that is none for a server.
+#[tokio::test]
+async fn j14_the_validator_in_a_copy_from_a_failover_is_not_sent() {
+    let (first, second, issuer, server) = pair().await;
+    first.answer(JWK_SET, Answer::Status(500));
+    second.answer(JWK_SET, Answer::Validated("\"1\"", issuer.jwk_set().to_string()));
+    assert_eq!(reason(&server, &token(&issuer)).await, "accepted");
+    let copy = server.export_key_sets();
+
+    let alone = first.resource_server_trusting(Issuer::new(first.url("")).jwk_set_url(first.url(JWK_SET)));
+    assert_eq!(alone.import_key_sets(&copy), 1);
+    let rotated = first.issuer(key(1));
+    let unconditional = |headers: &http::HeaderMap| !headers.contains_key("if-none-match");
+    first.answer(JWK_SET, Answer::OnlyTo(unconditional, rotated.jwk_set().to_string()));
+    assert_eq!(reason(&alone, &token(&rotated)).await, "accepted");
+}
+
 #[tokio::test]
 async fn f14_a_failover_may_say_that_its_own_set_is_unchanged() {
     let (first, second, issuer, server) = pair().await;

@@ -217,10 +217,12 @@ async fn f11_naming_tenants_does_not_displace_verified_ones() {
         assert_eq!(it.reason(&name(n)).await, "accepted");
     }
     let forger = SigningKey::generate(Algorithm::EdDSA).unwrap();
+    let keys = [(forger.clone(), "no_matching_key"), (forger.with_key_id(key(0).key_id()), "bad_signature")];
     for n in 1_000..1_050 {
-        let forged = TestIssuer::with_key(name(n), forger.clone()).with_clock(it.clock.clone());
-        let refused = reason(&it.server, &token(&forged)).await;
-        assert!(["bad_signature", "no_matching_key"].contains(&refused), "{refused}");
+        let (key, expected) = keys[n % 2].clone();
+        let forged = TestIssuer::with_key(name(n), key).with_clock(it.clock.clone());
+        assert_eq!(reason(&it.server, &token(&forged)).await, expected);
+        it.clock.advance(Duration::from_secs(1));
     }
     let urls: Vec<_> = it.server.key_sets().into_iter().map(|status| status.issuer).collect();
     assert_eq!((0..1_000).filter(|n| urls.contains(&name(*n))).count(), 999);
@@ -329,4 +331,21 @@ async fn f13_a_call_ends_with_the_last_handle() {
     while Arc::strong_count(&calls) > 1 {
         tokio::task::yield_now().await;
     }
+}
+
+/// One tenant's outage must not take the service out of rotation, nor keep it from starting.
+#[tokio::test(start_paused = true)]
+async fn f10_a_tenant_without_keys_does_not_make_the_service_unready() {
+    let keys = fixture(Mood::Fails);
+    let source = Arc::new(Mutex::new(Some(source_of(&keys))));
+    let resolver = move |issuer: String| {
+        let source = source.lock().unwrap().take().unwrap();
+        async move { Ok(Some(Issuer::new(issuer).key_source(source))) }
+    };
+    let builder = ResourceServer::builder().audience(AUDIENCE).issuer_resolver(resolver);
+    let server = builder.clock(keys.clock.clone()).build().unwrap();
+    assert_eq!(reason(&server, &keys.token).await, "keys_unavailable");
+    assert_eq!(server.key_sets().len(), 1);
+    assert!(server.readiness().is_ready() && server.readiness().issuers.is_empty());
+    server.warm_up(Duration::from_secs(60)).await.unwrap();
 }

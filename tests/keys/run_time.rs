@@ -203,6 +203,27 @@ async fn f13_a_fetch_ends_with_its_issuer() {
     }
 }
 
+/// Also when a token that it signed outlives it.
+#[tokio::test(start_paused = true)]
+async fn f13_a_fetch_ends_with_its_issuer_though_a_token_keeps_its_keys() {
+    let tasks = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
+    let it = fixture(Mood::Answers);
+    let accepted = it.server.validate(&it.token).await.unwrap();
+    it.mood.send_replace(Mood::Hangs);
+    it.clock.advance(Duration::from_secs(270));
+    assert_eq!(reason(&it.server, &it.token).await, "accepted");
+    while it.fetches.load(Ordering::SeqCst) < 2 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(tasks(), 1, "the refresh hangs");
+    it.server.remove_issuer(ISSUER);
+    for _ in 0..10 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(tasks(), 0);
+    assert_eq!(reason_of(it.server.revalidate(&accepted)), "issuer_disabled");
+}
+
 /// Nothing runs in the background: an idle resource server owns no task.
 #[tokio::test(start_paused = true)]
 async fn f13_nothing_runs_while_nothing_is_needed() {

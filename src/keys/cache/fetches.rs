@@ -150,43 +150,27 @@ impl KeyCache {
     }
 
     pub(super) fn finish(&self, started_at: Duration, result: Result<Fetched, KeySetError>) {
+        // Clocks, logs and recorders are the application's: none is called under the lock.
         let now = self.clock.monotonic();
-        let mut state = self.state();
-        state.in_flight = None;
-        if state.closed {
-            return;
-        }
-        let due = match result {
-            Ok(fetched) => {
-                let lifetime = self.policy.lifetime_of(fetched.max_age);
-                self.publish(&mut state, started_at, lifetime, fetched);
-                state.failures = 0;
-                state.last_error = None;
-                started_at.saturating_add(KeyPolicy::refresh_after(lifetime, jitter()))
+        let ended = {
+            let mut state = self.state();
+            state.in_flight = None;
+            if state.closed {
+                return;
             }
-            Err(error) => {
-                state.counts.failed += 1;
-                state.failures = state.failures.saturating_add(1);
-                let retry_after = KeyPolicy::backoff(state.failures, error.retry_after(), jitter());
-                let meanwhile = match &*self.snapshot.load() {
-                    Some(last) if last.bounds.serves(now) => "the last good set is kept",
-                    Some(_) => "the last good set is too old, requests are answered with 503",
-                    None => "there are none, requests are answered with 503",
-                };
-                tracing::warn!(
-                    issuer = %self.issuer, reason = error.reason(), %error, failures = state.failures,
-                    retry_after_s = retry_after.as_secs(), "could not fetch the keys; {meanwhile}"
-                );
-                self.meter.fetch_failed(now.saturating_sub(started_at), &error);
-                state.last_error = Some(error);
-                now.saturating_add(retry_after)
-            }
+            let (due, ended) = match result {
+                Ok(fetched) => self.publish(&mut state, started_at, fetched),
+                Err(error) => self.note_failure(&mut state, now, error),
+            };
+            self.due.store(millis(due), Ordering::Relaxed);
+            ended
         };
-        self.due.store(millis(due), Ordering::Relaxed);
+        self.report(&ended, now, now.saturating_sub(started_at));
     }
 
     /// Puts a fetched set in the place of the last one, whose keys stay the same ones or die.
-    fn publish(&self, state: &mut State, started_at: Duration, lifetime: Duration, fetched: Fetched) {
+    fn publish(&self, state: &mut State, started_at: Duration, fetched: Fetched) -> (Duration, Ended) {
+        let lifetime = self.policy.lifetime_of(fetched.max_age);
         let last = self.snapshot.load_full();
         let is_unchanged = matches!(fetched.set, FetchedSet::Unchanged(_));
         let set = match fetched.set {
@@ -202,34 +186,66 @@ impl KeyCache {
                 set
             }
         };
-        let (keys, lifetime_s, failures) = (set.len(), lifetime.as_secs(), state.failures);
-        if failures > 0 {
-            tracing::info!(issuer = %self.issuer, keys, lifetime_s, failures, "fetched the keys again");
-        } else {
-            tracing::debug!(issuer = %self.issuer, keys, lifetime_s, "fetched the keys");
-        }
-        let now = self.clock.monotonic();
-        self.meter.fetched(&telemetry::Fetched {
-            took: now.saturating_sub(started_at),
-            last_age: last.as_ref().map(|last| last.age(now)),
-            is_unchanged,
-            keys,
-            now: self.clock.now(),
-        });
         let age_then = Duration::ZERO;
-        let next = Snapshot {
+        let next = Arc::new(Snapshot {
             set: Arc::clone(&set),
             etag: fetched.etag,
             fetched_at: started_at,
             age_then,
             lifetime,
             bounds: self.policy.bounds(started_at, age_then, lifetime),
-        };
-        self.snapshot.store(Some(Arc::new(next)));
-        if let Some(last) = last {
+        });
+        self.snapshot.store(Some(Arc::clone(&next)));
+        if let Some(last) = &last {
             last.set.withdraw_missing(Some(&set));
         }
+        let failures = std::mem::take(&mut state.failures);
+        state.last_error = None;
+        let due = started_at.saturating_add(KeyPolicy::refresh_after(lifetime, jitter()));
+        (due, Ended::Published { last, next, is_unchanged, failures })
     }
+
+    fn note_failure(&self, state: &mut State, now: Duration, error: KeySetError) -> (Duration, Ended) {
+        state.counts.failed += 1;
+        state.failures = state.failures.saturating_add(1);
+        state.last_error = Some(error.clone());
+        let retry_after = KeyPolicy::backoff(state.failures, error.retry_after(), jitter());
+        (now.saturating_add(retry_after), Ended::Failed { error, failures: state.failures, retry_after })
+    }
+
+    fn report(&self, ended: &Ended, now: Duration, took: Duration) {
+        match ended {
+            Ended::Published { last, next, is_unchanged, failures } => {
+                let (keys, lifetime_s) = (next.set.len(), next.lifetime.as_secs());
+                if *failures > 0 {
+                    tracing::info!(issuer = %self.issuer, keys, lifetime_s, failures, "fetched the keys again");
+                } else {
+                    tracing::debug!(issuer = %self.issuer, keys, lifetime_s, "fetched the keys");
+                }
+                let last_age = last.as_ref().map(|last| last.age(now));
+                let (is_unchanged, now) = (*is_unchanged, self.clock.now());
+                self.meter.fetched(&telemetry::Fetched { took, last_age, is_unchanged, keys, now });
+            }
+            Ended::Failed { error, failures, retry_after } => {
+                let meanwhile = match &*self.snapshot.load() {
+                    Some(last) if last.bounds.serves(now) => "the last good set is kept",
+                    Some(_) => "the last good set is too old, requests are answered with 503",
+                    None => "there are none, requests are answered with 503",
+                };
+                tracing::warn!(
+                    issuer = %self.issuer, reason = error.reason(), %error, failures,
+                    retry_after_s = retry_after.as_secs(), "could not fetch the keys; {meanwhile}"
+                );
+                self.meter.fetch_failed(took, error);
+            }
+        }
+    }
+}
+
+/// How a fetch ended, for those who watch.
+enum Ended {
+    Published { last: Option<Arc<Snapshot>>, next: Arc<Snapshot>, is_unchanged: bool, failures: u32 },
+    Failed { error: KeySetError, failures: u32, retry_after: Duration },
 }
 
 impl State {
