@@ -110,7 +110,8 @@
 //! | `axum` | yes | extractors |
 //! | `metrics` | no | counters and histograms, for the recorder that the application installs |
 //! | `test-util` | no | tokens, keys and a clock for tests |
-//! | `authorization-server` | no | an authorization server for tests and demonstrations |
+//! | `authorization-server` | no | an authorization server for tests and demonstrations; brings `test-util` |
+//! | `authorization-server-tls` | no | the same over TLS, with certificates that are good or bad as asked |
 //!
 //! For FIPS-validated cryptography, add `aws-lc-rs` with its feature `fips` to your own `Cargo.toml`: Cargo unifies
 //! features, so this crate uses the same module.
