@@ -146,6 +146,13 @@ impl Keys {
         }
     }
 
+    pub(crate) fn status(&self, issuer: &str, enabled: bool) -> KeySetStatus {
+        match self {
+            Self::Fixed(set) => KeySetStatus::fixed(issuer, enabled, set),
+            Self::Cached(cache) => cache.status(enabled),
+        }
+    }
+
     /// Fixed keys need no copy: they stand in the configuration.
     pub(crate) fn export(&self, issuer: &str, now: UnixTime) -> Option<ExportedKeySet> {
         match self {

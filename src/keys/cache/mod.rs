@@ -20,7 +20,6 @@ use arc_swap::ArcSwapOption;
 use tokio::sync::watch;
 
 pub(crate) use fetch::unless;
-pub(super) use health::Health;
 pub(super) use snapshot::Snapshot;
 pub(crate) use waiting::WaitingPlaces;
 
