@@ -27,7 +27,7 @@ pub use status::{FetchCounts, KeySetState, KeySetStatus};
 
 #[cfg(feature = "remote-keys")]
 pub(crate) use address_guard::{AddressGuard, PRIVATE_NETWORKS};
-pub(crate) use cache::{KeyCache, WaitingPlaces, unless};
+pub(crate) use cache::{KeyCache, WaitingPlaces, bounded};
 pub(crate) use export::ExportedKeySet;
 pub(crate) use failover::FailoverSource;
 pub(crate) use file::FileSource;
