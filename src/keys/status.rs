@@ -115,7 +115,6 @@ impl KeySetStatus {
     }
 }
 
-#[expect(clippy::ref_option, reason = "the signature is serde's")]
 fn seconds<S: Serializer>(duration: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
     duration.map(|duration| duration.as_secs_f64()).serialize(serializer)
 }

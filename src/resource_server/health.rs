@@ -107,7 +107,6 @@ impl ResourceServer {
     /// # Ok(())
     /// # }
     /// ```
-    #[expect(clippy::must_use_candidate, reason = "it is called for its effect")]
     pub fn import_key_sets(&self, exported: &ExportedKeySets) -> usize {
         let Some(now) = self.0.clock.now() else { return 0 };
         let table = self.0.issuers.table();

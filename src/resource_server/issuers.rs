@@ -21,20 +21,17 @@ impl ResourceServer {
     ///
     /// A [resolver](crate::ResourceServerBuilder::issuer_resolver) can bring it back: [disable](Self::disable_issuer) it
     /// to prevent that.
-    #[expect(clippy::must_use_candidate, reason = "it is called for its effect")]
     pub fn remove_issuer(&self, url: &str) -> bool {
         self.0.issuers.remove(url)
     }
 
     /// Refuses the tokens of this issuer, with the reason `issuer_disabled`, until it is [enabled](Self::enable_issuer)
     /// again. Its keys stay. False when there is none of this URL.
-    #[expect(clippy::must_use_candidate, reason = "it is called for its effect")]
     pub fn disable_issuer(&self, url: &str) -> bool {
         self.0.issuers.set_enabled(url, false)
     }
 
     /// Accepts the tokens of a disabled issuer again. False when there is none of this URL.
-    #[expect(clippy::must_use_candidate, reason = "it is called for its effect")]
     pub fn enable_issuer(&self, url: &str) -> bool {
         self.0.issuers.set_enabled(url, true)
     }
