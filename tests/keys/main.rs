@@ -17,6 +17,7 @@ mod file;
 mod guide;
 mod health;
 mod in_memory;
+#[path = "../fixtures/log.rs"]
 mod log;
 mod provider;
 mod refresh;
