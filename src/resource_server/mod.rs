@@ -99,8 +99,8 @@ impl ResourceServer {
     }
 
     /// Judges a token again that was good when it came, without its text: for connections that outlive a request, such as
-    /// a WebSocket. It fetches nothing and costs less than a microsecond, but it is as late as the keys are: a key that the
-    /// issuer withdrew is noticed when requests or the policy have the set refreshed.
+    /// a WebSocket. It fetches nothing and checks no signature, but it is as late as the keys are: a key that the issuer
+    /// withdrew is noticed when requests have the set refreshed.
     ///
     /// # Errors
     ///
