@@ -27,8 +27,7 @@ pub(super) struct Fetch {
     pub(super) limit: Duration,
     /// Speaks, or falls silent, when the fetch has become pointless.
     pub(super) closed: watch::Receiver<()>,
-    pub(super) ended: bool,
-    /// Closing it wakes those who wait.
+    /// Closing it wakes those who wait; there until the end.
     pub(super) done: Option<watch::Sender<()>>,
 }
 
@@ -49,16 +48,15 @@ impl Fetch {
         match bounded(self.fetch(), self.limit, self.closed.clone()).await {
             Some(Ok(result)) => self.end(result),
             Some(Err(_)) => self.end(Err(KeySetError::Timeout(self.limit))),
-            None => self.ended = true,
+            None => self.done = None,
         }
     }
 
     pub(super) fn end(&mut self, result: Result<Fetched, KeySetError>) {
-        self.ended = true;
+        let Some(_wakes_last) = self.done.take() else { return };
         if let Some(cache) = self.cache.upgrade() {
             cache.finish(self.started_at, result);
         }
-        self.done = None;
     }
 
     async fn fetch(&self) -> Result<Fetched, KeySetError> {
@@ -75,9 +73,7 @@ impl Fetch {
 
 impl Drop for Fetch {
     fn drop(&mut self) {
-        if !self.ended {
-            self.end(Err(KeySetError::Interrupted));
-        }
+        self.end(Err(KeySetError::Interrupted));
     }
 }
 
