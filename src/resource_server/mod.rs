@@ -84,8 +84,8 @@ impl ResourceServer {
         self.validate_explained(token, &mut NoListener).await
     }
 
-    /// As [`validate`](Self::validate), and tells each step to a listener. When a fetch of keys comes between, the
-    /// steps start anew after it.
+    /// As [`validate`](Self::validate), and tells each step to a listener. When a wait for keys or for the resolver comes
+    /// between, the steps start anew after it.
     ///
     /// # Errors
     ///
