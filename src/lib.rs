@@ -58,7 +58,7 @@
 //! A request whose key is known never waits for the network and takes no lock. Keys are fetched when first needed,
 //! refreshed ahead in the background, and kept through an outage of the provider for up to an hour past their lifetime;
 //! then requests are answered with 503, never with 401: an outage is not the client's fault. A flood of unknown `kid`s
-//! costs the provider two requests in 30 seconds.
+//! costs the provider two fetches in 30 seconds.
 //!
 //! [`guide::keys`] is the page for designing a deployment and for whoever is on call: defaults, states, what happens in
 //! each failure, where keys can come from, many tenants, start and health. [`KeyPolicy`] has the settings.

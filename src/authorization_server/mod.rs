@@ -49,7 +49,6 @@
 //! assert_eq!(reason, Err("client `reporting` has no audience; name the API with `Client::audience`".to_owned()));
 //! # }
 //! ```
-
 //!
 //! # Misbehaviour
 //!

@@ -215,6 +215,8 @@ impl StdError for Chain {}
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use super::*;
 
     #[test]
@@ -238,13 +240,6 @@ mod tests {
         #[cfg(unix)]
         assert_eq!(bypass(&builder().unix_socket("/run/keys.sock")), Some("unix_socket"));
     }
-}
-
-#[cfg(test)]
-mod sharing {
-    use std::sync::atomic::{AtomicUsize, Ordering};
-
-    use super::*;
 
     #[test]
     fn issuers_that_ask_for_the_same_client_share_it() {

@@ -27,7 +27,7 @@ pub use status::{FetchCounts, KeySetState, KeySetStatus};
 
 #[cfg(feature = "remote-keys")]
 pub(crate) use address_guard::{AddressGuard, PRIVATE_NETWORKS};
-pub(crate) use cache::{KeyCache, WaitingPlaces, unless};
+pub(crate) use cache::{KeyCache, WaitingPlaces, bounded};
 pub(crate) use export::ExportedKeySet;
 pub(crate) use failover::FailoverSource;
 pub(crate) use file::FileSource;
@@ -143,6 +143,13 @@ impl Keys {
         match self {
             Self::Fixed(set) => set.withdraw_missing(None),
             Self::Cached(cache) => cache.close(),
+        }
+    }
+
+    pub(crate) fn status(&self, issuer: &str, enabled: bool) -> KeySetStatus {
+        match self {
+            Self::Fixed(set) => KeySetStatus::fixed(issuer, enabled, set),
+            Self::Cached(cache) => cache.status(enabled),
         }
     }
 

@@ -116,9 +116,14 @@ impl Discovery {
             (Ok(fetched), _) => (&self.metadata, fetched),
             (Err(error), None) => return Err(error),
             (Err(oauth_error), Some(openid)) => {
-                let no_metadata = |openid_error| KeySetError::NoMetadata {
-                    oauth: Box::new(oauth_error),
-                    openid: Box::new(openid_error),
+                let no_metadata = |openid_error: KeySetError| match &oauth_error {
+                    // No answer from either place: the reason is the host's, and not that there is no metadata.
+                    KeySetError::Transport { .. } | KeySetError::Timeout(_) | KeySetError::RefusedAddress { .. }
+                        if oauth_error.reason() == openid_error.reason() =>
+                    {
+                        oauth_error
+                    }
+                    _ => KeySetError::NoMetadata { oauth: Box::new(oauth_error), openid: Box::new(openid_error) },
                 };
                 (openid, client.get(openid, None).await.map_err(no_metadata)?)
             }

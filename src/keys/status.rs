@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
-use super::Keys;
-use super::cache::Health;
+use crate::jose::JwkSet;
 
 /// How the keys of one issuer are. It holds public things only and can be served as JSON; durations are in seconds.
 ///
@@ -85,35 +84,21 @@ pub struct FetchCounts {
 }
 
 impl KeySetStatus {
-    pub(crate) fn of(issuer: &str, enabled: bool, keys: &Keys) -> Self {
-        let health = match keys {
-            Keys::Fixed(set) => Health {
-                state: KeySetState::Fixed,
-                age: None,
-                lifetime: None,
-                next_fetch: None,
-                failures: 0,
-                last_error: None,
-                key_ids: set.key_ids().into_iter().map(str::to_owned).collect(),
-                counts: FetchCounts::default(),
-                waiting: 0,
-                waited: 0,
-            },
-            Keys::Cached(cache) => cache.health(),
-        };
+    /// The status of keys that stand in the configuration.
+    pub(super) fn fixed(issuer: &str, enabled: bool, set: &JwkSet) -> Self {
         Self {
             issuer: issuer.to_owned(),
             enabled,
-            state: health.state,
-            age: health.age,
-            lifetime: health.lifetime,
-            next_refresh: health.next_fetch,
-            failures: health.failures,
-            last_error: health.last_error.map(|error| error.to_string()),
-            key_ids: health.key_ids,
-            fetches: health.counts,
-            waiting_requests: health.waiting,
-            waited_requests: health.waited,
+            state: KeySetState::Fixed,
+            age: None,
+            lifetime: None,
+            next_refresh: None,
+            failures: 0,
+            last_error: None,
+            key_ids: set.key_ids().into_iter().map(str::to_owned).collect(),
+            fetches: FetchCounts::default(),
+            waiting_requests: 0,
+            waited_requests: 0,
         }
     }
 
@@ -130,7 +115,6 @@ impl KeySetStatus {
     }
 }
 
-#[expect(clippy::ref_option, reason = "the signature is serde's")]
 fn seconds<S: Serializer>(duration: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
     duration.map(|duration| duration.as_secs_f64()).serialize(serializer)
 }

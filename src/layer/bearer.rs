@@ -92,7 +92,7 @@ pub struct BearerService<S> {
 enum Verdict {
     Pass(Option<ValidatedToken>),
     Refuse(TokenError),
-    /// Only a fetch of keys can tell.
+    /// Only a fetch of keys, or the resolver, can tell.
     Wait(Pending, String),
 }
 

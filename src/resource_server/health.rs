@@ -1,13 +1,12 @@
 //! Start and health of a resource server.
 
+use std::collections::BTreeMap;
 use std::fmt;
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
 
 use serde::Serialize;
+use tokio::task::JoinSet;
 
 use super::ResourceServer;
 use crate::error::KeySetError;
@@ -33,9 +32,9 @@ impl ResourceServer {
     ///
     /// Which issuers have no keys, and why.
     pub async fn warm_up(&self, deadline: Duration) -> Result<(), WarmUpError> {
-        let issuers: Vec<_> = self.0.issuers.table().configured().to_vec();
-        let loads = issuers.iter().map(|issuer| load(issuer, deadline));
-        let failures: Vec<_> = all(loads).await.into_iter().flatten().collect();
+        let issuers = self.0.issuers.table().configured().to_vec();
+        let loads: JoinSet<_> = issuers.into_iter().map(|issuer| load(issuer, deadline)).collect();
+        let failures: BTreeMap<_, _> = loads.join_all().await.into_iter().flatten().collect();
         if failures.is_empty() { Ok(()) } else { Err(WarmUpError { failures }) }
     }
 
@@ -108,7 +107,6 @@ impl ResourceServer {
     /// # Ok(())
     /// # }
     /// ```
-    #[expect(clippy::must_use_candidate, reason = "it is called for its effect")]
     pub fn import_key_sets(&self, exported: &ExportedKeySets) -> usize {
         let Some(now) = self.0.clock.now() else { return 0 };
         let table = self.0.issuers.table();
@@ -145,7 +143,7 @@ impl Readiness {
 /// Which issuers have no keys at the end of a [warm-up](ResourceServer::warm_up), and why.
 #[derive(Clone, Debug)]
 pub struct WarmUpError {
-    failures: Vec<(Arc<str>, KeySetError)>,
+    failures: BTreeMap<Arc<str>, KeySetError>,
 }
 
 impl WarmUpError {
@@ -167,24 +165,7 @@ impl fmt::Display for WarmUpError {
 
 impl std::error::Error for WarmUpError {}
 
-async fn load(issuer: &TrustedIssuer, deadline: Duration) -> Option<(Arc<str>, KeySetError)> {
+async fn load(issuer: Arc<TrustedIssuer>, deadline: Duration) -> Option<(Arc<str>, KeySetError)> {
     let loaded = issuer.keys.load(deadline).await;
     loaded.err().map(|error| (Arc::clone(&issuer.rules.issuer), error))
-}
-
-/// Runs futures beside each other to the end of the last one.
-async fn all<F: Future>(futures: impl Iterator<Item = F>) -> Vec<F::Output> {
-    let mut running: Vec<Result<F::Output, Pin<Box<F>>>> = futures.map(|future| Err(Box::pin(future))).collect();
-    std::future::poll_fn(|context| {
-        for slot in &mut running {
-            if let Err(future) = slot
-                && let Poll::Ready(output) = future.as_mut().poll(context)
-            {
-                *slot = Ok(output);
-            }
-        }
-        if running.iter().all(Result::is_ok) { Poll::Ready(()) } else { Poll::Pending }
-    })
-    .await;
-    running.into_iter().filter_map(Result::ok).collect()
 }

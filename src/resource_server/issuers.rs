@@ -21,29 +21,29 @@ impl ResourceServer {
     ///
     /// A [resolver](crate::ResourceServerBuilder::issuer_resolver) can bring it back: [disable](Self::disable_issuer) it
     /// to prevent that.
-    #[expect(clippy::must_use_candidate, reason = "it is called for its effect")]
     pub fn remove_issuer(&self, url: &str) -> bool {
         self.0.issuers.remove(url)
     }
 
     /// Refuses the tokens of this issuer, with the reason `issuer_disabled`, until it is [enabled](Self::enable_issuer)
     /// again. Its keys stay. False when there is none of this URL.
-    #[expect(clippy::must_use_candidate, reason = "it is called for its effect")]
     pub fn disable_issuer(&self, url: &str) -> bool {
         self.0.issuers.set_enabled(url, false)
     }
 
     /// Accepts the tokens of a disabled issuer again. False when there is none of this URL.
-    #[expect(clippy::must_use_candidate, reason = "it is called for its effect")]
     pub fn enable_issuer(&self, url: &str) -> bool {
         self.0.issuers.set_enabled(url, true)
     }
 
-    /// Whether a token of this issuer that names this key and algorithm could be verified now, without a fetch.
+    /// Whether a token of this issuer that names this key and algorithm could be verified now, without waiting. It goes the
+    /// way of a request's look for a key: a refresh that is due is started, and a `kid` that is not there is counted.
     #[must_use]
     pub fn has_key(&self, issuer: &str, key_id: Option<&str>, algorithm: Algorithm) -> bool {
         let table = self.0.issuers.table();
         let issuer = table.only().filter(|only| *only.rules.issuer == *issuer).or_else(|| table.get(issuer));
-        issuer.is_some_and(|issuer| matches!(issuer.keys.look_up(key_id, algorithm, true), Lookup::Found(_)))
+        issuer.is_some_and(|issuer| {
+            issuer.is_enabled() && matches!(issuer.keys.look_up(key_id, algorithm, true), Lookup::Found(_))
+        })
     }
 }

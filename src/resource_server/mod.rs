@@ -84,8 +84,8 @@ impl ResourceServer {
         self.validate_explained(token, &mut NoListener).await
     }
 
-    /// As [`validate`](Self::validate), and tells each step to a listener. When a fetch of keys comes between, the
-    /// steps start anew after it.
+    /// As [`validate`](Self::validate), and tells each step to a listener. When a wait for keys or for the resolver comes
+    /// between, the steps start anew after it.
     ///
     /// # Errors
     ///
@@ -95,19 +95,12 @@ impl ResourceServer {
         token: &str,
         listener: &mut (impl StepListener + Send),
     ) -> Result<ValidatedToken, TokenError> {
-        let mut verdict = self.judge(token, Waited::Nothing, listener);
-        loop {
-            match verdict {
-                Ok(token) => return Ok(token),
-                Err(Stop::Refused(error)) => return Err(error),
-                Err(Stop::Pending(pending)) => verdict = self.judge(token, self.wait(&pending).await, listener),
-            }
-        }
+        self.judge_to_the_end(token, Waited::Nothing, listener).await
     }
 
     /// Judges a token again that was good when it came, without its text: for connections that outlive a request, such as
-    /// a WebSocket. It fetches nothing and costs less than a microsecond, but it is as late as the keys are: a key that the
-    /// issuer withdrew is noticed when requests or the policy have the set refreshed.
+    /// a WebSocket. It fetches nothing and checks no signature, but it is as late as the keys are: a key that the issuer
+    /// withdrew is noticed when requests have the set refreshed.
     ///
     /// # Errors
     ///
@@ -157,15 +150,9 @@ impl ResourceServer {
     }
 
     /// Waits, and decides with what is known then.
-    pub(crate) async fn decide_after(&self, token: String, mut pending: Pending) -> Result<ValidatedToken, TokenError> {
-        loop {
-            let waited = self.wait(&pending).await;
-            match self.judge(&token, waited, &mut LogExpectation) {
-                Ok(token) => return Ok(token),
-                Err(Stop::Refused(error)) => return Err(error),
-                Err(Stop::Pending(next)) => pending = next,
-            }
-        }
+    pub(crate) async fn decide_after(&self, token: String, pending: Pending) -> Result<ValidatedToken, TokenError> {
+        let waited = self.wait(&pending).await;
+        self.judge_to_the_end(&token, waited, &mut LogExpectation).await
     }
 
     pub(crate) fn context(&self) -> &Arc<ServerContext> {
@@ -174,6 +161,22 @@ impl ResourceServer {
 
     pub(crate) fn clock(&self) -> &dyn Clock {
         &*self.0.clock
+    }
+
+    /// Judges, and waits wherever more may be known by it.
+    async fn judge_to_the_end<L: StepListener + Send>(
+        &self,
+        token: &str,
+        mut waited: Waited,
+        listener: &mut L,
+    ) -> Result<ValidatedToken, TokenError> {
+        loop {
+            match self.judge(token, waited, listener) {
+                Ok(token) => return Ok(token),
+                Err(Stop::Refused(error)) => return Err(error),
+                Err(Stop::Pending(pending)) => waited = self.wait(&pending).await,
+            }
+        }
     }
 
     async fn wait(&self, pending: &Pending) -> Waited {

@@ -88,7 +88,7 @@ impl TrustedIssuers {
     /// Whether an issuer that is not in the table may be had by waiting for the resolver.
     pub(crate) fn look_up_unknown(&self, url: &str, has_waited: bool) -> Result<(), TokenError> {
         let Some(resolutions) = &self.resolutions else { return Err(TokenError::IssuerMismatch) };
-        resolutions.look_up(url, self.common.environment.clock.monotonic(), has_waited)
+        resolutions.look_up(url, self.now(), has_waited)
     }
 
     /// Waits for the resolver's answer about an issuer.

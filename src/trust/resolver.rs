@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::error::Error;
 use std::fmt;
 use std::future::Future;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::{Arc, PoisonError, Weak};
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use super::TrustedIssuers;
 use crate::error::TokenError;
 use crate::issuer::Issuer;
-use crate::keys::{WaitingPlaces, unless};
+use crate::keys::{WaitingPlaces, bounded};
 use crate::sync::{Mutex, MutexGuard};
 use crate::urls::check_issuer;
 
@@ -210,13 +210,9 @@ struct Call {
 }
 
 impl Call {
-    async fn run(mut self, mut closed: watch::Receiver<()>) {
+    async fn run(mut self, closed: watch::Receiver<()>) {
         let resolver = Arc::clone(&self.resolver);
-        let answer = {
-            let call = pin!(tokio::time::timeout(CALL_TIMEOUT, resolver.resolve(&self.url)));
-            unless(pin!(closed.changed()), call).await
-        };
-        let answer = match answer {
+        let answer = match bounded(resolver.resolve(&self.url), CALL_TIMEOUT, closed).await {
             Some(Ok(answer)) => answer,
             Some(Err(_)) => Err("the resolver took longer than 5 s".into()),
             None => Err("the resource server is gone".into()),

@@ -1,6 +1,5 @@
 //! One issuer whose tokens are accepted, made from its configuration.
 
-use crate::sync::{AtomicBool, AtomicU64, Ordering};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,6 +7,7 @@ use super::Table;
 use crate::error::{ConfigError, TokenError};
 use crate::issuer::Issuer;
 use crate::keys::{KeyEnvironment, KeySetStatus, Keys};
+use crate::sync::{AtomicBool, AtomicU64, Ordering};
 use crate::telemetry::IssuerMeter;
 use crate::time::Clock;
 use crate::validator::TokenRules;
@@ -124,7 +124,7 @@ impl TrustedIssuer {
     }
 
     pub(crate) fn status(&self) -> KeySetStatus {
-        KeySetStatus::of(&self.rules.issuer, self.is_enabled(), &self.keys)
+        self.keys.status(&self.rules.issuer, self.is_enabled())
     }
 
     /// Ends it: tokens that were accepted are not good any more, and nothing is fetched.

@@ -187,11 +187,11 @@ async fn r64_a_kid_is_data() {
         "k".repeat(8 * 1024),
     ];
     for kid in kids {
-        let (log, _guard) = Log::capture();
+        log::capture();
         let answer = ask_with_token(&server(), &token().header("kid", kid.as_str()).sign()).await;
         assert_eq!(answer.reason(), "no_matching_key", "{kid:.20}");
         if kid.len() > 3 {
-            let told = format!("{:?} {:?} {:?} {}", answer.error, answer.headers, answer.body, log.text());
+            let told = format!("{:?} {:?} {:?} {}", answer.error, answer.headers, answer.body, log::take());
             assert!(!told.contains(&kid), "{kid:.20}");
         }
         // The same text names a key like any other, within the bound on its length.
@@ -331,7 +331,7 @@ async fn r68_every_request_is_checked_for_its_permission() {
 
 #[tokio::test]
 async fn r70_tokens_and_secrets_are_neither_logged_nor_shown() {
-    let (log, _guard) = Log::capture();
+    log::capture();
     let secret: Vec<u8> = (b'A'..=b'z').collect();
     let provider = Provider::start(|_, _| Some(issuer().jwk_set())).await;
     let remote = Issuer::new(ISSUER).jwk_set_url(format!("{}/keys", provider.url)).key_policy(patient());
@@ -353,7 +353,7 @@ async fn r70_tokens_and_secrets_are_neither_logged_nor_shown() {
             shown.push_str(&format!("{:?} {:?} {:?}", bare.error, bare.headers, bare.body));
         }
     }
-    let told = format!("{shown} {}", log.text());
+    let told = format!("{shown} {}", log::take());
     assert!(told.contains("reason=\"expired\""), "nothing was logged");
     assert!(!told.contains(std::str::from_utf8(&secret).unwrap()));
     assert!(!told.contains(format!("{:?}", &secret[..4]).trim_matches(['[', ']'])));

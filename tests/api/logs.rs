@@ -33,10 +33,9 @@ fn server_with(fetches: impl Into<VecDeque<bool>>, clock: impl Clock + 'static) 
 }
 
 /// The lines of this level, from the message on.
-fn lines(log: &Log, level: &str) -> Vec<String> {
+fn lines(log: &str, level: &str) -> Vec<String> {
     let start = format!(" {level} ");
-    let text = log.text();
-    text.lines().filter(|line| line.contains(&start)).map(|line| line.split_once(": ").unwrap().1.to_owned()).collect()
+    log.lines().filter(|line| line.contains(&start)).map(|line| line.split_once(": ").unwrap().1.to_owned()).collect()
 }
 
 #[tokio::test]
@@ -46,7 +45,7 @@ async fn an_outage_is_one_warning_for_each_attempt_however_many_requests_suffer(
     let token = token_with(Algorithm::RS256).expires_in(Duration::from_secs(86_400)).sign();
     assert_eq!(ask_with_token(&server, &token).await.reason(), "accepted");
 
-    let (log, _guard) = Log::capture();
+    log::capture();
     // Past the staleness bound, and then past the longest delay between two attempts.
     for pause in [4_000, 61, 61] {
         clock.advance(Duration::from_secs(pause));
@@ -54,6 +53,7 @@ async fn an_outage_is_one_warning_for_each_attempt_however_many_requests_suffer(
             assert_eq!(ask_with_token(&server, &token).await.status, 503);
         }
     }
+    let log = log::take();
     let warnings = lines(&log, "WARN");
     assert_eq!(warnings.len(), 3, "{warnings:#?}");
     for (failures, warning) in (1..).zip(&warnings) {
@@ -77,12 +77,13 @@ async fn the_end_of_an_outage_is_told_once() {
     let clock = ManualClock::at(NOW);
     let server = server_with([false, true, true], clock.clone());
     let token = token_with(Algorithm::RS256).expires_in(Duration::from_secs(86_400)).sign();
-    let (log, _guard) = Log::capture();
+    log::capture();
     assert_eq!(ask_with_token(&server, &token).await.reason(), "keys_unavailable");
     for _ in 0..2 {
         clock.advance(Duration::from_secs(4_000));
         assert_eq!(ask_with_token(&server, &token).await.reason(), "accepted");
     }
+    let log = log::take();
     let warnings = lines(&log, "WARN");
     assert!(warnings.len() == 1 && warnings[0].contains("there are none"), "{warnings:?}");
     let told = lines(&log, "INFO");
@@ -107,8 +108,9 @@ impl Clock for Unset {
 #[tokio::test]
 async fn a_clock_before_1970_is_a_warning_since_nothing_else_tells_of_it() {
     let server = ResourceServer::builder().audience(AUDIENCE).clock(Unset).issuer(issuer().trusted()).build().unwrap();
-    let (log, _guard) = Log::capture();
+    log::capture();
     assert_eq!(ask_with_token(&server, &token().sign()).await.status, 503);
+    let log = log::take();
     let warnings = lines(&log, "WARN");
     assert!(warnings.len() == 1 && warnings[0].contains("reason=\"clock_unavailable\""), "{warnings:?}");
 }

@@ -11,6 +11,8 @@
 
 #[path = "../fixtures/mod.rs"]
 mod fixtures;
+#[path = "../fixtures/log.rs"]
+mod log;
 
 mod access_token_profile;
 mod best_practice;

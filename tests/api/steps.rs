@@ -91,11 +91,11 @@ async fn r19_no_step_has_the_token_or_its_signature() {
 
 #[tokio::test]
 async fn a_refusal_is_logged_with_what_was_expected_and_without_what_the_token_says() {
-    let (log, _capturing) = Log::capture();
+    log::capture();
     let api = Api::start(&server()).await;
     let other = "https://somebody-elses-api.example.com";
     assert_eq!(api.get_with(&issuer().token().audience(other).sign()).await.status(), 401);
-    let log = log.text();
+    let log = log::take();
     assert!(log.contains("Audience") && log.contains(r#"one of ["https://api.example.com"]"#), "{log}");
     assert!(log.contains("audience_mismatch"), "{log}");
     assert!(!log.contains(other), "{log}");

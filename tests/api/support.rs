@@ -1,10 +1,9 @@
-//! What the tests share beyond the fixtures: requests over a real socket and in memory, a provider, the log.
+//! What the tests share beyond the fixtures: requests over a real socket and in memory, a provider.
 
-use std::cell::RefCell;
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, Once};
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, StatusCode};
@@ -14,11 +13,9 @@ use tower::{Layer, Service, ServiceExt, service_fn};
 use tower_bearer::jose::Algorithm;
 use tower_bearer::test_util::TestIssuer;
 use tower_bearer::{BearerLayer, Issuer, KeyPolicy, ResourceServer, StatusPolicy, TokenError};
-use tracing_subscriber::Layer as _;
-use tracing_subscriber::filter::Targets;
-use tracing_subscriber::layer::SubscriberExt as _;
 
 pub(crate) use crate::fixtures::*;
+pub(crate) use crate::log;
 
 /// An issuer with an RS256 key.
 pub(crate) fn issuer() -> TestIssuer {
@@ -227,56 +224,5 @@ impl Provider {
 
     pub(crate) fn requests(&self) -> usize {
         self.requests.load(Ordering::SeqCst)
-    }
-}
-
-/// What the crate logs on this thread while the guard lives.
-///
-/// One subscriber for the whole process: scoped ones race for the cache of what each call site is worth.
-#[derive(Clone, Default)]
-pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
-
-pub(crate) struct LogGuard(());
-
-thread_local! {
-    static CAPTURED: RefCell<Option<Log>> = const { RefCell::new(None) };
-}
-
-impl Log {
-    pub(crate) fn capture() -> (Self, LogGuard) {
-        static SUBSCRIBER: Once = Once::new();
-        SUBSCRIBER.call_once(|| {
-            let ours = Targets::new().with_target("tower_bearer", tracing::Level::TRACE);
-            let layer = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(|| ThreadLog).with_filter(ours);
-            tracing::subscriber::set_global_default(tracing_subscriber::registry().with(layer)).unwrap();
-            tracing::callsite::rebuild_interest_cache();
-        });
-        let log = Self::default();
-        CAPTURED.set(Some(log.clone()));
-        (log, LogGuard(()))
-    }
-
-    pub(crate) fn text(&self) -> String {
-        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
-    }
-}
-
-impl Drop for LogGuard {
-    fn drop(&mut self) {
-        CAPTURED.set(None);
-    }
-}
-
-/// Writes to the log of the thread that logs.
-struct ThreadLog;
-
-impl std::io::Write for ThreadLog {
-    fn write(&mut self, text: &[u8]) -> std::io::Result<usize> {
-        CAPTURED.with_borrow(|log| log.iter().for_each(|log| log.0.lock().unwrap().extend_from_slice(text)));
-        Ok(text.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
     }
 }

@@ -18,6 +18,7 @@ mod guide;
 mod health;
 mod in_memory;
 mod key_material;
+#[path = "../fixtures/log.rs"]
 mod log;
 mod misbehaviour;
 mod provider;

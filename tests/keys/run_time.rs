@@ -252,4 +252,6 @@ async fn a_key_is_there_when_it_was_fetched() {
     assert!(!server.has_key(&url, Some(&kid), tower_bearer::jose::Algorithm::RS256));
     assert!(!server.has_key("https://other.example.com", Some(&kid), algorithm));
     assert_eq!(provider.key_fetches(), 1, "nothing is fetched for it");
+    server.disable_issuer(&url);
+    assert!(!server.has_key(&url, Some(&kid), algorithm));
 }

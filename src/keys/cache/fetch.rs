@@ -7,6 +7,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::time::error::Elapsed;
 
 use super::KeyCache;
 use super::snapshot::Snapshot;
@@ -26,8 +27,7 @@ pub(super) struct Fetch {
     pub(super) limit: Duration,
     /// Speaks, or falls silent, when the fetch has become pointless.
     pub(super) closed: watch::Receiver<()>,
-    pub(super) ended: bool,
-    /// Closing it wakes those who wait.
+    /// Closing it wakes those who wait; there until the end.
     pub(super) done: Option<watch::Sender<()>>,
 }
 
@@ -45,24 +45,18 @@ pub(super) enum FetchedSet {
 
 impl Fetch {
     pub(super) async fn run(mut self) {
-        let mut closed = self.closed.clone();
-        let limit = self.limit;
-        let result = {
-            let fetched = pin!(tokio::time::timeout(limit, self.fetch()));
-            unless(pin!(closed.changed()), fetched).await
-        };
-        match result {
-            Some(result) => self.end(result.unwrap_or(Err(KeySetError::Timeout(limit)))),
-            None => self.ended = true,
+        match bounded(self.fetch(), self.limit, self.closed.clone()).await {
+            Some(Ok(result)) => self.end(result),
+            Some(Err(_)) => self.end(Err(KeySetError::Timeout(self.limit))),
+            None => self.done = None,
         }
     }
 
     pub(super) fn end(&mut self, result: Result<Fetched, KeySetError>) {
-        self.ended = true;
+        let Some(_wakes_last) = self.done.take() else { return };
         if let Some(cache) = self.cache.upgrade() {
             cache.finish(self.started_at, result);
         }
-        self.done = None;
     }
 
     async fn fetch(&self) -> Result<Fetched, KeySetError> {
@@ -79,17 +73,21 @@ impl Fetch {
 
 impl Drop for Fetch {
     fn drop(&mut self) {
-        if !self.ended {
-            self.end(Err(KeySetError::Interrupted));
-        }
+        self.end(Err(KeySetError::Interrupted));
     }
 }
 
-/// What the second future comes to, unless the first one ends before it.
-pub(crate) async fn unless<E: Future + Unpin, F: Future + Unpin>(mut end: E, mut work: F) -> Option<F::Output> {
-    poll_fn(|context| match std::pin::Pin::new(&mut end).poll(context) {
+/// What the work of a task of its own comes to within `limit`; `None` when it has become pointless before, which `closed`
+/// tells by speaking or falling silent.
+pub(crate) async fn bounded<T>(
+    work: impl Future<Output = T>,
+    limit: Duration,
+    mut closed: watch::Receiver<()>,
+) -> Option<Result<T, Elapsed>> {
+    let (mut work, mut closed) = (pin!(tokio::time::timeout(limit, work)), pin!(closed.changed()));
+    poll_fn(|context| match closed.as_mut().poll(context) {
         Poll::Ready(_) => Poll::Ready(None),
-        Poll::Pending => std::pin::Pin::new(&mut work).poll(context).map(Some),
+        Poll::Pending => work.as_mut().poll(context).map(Some),
     })
     .await
 }

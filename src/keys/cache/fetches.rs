@@ -143,7 +143,6 @@ impl KeyCache {
             started_at: now,
             limit: self.policy.fetch_timeout,
             closed: self.closing.subscribe(),
-            ended: false,
             done: Some(done),
         };
         Some(Joined { done: in_flight, start: Some(start) })

@@ -1,32 +1,18 @@
 //! What can be told about the cache.
 
-use std::time::Duration;
-
 use super::KeyCache;
 use crate::error::KeySetError;
 use crate::keys::policy::SetAge;
-use crate::keys::status::{FetchCounts, KeySetState};
-
-/// What a status is made of.
-pub(in crate::keys) struct Health {
-    pub(in crate::keys) state: KeySetState,
-    pub(in crate::keys) age: Option<Duration>,
-    pub(in crate::keys) lifetime: Option<Duration>,
-    pub(in crate::keys) next_fetch: Option<Duration>,
-    pub(in crate::keys) failures: u32,
-    pub(in crate::keys) last_error: Option<KeySetError>,
-    pub(in crate::keys) key_ids: Vec<String>,
-    pub(in crate::keys) counts: FetchCounts,
-    pub(in crate::keys) waiting: usize,
-    pub(in crate::keys) waited: u64,
-}
+use crate::keys::status::{KeySetState, KeySetStatus};
 
 impl KeyCache {
-    pub(in crate::keys) fn health(&self) -> Health {
+    pub(in crate::keys) fn status(&self, enabled: bool) -> KeySetStatus {
         let now = self.clock.monotonic();
         let snapshot = self.snapshot.load();
         let state = self.state();
-        Health {
+        KeySetStatus {
+            issuer: self.issuer.to_string(),
+            enabled,
             state: match snapshot.as_ref().map(|snapshot| snapshot.bounds.at(now)) {
                 None => KeySetState::Absent,
                 Some(SetAge::Current) => KeySetState::Current,
@@ -35,13 +21,13 @@ impl KeyCache {
             },
             age: snapshot.as_ref().map(|snapshot| snapshot.age(now)),
             lifetime: snapshot.as_ref().map(|snapshot| snapshot.lifetime),
-            next_fetch: state.in_flight.is_none().then(|| self.until_due(now)),
+            next_refresh: state.in_flight.is_none().then(|| self.until_due(now)),
             failures: state.failures,
-            last_error: state.last_error.clone(),
+            last_error: state.last_error.as_ref().map(ToString::to_string),
             key_ids: snapshot.iter().flat_map(|it| it.set.key_ids()).map(str::to_owned).collect(),
-            counts: state.counts,
-            waiting: self.waiting.taken(),
-            waited: self.waiting.ever_taken(),
+            fetches: state.counts,
+            waiting_requests: self.waiting.taken(),
+            waited_requests: self.waiting.ever_taken(),
         }
     }
 

@@ -19,8 +19,7 @@ use std::time::Duration;
 use arc_swap::ArcSwapOption;
 use tokio::sync::watch;
 
-pub(crate) use fetch::unless;
-pub(super) use health::Health;
+pub(crate) use fetch::bounded;
 pub(super) use snapshot::Snapshot;
 pub(crate) use waiting::WaitingPlaces;
 
