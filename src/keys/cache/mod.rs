@@ -16,7 +16,7 @@ use std::fmt;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use arc_swap::ArcSwapOption;
+use arc_swap::{ArcSwapOption, Guard};
 use tokio::sync::watch;
 
 pub(crate) use fetch::bounded;
@@ -91,6 +91,26 @@ impl KeyCache {
     ) -> Lookup<'static> {
         let now = self.clock.monotonic_coarse();
         let snapshot = self.snapshot.load();
+        // What the policy says of a known key, without asking it: nearly every request ends here.
+        if let Some(current) = &*snapshot
+            && current.bounds.serves(now)
+            && !self.is_due(now)
+            && let Ok(candidates) = current.set.candidates(key_id, algorithm)
+        {
+            return Lookup::Found(KeysToTry::cached(snapshot, candidates));
+        }
+        self.look_further(snapshot, now, key_id, algorithm, has_waited)
+    }
+
+    #[cold]
+    fn look_further(
+        self: &Arc<Self>,
+        snapshot: Guard<Option<Arc<Snapshot>>>,
+        now: Duration,
+        key_id: Option<&str>,
+        algorithm: Algorithm,
+        has_waited: bool,
+    ) -> Lookup<'static> {
         let candidates = snapshot.as_ref().map(|snapshot| snapshot.set.candidates(key_id, algorithm));
         let key = match (&candidates, &*snapshot, key_id) {
             (Some(Err(NoCandidates::NoneFits)), Some(snapshot), Some(id)) if !snapshot.set.knows(id) => {
