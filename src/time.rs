@@ -3,7 +3,9 @@
 //! Everything else receives "now" from a [`Clock`], so that tests decide what time it is.
 
 use std::fmt;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+#[cfg(not(target_os = "linux"))]
+use std::time::Instant;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 #[cfg(target_os = "linux")]
 use rustix::time::{ClockId, clock_gettime};
@@ -82,19 +84,17 @@ impl fmt::Display for UnixTime {
 /// The machine's clocks.
 #[derive(Clone, Copy, Debug)]
 pub struct SystemClock {
+    #[cfg(not(target_os = "linux"))]
     started: Instant,
-    #[cfg(target_os = "linux")]
-    booted: Duration,
 }
 
 impl SystemClock {
-    /// A clock whose monotonic time starts now.
+    /// The clocks of this machine. Their monotonic time starts at some moment before.
     #[must_use]
     pub fn new() -> Self {
         Self {
+            #[cfg(not(target_os = "linux"))]
             started: Instant::now(),
-            #[cfg(target_os = "linux")]
-            booted: since_boot(ClockId::Monotonic),
         }
     }
 }
@@ -110,14 +110,20 @@ impl Clock for SystemClock {
         SystemTime::now().duration_since(UNIX_EPOCH).ok().map(UnixTime)
     }
 
+    #[cfg(not(target_os = "linux"))]
     fn monotonic(&self) -> Duration {
         self.started.elapsed()
+    }
+
+    #[cfg(target_os = "linux")]
+    fn monotonic(&self) -> Duration {
+        since_boot(ClockId::Monotonic)
     }
 
     /// The time of the kernel's last tick: no more than 10 milliseconds ago, and read in a quarter of the time.
     #[cfg(target_os = "linux")]
     fn monotonic_coarse(&self) -> Duration {
-        since_boot(ClockId::MonotonicCoarse).saturating_sub(self.booted)
+        since_boot(ClockId::MonotonicCoarse)
     }
 }
 

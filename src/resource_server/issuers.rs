@@ -41,8 +41,7 @@ impl ResourceServer {
     #[must_use]
     pub fn has_key(&self, issuer: &str, key_id: Option<&str>, algorithm: Algorithm) -> bool {
         let table = self.0.issuers.table();
-        let issuer = table.only().filter(|only| *only.rules.issuer == *issuer).or_else(|| table.get(issuer));
-        issuer.is_some_and(|issuer| {
+        table.get(issuer).is_some_and(|issuer| {
             issuer.is_enabled() && matches!(issuer.keys.look_up(key_id, algorithm, true), Lookup::Found(_))
         })
     }

@@ -4,7 +4,8 @@ mod resolver;
 mod table;
 mod trusted_issuer;
 
-use std::sync::{Arc, PoisonError};
+use std::ops::Deref;
+use std::sync::{Arc, OnceLock, PoisonError};
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, Guard};
@@ -24,11 +25,20 @@ use crate::sync::{Mutex, MutexGuard};
 #[derive(Debug)]
 pub(crate) struct TrustedIssuers {
     common: CommonRules,
-    table: ArcSwap<Table>,
+    /// The table of the configuration. It serves until something changes: a reader of what never changes need not say that
+    /// it is reading, which costs 10 ns of a lookup's 60.
+    first: Table,
+    changed: OnceLock<ArcSwap<Table>>,
     changing: Mutex<()>,
     resolutions: Option<Resolutions>,
     /// Ends resolutions under way by being dropped.
     closing: watch::Sender<()>,
+}
+
+/// The issuers that are trusted now; they stay so for whoever holds it.
+pub(crate) enum TableRef<'a> {
+    First(&'a Table),
+    Changed(Guard<Arc<Table>>),
 }
 
 impl TrustedIssuers {
@@ -46,15 +56,16 @@ impl TrustedIssuers {
         }
         Ok(Self {
             common,
-            table: ArcSwap::from_pointee(table),
+            first: table,
+            changed: OnceLock::new(),
             changing: Mutex::default(),
             resolutions: resolver.map(Resolutions::new),
             closing: watch::Sender::new(()),
         })
     }
 
-    pub(crate) fn table(&self) -> Guard<Arc<Table>> {
-        self.table.load()
+    pub(crate) fn table(&self) -> TableRef<'_> {
+        self.changed.get().map_or(TableRef::First(&self.first), |changed| TableRef::Changed(changed.load()))
     }
 
     /// Adds an issuer, in the place of one with the same URL.
@@ -112,13 +123,25 @@ impl TrustedIssuers {
     /// Copies the table, changes the copy and puts it in the place of the old one.
     fn change<T>(&self, change: impl FnOnce(&mut Table) -> T) -> T {
         let _changing = self.changing();
-        let mut table = Table::clone(&self.table.load());
+        let mut table = Table::clone(&self.table());
         let answer = change(&mut table);
-        self.table.store(Arc::new(table));
+        let table = Arc::new(table);
+        self.changed.get_or_init(|| ArcSwap::new(Arc::clone(&table))).store(table);
         answer
     }
 
     fn changing(&self) -> MutexGuard<'_, ()> {
         self.changing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Deref for TableRef<'_> {
+    type Target = Table;
+
+    fn deref(&self) -> &Table {
+        match self {
+            Self::First(table) => table,
+            Self::Changed(table) => table,
+        }
     }
 }
