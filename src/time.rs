@@ -83,6 +83,7 @@ impl fmt::Display for UnixTime {
 
 /// The machine's clocks.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct SystemClock {
     #[cfg(not(target_os = "linux"))]
     started: Instant,
