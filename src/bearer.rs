@@ -29,6 +29,16 @@ impl<'r> BearerToken<'r> {
         Ok(token)
     }
 
+    /// What stands in the place of a token, unread: good for looking whether this very text was read before, and for
+    /// nothing else. None where more than the text would have to be judged.
+    pub(crate) fn unread(headers: &'r HeaderMap, uri: &Uri) -> Option<&'r [u8]> {
+        let mut values = headers.get_all(AUTHORIZATION).iter();
+        let (value, None) = (values.next()?.as_bytes(), values.next()) else { return None };
+        let (scheme, token) = value.split_at_checked(SCHEME.len())?;
+        let token = token.strip_prefix(b" ")?;
+        (scheme.eq_ignore_ascii_case(SCHEME.as_bytes()) && !has_token_in_query(uri)).then_some(token)
+    }
+
     pub(crate) const fn as_str(self) -> &'r str {
         self.0
     }

@@ -102,6 +102,14 @@ impl RegisteredClaims {
             None => Ok(reader.claims),
         }
     }
+
+    /// How much memory the texts take, what the allocator adds aside.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        let texts = [&self.issuer, &self.subject, &self.client_id, &self.token_id, &self.typ, &self.token_use];
+        let texts: usize = texts.into_iter().flatten().map(|text| text.len()).sum();
+        let audience = |audience: &Audience| audience.iter().map(|name| size_of::<Box<str>>() + name.len()).sum();
+        texts + self.audience.as_ref().map_or(0, audience) + self.scope.as_ref().map_or(0, Scope::memory_bytes)
+    }
 }
 
 /// `iss` before the signature is checked: good for choosing among configured issuers and for nothing else.

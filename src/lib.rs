@@ -142,6 +142,7 @@ mod telemetry;
 pub mod test_util;
 pub mod time;
 mod token;
+mod token_cache;
 mod trust;
 mod urls;
 mod validator;

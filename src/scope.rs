@@ -66,6 +66,14 @@ impl Scope {
     }
 }
 
+impl Scope {
+    /// How much memory the texts take, what the allocator adds aside.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        let index = self.index.iter().flatten().map(|scope| 2 * size_of::<Box<str>>() + scope.len()).sum::<usize>();
+        self.text.len() + index
+    }
+}
+
 impl fmt::Debug for Scope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Scope").field(&self.text).finish()

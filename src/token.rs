@@ -142,6 +142,12 @@ impl ValidatedToken {
         path.iter().try_fold(&claims, |value, name| value.get(name.as_ref())).cloned()
     }
 
+    /// How much memory it takes, what it shares with others aside.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        let inner = &*self.0;
+        size_of::<Inner>() + inner.payload.capacity() + inner.claims.memory_bytes()
+    }
+
     pub(crate) fn signer(&self) -> &Signer {
         &self.0.signer
     }

@@ -101,6 +101,10 @@ impl BearerLayer {
         if self.is_public.as_ref().is_some_and(|is_public| is_public(request.method(), request.uri())) {
             return Verdict::Pass(None);
         }
+        let unread = BearerToken::unread(request.headers(), request.uri());
+        if let Some(token) = unread.and_then(|token| self.server.recall(token)) {
+            return Verdict::Pass(Some(token));
+        }
         let token = match BearerToken::from_request(request.headers(), request.uri()) {
             Ok(Some(token)) => token.as_str(),
             Ok(None) if self.is_optional => return Verdict::Pass(None),
@@ -137,7 +141,7 @@ where
                     Some(token) => judgement.accepted(server.clock(), token.expires_at()),
                     None => judgement.anonymous(),
                 }
-                admit(request.extensions_mut(), token, Arc::clone(context));
+                admit(request.extensions_mut(), token, context);
                 BearerFuture::pass(self.inner.call(request))
             }
             Verdict::Refuse(error) => {

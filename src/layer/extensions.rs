@@ -1,4 +1,5 @@
-//! What a judged request carries in its extensions: the token, and which resource server judged it.
+//! What a judged request carries in its extensions: the token, which knows its resource server, or which resource server
+//! let it through without one.
 
 use std::sync::Arc;
 
@@ -8,14 +9,23 @@ use crate::error::TokenError;
 use crate::refusal::{Refusal, ServerContext};
 use crate::token::ValidatedToken;
 
-/// Marks a request as judged. The mark of an outer layer is replaced, and so is its token if there is one now; else token
-/// and mark contradict each other, and whoever asks for the token answers 500.
-pub(crate) fn admit(extensions: &mut Extensions, token: Option<ValidatedToken>, server: Arc<ServerContext>) {
-    extensions.insert(server);
-    if let Some(token) = token {
-        extensions.insert(token);
+/// Marks a request as judged. The token or the mark of an outer layer is replaced by a token; a request that passes without
+/// one keeps the token of an outer layer, and when that is another server's, whoever asks for it answers 500.
+pub(crate) fn admit(extensions: &mut Extensions, token: Option<ValidatedToken>, server: &Arc<ServerContext>) {
+    match token {
+        Some(token) => {
+            extensions.remove::<Mark>();
+            extensions.insert(token);
+        }
+        None => {
+            extensions.insert(Mark(Arc::clone(server)));
+        }
     }
 }
+
+/// The nearest layer's resource server, where it let a request through without a token.
+#[derive(Clone)]
+struct Mark(Arc<ServerContext>);
 
 /// The token that the nearest bearer layer left, if it let the request through with one.
 ///
@@ -24,10 +34,10 @@ pub(crate) fn judged_token(
     extensions: &Extensions,
     server_id: Option<u64>,
 ) -> Result<Option<&ValidatedToken>, Refusal> {
-    let Some(context) = extensions.get::<Arc<ServerContext>>() else {
+    let token = extensions.get::<ValidatedToken>();
+    let Some(context) = nearest(extensions) else {
         return Err(Refusal::new(TokenError::LayerMissing, None));
     };
-    let token = extensions.get::<ValidatedToken>();
     let is_other = |id: u64| id != context.id();
     if server_id.is_some_and(is_other) || token.is_some_and(|token| is_other(token.server().id())) {
         return Err(Refusal::new(TokenError::OtherResourceServer, Some(Arc::clone(context))));
@@ -38,5 +48,10 @@ pub(crate) fn judged_token(
 /// As [`judged_token`], where a request without a token is refused.
 pub(crate) fn required_token(extensions: &Extensions, server_id: Option<u64>) -> Result<&ValidatedToken, Refusal> {
     let token = judged_token(extensions, server_id)?;
-    token.ok_or_else(|| Refusal::new(TokenError::Absent, extensions.get::<Arc<ServerContext>>().cloned()))
+    token.ok_or_else(|| Refusal::new(TokenError::Absent, nearest(extensions).cloned()))
+}
+
+fn nearest(extensions: &Extensions) -> Option<&Arc<ServerContext>> {
+    let mark = extensions.get::<Mark>().map(|Mark(server)| server);
+    mark.or_else(|| extensions.get::<ValidatedToken>().map(ValidatedToken::server))
 }

@@ -89,7 +89,7 @@ where
                     let Parked { context, mut ready, mut request } = *parked;
                     match verdict {
                         Ok(token) => {
-                            admit(request.extensions_mut(), Some(token), context);
+                            admit(request.extensions_mut(), Some(token), &context);
                             Answer::pass(ready.call(request))
                         }
                         Err(error) => Answer::refuse(&Refusal::new(error, Some(context))),

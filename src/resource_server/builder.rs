@@ -16,6 +16,7 @@ use crate::refusal::ServerContext;
 use crate::response::{Hook, RefusalBody, Responder, StatusPolicy};
 use crate::telemetry;
 use crate::time::{Clock, SystemClock};
+use crate::token_cache::{self, TokenCache};
 use crate::trust::{CommonRules, IssuerResolver, TrustedIssuers};
 
 /// The largest token that is read, unless configured otherwise: 16 KiB, several times what real ones have.
@@ -34,6 +35,7 @@ pub struct ResourceServerBuilder {
     leeway: Duration,
     max_token_age: Option<Duration>,
     max_token_bytes: usize,
+    token_cache_bytes: usize,
     statuses: StatusPolicy,
     body: RefusalBody,
     hook: Option<Arc<Hook>>,
@@ -50,6 +52,7 @@ impl Default for ResourceServerBuilder {
             leeway: DEFAULT_LEEWAY,
             max_token_age: None,
             max_token_bytes: DEFAULT_MAX_TOKEN_BYTES,
+            token_cache_bytes: token_cache::DEFAULT_BYTES,
             statuses: StatusPolicy::default(),
             body: RefusalBody::default(),
             hook: None,
@@ -129,6 +132,30 @@ impl ResourceServerBuilder {
         self
     }
 
+    /// How much memory accepted tokens may take, so that their signature is not checked again when they come back. Default
+    /// 32 MiB, room for about 25,000 tokens; at least 1 MiB, or 0 for none.
+    ///
+    /// A token from the cache is as good as one that was just checked: its time, its key, its issuer and the age of the
+    /// issuer's keys are looked at for every request. What is kept are its claims and a keyed digest of its text, never the
+    /// text. Tokens that were refused are not kept, and a flood of tokens that come once does not displace those that come
+    /// again.
+    ///
+    /// ```
+    /// use tower_bearer::{Issuer, ResourceServer};
+    ///
+    /// let api = ResourceServer::builder()
+    ///     .audience("https://api.example.com")
+    ///     .issuer(Issuer::new("https://as.example.com").jwk_set_url("https://as.example.com/keys"))
+    ///     .token_cache_bytes(256 * 1024 * 1024) // some 200,000 tokens
+    ///     .build()?;
+    /// # let _ = api;
+    /// # Ok::<(), tower_bearer::ConfigError>(())
+    /// ```
+    pub const fn token_cache_bytes(mut self, bytes: usize) -> Self {
+        self.token_cache_bytes = bytes;
+        self
+    }
+
     /// Which status each kind of refusal gets. Default: [`StatusPolicy::default`].
     pub fn status_policy(mut self, statuses: StatusPolicy) -> Self {
         self.statuses = statuses;
@@ -190,6 +217,7 @@ impl ResourceServerBuilder {
                 "0 refuses every token; leave it at its default of 16 KiB",
             ));
         }
+        let token_cache = TokenCache::new(self.token_cache_bytes)?;
         let realm = self.realm.clone().unwrap_or_else(|| self.first_audience().to_owned());
         let common = CommonRules {
             audiences: self.audiences,
@@ -206,6 +234,7 @@ impl ResourceServerBuilder {
             max_token_bytes: self.max_token_bytes,
             clock: self.clock,
             context: Arc::new(ServerContext::new(responder)),
+            token_cache,
         })))
     }
 

@@ -3,6 +3,7 @@
 mod builder;
 mod health;
 mod issuers;
+mod memory;
 
 use std::fmt;
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use crate::keys::Lookup;
 use crate::refusal::ServerContext;
 use crate::time::Clock;
 use crate::token::{Signer, ValidatedToken};
+use crate::token_cache::TokenCache;
 use crate::trust::{Table, TrustedIssuer, TrustedIssuers};
 use crate::validator::{Check, NoListener, Step, StepListener, report};
 
@@ -43,6 +45,7 @@ struct Inner {
     max_token_bytes: usize,
     clock: Arc<dyn Clock>,
     context: Arc<ServerContext>,
+    token_cache: Option<TokenCache>,
 }
 
 /// Why a look at a token came to no good token.
@@ -81,11 +84,14 @@ impl ResourceServer {
     ///
     /// Why the token was refused.
     pub async fn validate(&self, token: &str) -> Result<ValidatedToken, TokenError> {
-        self.validate_explained(token, &mut NoListener).await
+        if let Some(token) = self.recall(token.as_bytes()) {
+            return Ok(token);
+        }
+        self.judge_to_the_end(token, Waited::Nothing, &mut NoListener).await
     }
 
-    /// As [`validate`](Self::validate), and tells each step to a listener. When a wait for keys or for the resolver comes
-    /// between, the steps start anew after it.
+    /// As [`validate`](Self::validate), and tells each step to a listener, also those that the cache of tokens would spare.
+    /// When a wait for keys or for the resolver comes between, the steps start anew after it.
     ///
     /// # Errors
     ///
@@ -130,6 +136,12 @@ impl ResourceServer {
         if token.server().id() != server.context.id() {
             return Err(TokenError::OtherResourceServer);
         }
+        self.check_again(token)
+    }
+
+    /// What can change about a token that was good.
+    fn check_again(&self, token: &ValidatedToken) -> Result<(), TokenError> {
+        let server = &*self.0;
         let Signer { issuer, key } = token.signer();
         if !issuer.is_enabled() {
             return Err(TokenError::IssuerDisabled);
@@ -244,7 +256,10 @@ impl ResourceServer {
         let now = server.clock.now().ok_or(TokenError::ClockUnavailable)?;
         let (claims, expires_at) = rules.check_claims(&payload, now, listener)?;
         let signer = Signer { issuer: Arc::clone(issuer), key: Arc::clone(key) };
-        Ok(ValidatedToken::new(claims, expires_at, payload.into_bytes(), Arc::clone(&server.context), signer))
+        let context = Arc::clone(&server.context);
+        let validated = ValidatedToken::new(claims, expires_at, payload.into_bytes(), context, signer);
+        self.remember(token.as_bytes(), &validated);
+        Ok(validated)
     }
 }
 

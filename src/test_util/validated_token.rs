@@ -113,7 +113,7 @@ impl fmt::Debug for ValidatedTokenBuilder {
 /// ```
 pub fn insert_token(extensions: &mut Extensions, token: ValidatedToken) {
     let server = Arc::clone(token.server());
-    admit(extensions, Some(token), server);
+    admit(extensions, Some(token), &server);
 }
 
 struct Shared {
