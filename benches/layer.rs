@@ -32,7 +32,7 @@ mod token;
 use axum::Router;
 use axum::routing::get;
 use http::StatusCode;
-use request::{Call, handler, requests};
+use request::{handler, requests};
 use serde_json::{Value, json};
 use support::{Options, median};
 use threads::together;
@@ -83,6 +83,8 @@ impl Subject {
     }
 }
 
+type Call = Box<dyn FnMut() + Send>;
+
 /// A row of the table.
 struct Row<'a> {
     name: &'static str,
@@ -123,26 +125,31 @@ fn rows(subject: &Subject) -> Vec<Row<'_>> {
             let bare = BareCheck::new(&issuer.signing_key(), &good[0]);
             Box::new(move || bare.run())
         }),
-        Row::new(SERVICE, None, move || requests(service(), good, ok)),
-        Row::new(ROUTER, None, move || requests(router(), good, ok)),
-        Row::new("layer, one token", Some(SERVICE), move || requests(layer.layer(service()), good, ok)),
+        Row::new(SERVICE, None, move || answered(ok, requests(service(), good))),
+        Row::new(ROUTER, None, move || answered(ok, requests(router(), good))),
+        Row::new("layer, one token", Some(SERVICE), move || answered(ok, requests(layer.layer(service()), good))),
         Row {
             name: "layer, distinct tokens",
             without_layer: Some(SERVICE),
             start: Box::new(move |threads| {
                 let layer = subject.server().layer();
                 let tokens = distinct.iter().take(threads);
-                tokens.map(|tokens| requests(layer.layer(service()), tokens, ok)).collect()
+                tokens.map(|tokens| answered(ok, requests(layer.layer(service()), tokens))).collect()
             }),
             limit: u32::try_from(distinct[0].len()).unwrap(),
         },
         Row::new("layer, bad signature", Some(SERVICE), move || {
-            requests(refusing.layer(service()), std::slice::from_ref(refused), StatusCode::UNAUTHORIZED)
+            answered(StatusCode::UNAUTHORIZED, requests(refusing.layer(service()), std::slice::from_ref(refused)))
         }),
         Row::new("layer in Router, one token", Some(ROUTER), move || {
-            requests(router().route_layer(in_router.clone()), good, ok)
+            answered(ok, requests(router().route_layer(in_router.clone()), good))
         }),
     ]
+}
+
+/// A request, and a look at its answer.
+fn answered(status: StatusCode, mut request: impl FnMut() -> StatusCode + Send + 'static) -> Call {
+    Box::new(move || assert_eq!(request(), status))
 }
 
 fn measure(subject: &Subject, options: &Options) -> Vec<Value> {
@@ -170,8 +177,9 @@ fn measure(subject: &Subject, options: &Options) -> Vec<Value> {
         let text =
             |number: Option<f64>, decimals| number.map_or(String::new(), |number| format!("{number:.decimals$}"));
         println!(
-            "{algorithm:<7}{bytes:>6}  {:<26}{ns:>9.0}{:>9}{:>8}{allocations:>8.1}{allocated_bytes:>8.0}\
+            "{:<7}{bytes:>6}  {:<26}{ns:>9.0}{:>9}{:>8}{allocations:>8.1}{allocated_bytes:>8.0}\
              {two_threads:>12.0}{scaling:>9.2}",
+            algorithm.name(),
             row.name,
             text(added, 0),
             text(ratio, 3),

@@ -12,31 +12,27 @@ use http::{HeaderValue, Request, Response, StatusCode, Uri};
 use http_body_util::{Empty, Full};
 use tower::Service;
 
-/// One request, of those that a row of a benchmark is about.
-pub(crate) type Call = Box<dyn FnMut() + Send>;
-
 /// The handler behind every layer: 200 with nothing in it.
 pub(crate) async fn handler<B>(_: Request<B>) -> Result<Response<Full<Bytes>>, Infallible> {
     Ok(Response::new(Full::default()))
 }
 
-/// Sends the tokens in turn, and sees that each is answered with this status.
-pub(crate) fn requests<S, B>(mut service: S, tokens: &[impl AsRef<str>], status: StatusCode) -> Call
+/// Sends a request at each call, with these tokens in turn, and gives the status of the answer.
+pub(crate) fn requests<S, B>(mut service: S, tokens: &[String]) -> impl FnMut() -> StatusCode + Send + use<S, B>
 where
-    S: Service<Request<Empty<Bytes>>, Response = Response<B>, Error = Infallible> + Send + 'static,
+    S: Service<Request<Empty<Bytes>>, Response = Response<B>, Error = Infallible> + Send,
 {
     // A header of its own for every caller: clones of one count on the same cache line.
-    let headers: Vec<_> = tokens.iter().map(|token| authorization(token.as_ref())).collect();
+    let headers: Vec<_> = tokens.iter().map(|token| authorization(token)).collect();
     let mut next = 0;
-    Box::new(move || {
+    move || {
         let mut request = Request::new(Empty::new());
         *request.uri_mut() = Uri::from_static("/leads");
         request.headers_mut().insert(AUTHORIZATION, headers[next].clone());
         next = if next + 1 == headers.len() { 0 } else { next + 1 };
         now(poll_fn(|context| service.poll_ready(context))).unwrap();
-        let response = black_box(now(service.call(black_box(request))).unwrap());
-        assert_eq!(response.status(), status);
-    })
+        black_box(now(service.call(black_box(request))).unwrap()).status()
+    }
 }
 
 /// As hyper makes it: bytes that clones share.
