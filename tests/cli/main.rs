@@ -1,0 +1,4 @@
+//! The command `tower-bearer`: the real program, its output and its exit codes.
+
+mod completions;
+mod support;
