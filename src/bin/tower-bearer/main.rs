@@ -1,5 +1,8 @@
 //! The command `tower-bearer`.
 
+mod clock;
+mod load;
+mod mint;
 mod outcome;
 mod terminal;
 
@@ -21,6 +24,8 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    Load(Box<load::Load>),
+    Mint(mint::Mint),
     /// Prints the completions for a shell.
     ///
     /// For bash: `tower-bearer completions bash > ~/.local/share/bash-completion/completions/tower-bearer`.
@@ -28,6 +33,8 @@ enum Command {
         /// The shell that they are for.
         shell: Shell,
     },
+    #[command(hide = true)]
+    ServeApi(load::ServeApi),
 }
 
 fn main() -> ExitCode {
@@ -42,6 +49,9 @@ fn main() -> ExitCode {
 
 fn run(command: Command) -> Result<Outcome, Failure> {
     match command {
+        Command::Load(load) => load.run(),
+        Command::Mint(mint) => mint.run(),
+        Command::ServeApi(api) => api.run(),
         Command::Completions { shell } => {
             // Into memory first: clap_complete panics when its output cannot be written, as into a closed pipe.
             let mut script = Vec::new();
