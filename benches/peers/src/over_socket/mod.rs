@@ -1,0 +1,175 @@
+//! Each service behind axum, on one thread on one core, loaded from another core.
+//!
+//! A server is started anew for each run of each round, so that nothing is left of the run before, and the runs of a round
+//! take turns. The load comes from `tower-bearer load`, 32 connections that are kept alive, as fast as the server can; it
+//! is looked for where `cargo build --release --features cli` in the repository puts it, or where the variable
+//! `TOWER_BEARER` says. The numbers are medians over the rounds with their interval ([`interval`]): requests per second,
+//! these over those of the same application without a check in the same round, microseconds of the server's processor time
+//! per request. "Busy" is the least share of its core that the server was seen to use: under 95 % the load was the limit, or
+//! something else ran there.
+//!
+//! Each server is seen to accept the token and to refuse it with a changed signature, before it is measured.
+
+mod interval;
+mod load;
+mod server;
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tower_bearer::jose::Algorithm;
+use tower_bearer::test_util::{Defect, TestIssuer};
+
+use self::interval::{Interval, median_interval};
+use self::load::{Figures, Load};
+use self::server::Server;
+use crate::peers::{NONE, NONE_AXUM_07, OTHERS, OURS, Peer};
+use crate::support::Options;
+use crate::token;
+use crate::trusted::Trusted;
+
+const ALGORITHM: Algorithm = Algorithm::RS256;
+const SERVER_CORE: usize = 0;
+const LOAD_CORE: usize = 1;
+const ROUNDS: usize = 21;
+const BUSY: f64 = 0.95;
+
+/// Does what the command line asks for.
+pub fn run() {
+    if let Some(peer) = server::asked_for() {
+        return server::serve(peer);
+    }
+    let options = Options::parse(ROUNDS, Duration::from_secs(1));
+
+    let issuer = token::issuer(ALGORITHM);
+    let trusted = Trusted::new(&issuer);
+    let good = token::token(&issuer).sign();
+    let bad = token::token(&issuer).sign_defective(Defect::TamperedSignature);
+    // More than the fastest server can answer of them in a run, which checks each at 15 µs or more.
+    let smoke = options.slice.is_zero();
+    let (duration, distinct) = if smoke { (Duration::from_millis(100), 24_000) } else { (options.slice, 80_000) };
+    eprintln!("making {distinct} tokens");
+    let load = Load::new(&good, &tokens(&issuer, distinct), duration);
+    server::pin_to(LOAD_CORE);
+
+    let runs = runs();
+    let mut figures: Vec<Vec<Figures>> = vec![Vec::new(); runs.len()];
+    for round in 0..options.rounds {
+        for (run, figures) in runs.iter().zip(&mut figures) {
+            eprint!("\r\x1b[Kround {} of {}: {}", round + 1, options.rounds, run.name);
+            let server = Server::start(run.peer, &trusted);
+            assert_eq!(server.status(&good), 200, "{} refuses a good token", run.name);
+            if run.peer.without_check.is_some() {
+                assert_eq!(server.status(&bad), 401, "{} accepts a changed signature", run.name);
+            }
+            figures.push(load.run(&server, run.tokens));
+        }
+    }
+    eprint!("\r\x1b[K");
+    options.write(report(&runs, &figures));
+}
+
+/// Different ones, made on both cores.
+fn tokens(issuer: &TestIssuer, count: usize) -> Vec<String> {
+    let half = || (0..count / 2).map(|_| token::token(issuer).sign()).collect::<Vec<_>>();
+    std::thread::scope(|scope| {
+        let other_half = scope.spawn(half);
+        let mut tokens = half();
+        tokens.extend(other_half.join().unwrap());
+        tokens
+    })
+}
+
+/// Which tokens a server gets.
+#[derive(Clone, Copy)]
+enum Tokens {
+    /// The same in every request.
+    One,
+    /// Another one in every request.
+    Distinct,
+}
+
+/// A line of the table.
+struct Run {
+    name: String,
+    peer: &'static Peer,
+    tokens: Tokens,
+}
+
+fn runs() -> Vec<Run> {
+    let run = |peer: &'static Peer| Run { name: peer.name.to_owned(), peer, tokens: Tokens::One };
+    let ours = |what, tokens| Run { name: format!("{}, {what}", OURS.name), peer: &OURS, tokens };
+    let mut runs = vec![run(&NONE), run(&NONE_AXUM_07), ours("one token", Tokens::One)];
+    runs.push(ours("distinct tokens", Tokens::Distinct));
+    // Nothing is remembered by the others: one token stands for all.
+    runs.extend(OTHERS.map(run));
+    runs
+}
+
+/// Prints the table and the two ratios that the project promises, and gives all of it.
+fn report(runs: &[Run], figures: &[Vec<Figures>]) -> Vec<Value> {
+    println!(
+        "{:<38}{:>10}{:>20}{:>9}{:>16}{:>9}{:>7}",
+        ALGORITHM.name(),
+        "req/s",
+        "interval",
+        "/ none",
+        "interval",
+        "CPU µs",
+        "busy"
+    );
+    let per_second = |figures: &[Figures]| -> Vec<f64> { figures.iter().map(|one| one.requests_per_second).collect() };
+    let ratio = |this: &[Figures], to: &[Figures]| {
+        let ratios = per_second(this).into_iter().zip(per_second(to)).map(|(this, to)| this / to);
+        median_interval(ratios.collect())
+    };
+    let none = |peer: &Peer| {
+        peer.without_check.map_or(peer.name, |without| match without.name {
+            name if name == NONE_AXUM_07.name => NONE_AXUM_07.name,
+            _ => NONE.name,
+        })
+    };
+    let of = |name: &str| &figures[runs.iter().position(|run| run.name == name).unwrap()];
+
+    let mut results = Vec::new();
+    for (run, figures) in runs.iter().zip(figures) {
+        let rate = median_interval(per_second(figures));
+        let to_none = ratio(figures, of(none(run.peer)));
+        let cpu = median_interval(figures.iter().map(Figures::cpu_microseconds).collect());
+        let busy = figures.iter().map(|one| one.busy).fold(f64::INFINITY, f64::min);
+        let flag = if busy < BUSY { " too little: the load was the limit, or others used its core" } else { "" };
+        println!(
+            "{:<38}{:>10.0}{:>20}{:>9.3}{:>16}{:>9.2}{:>6.0}%{flag}",
+            run.name,
+            rate.median,
+            format!("{:.0}–{:.0}", rate.low, rate.high),
+            to_none.median,
+            format!("{:.3}–{:.3}", to_none.low, to_none.high),
+            cpu.median,
+            100.0 * busy
+        );
+        results.push(json!({
+            "algorithm": ALGORITHM.name(), "service": run.name, "note": run.peer.note, "rounds": figures.len(),
+            "requests_per_second": rate, "ratio_to_none": to_none, "none": none(run.peer),
+            "cpu_microseconds_per_request": cpu, "least_busy_share": busy, "busy_enough": busy >= BUSY,
+        }));
+    }
+
+    let distinct = of(&format!("{}, distinct tokens", OURS.name));
+    let best = OTHERS.into_iter().max_by(|a, b| {
+        let rate = |peer: &Peer| median_interval(per_second(of(peer.name))).median;
+        rate(a).total_cmp(&rate(b))
+    });
+    let best = best.unwrap();
+    let one_token = ratio(of(&format!("{}, one token", OURS.name)), of(NONE.name));
+    let distinct_tokens = ratio(distinct, of(best.name));
+    let show = |what: &str, ratio: &Interval| {
+        println!("{what}: {:.3} ({:.3}–{:.3})", ratio.median, ratio.low, ratio.high);
+    };
+    show("one token, over the same application without the layer", &one_token);
+    show(&format!("distinct tokens, over the best other ({})", best.name), &distinct_tokens);
+    results.push(json!({
+        "one_token_to_none": one_token, "distinct_tokens_to_best_other": distinct_tokens, "best_other": best.name,
+    }));
+    results
+}

@@ -1,0 +1,101 @@
+//! One service, in a process and on a core of its own.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use rustix::thread::{CpuSet, sched_setaffinity};
+use tokio::net::TcpListener;
+
+use super::{ALGORITHM, SERVER_CORE};
+use crate::peers::{App, NONE, NONE_AXUM_07, OTHERS, OURS, Peer};
+use crate::trusted::{Trusted, wait};
+
+/// The command line of a server: this, and its name.
+const SERVE: &str = "--serve";
+
+/// A server that runs until this is dropped.
+pub(super) struct Server {
+    process: Child,
+    pub(super) address: String,
+}
+
+impl Server {
+    /// Starts this program once more, as the server.
+    pub(super) fn start(peer: &Peer, trusted: &Trusted) -> Self {
+        let mut process = Command::new(std::env::current_exe().unwrap())
+            .args([SERVE, peer.name])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        writeln!(process.stdin.as_mut().unwrap(), "{}", trusted.jwk_set).unwrap();
+        let mut address = String::new();
+        BufReader::new(process.stdout.take().unwrap()).read_line(&mut address).unwrap();
+        Self { process, address: address.trim().to_owned() }
+    }
+
+    /// The status of a request with this token.
+    pub(super) fn status(&self, token: &str) -> u16 {
+        let mut connection = TcpStream::connect(&self.address).unwrap();
+        let head = "GET /leads HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\nauthorization: Bearer";
+        write!(connection, "{head} {token}\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        connection.read_to_string(&mut answer).unwrap();
+        answer.split(' ').nth(1).unwrap().parse().unwrap()
+    }
+
+    /// Processor time that it has used, of all its threads.
+    pub(super) fn cpu_time(&self) -> Duration {
+        let tasks = fs::read_dir(format!("/proc/{}/task", self.process.id())).unwrap();
+        let nanoseconds = tasks.map(|task| -> u64 {
+            let schedstat = fs::read_to_string(task.unwrap().path().join("schedstat")).unwrap();
+            schedstat.split(' ').next().unwrap().parse().unwrap()
+        });
+        Duration::from_nanos(nanoseconds.sum())
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+}
+
+/// Which server this process was started to be, if any.
+pub(super) fn asked_for() -> Option<&'static Peer> {
+    let mut arguments = std::env::args().skip(1);
+    if arguments.next()? != SERVE {
+        return None;
+    }
+    let name = arguments.next().unwrap();
+    let peers = [&NONE, &NONE_AXUM_07, &OURS].into_iter().chain(OTHERS);
+    Some(peers.into_iter().find(|peer| peer.name == name).unwrap())
+}
+
+/// Keys come on standard input, the address goes to standard output.
+pub(super) fn serve(peer: &Peer) {
+    pin_to(SERVER_CORE);
+    let mut jwk_set = String::new();
+    std::io::stdin().read_line(&mut jwk_set).unwrap();
+    let jwk_set = serde_json::from_str(&jwk_set).unwrap();
+    let app = (peer.app)(&Trusted { algorithm: ALGORITHM, jwk_set });
+    wait(async {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        println!("{}", listener.local_addr().unwrap());
+        match app {
+            App::Axum08(router) => axum::serve(listener, router).await.unwrap(),
+            App::Axum07(router) => axum_07::serve(listener, router).await.unwrap(),
+        }
+    });
+}
+
+/// This process, and those that it starts.
+pub(super) fn pin_to(core: usize) {
+    let mut cores = CpuSet::new();
+    cores.set(core);
+    sched_setaffinity(None, &cores).expect("server and load need a core each");
+}
