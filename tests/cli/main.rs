@@ -1,4 +1,5 @@
 //! The command `tower-bearer`: the real program, its output and its exit codes.
 
+mod check;
 mod completions;
 mod support;

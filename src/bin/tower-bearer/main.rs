@@ -1,5 +1,6 @@
 //! The command `tower-bearer`.
 
+mod check;
 mod outcome;
 mod terminal;
 
@@ -21,6 +22,11 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Explains why tokens are accepted or refused: pipe them in, one a line.
+    ///
+    /// Every check of the layer in order, up to the first that fails; the status and the challenge that the layer answers;
+    /// and what to do about it. The signature is never shown, nor the token.
+    Check(check::CheckArgs),
     /// Prints the completions for a shell.
     ///
     /// For bash: `tower-bearer completions bash > ~/.local/share/bash-completion/completions/tower-bearer`.
@@ -42,6 +48,7 @@ fn main() -> ExitCode {
 
 fn run(command: Command) -> Result<Outcome, Failure> {
     match command {
+        Command::Check(args) => check::run(&args),
         Command::Completions { shell } => {
             // Into memory first: clap_complete panics when its output cannot be written, as into a closed pipe.
             let mut script = Vec::new();
