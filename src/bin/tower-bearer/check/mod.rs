@@ -32,9 +32,9 @@ Examples:
     pbpaste | tower-bearer check --issuer https://as.example.com --audience https://api.example.com
 
   Which tokens in a file are refused, and why:
-    tower-bearer check --issuer … --audience … --json < tokens.txt | jq -r 'select(.accepted | not) | .reason'
+    tower-bearer check --issuer … --audience … --json < tokens.txt | jq -r '.reason // "good"'
 
-  Would it have been good when the request came? And does it reach the route that asks for `write:leads`?
+  Would it have been good when the request came, on the route that asks for `write:leads`?
     … --at 2026-11-21T02:14:00Z --scope write:leads
 
   Without the network, by keys in a file:
