@@ -1,7 +1,5 @@
 //! `check` explains tokens as the layer judges them, and gives nothing away.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test that fails should say where")]
-
 use std::io::Write as _;
 use std::process::{Output, Stdio};
 use std::sync::LazyLock;

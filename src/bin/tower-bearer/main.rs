@@ -1,6 +1,9 @@
 //! The command `tower-bearer`.
 
 mod check;
+mod clock;
+mod load;
+mod mint;
 mod outcome;
 mod terminal;
 
@@ -11,7 +14,7 @@ use clap_complete::Shell;
 
 use outcome::{Failure, Outcome};
 
-/// Load-tests token checks and makes tokens for tests.
+/// Explains tokens, load-tests token checks, and makes tokens for tests.
 #[derive(Parser)]
 #[command(name = "tower-bearer", version, arg_required_else_help = true, after_help = outcome::EXIT_CODES)]
 #[command(styles = terminal::STYLES, propagate_version = true, max_term_width = 110)]
@@ -22,11 +25,9 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Explains why tokens are accepted or refused: pipe them in, one a line.
-    ///
-    /// Every check of the layer in order, up to the first that fails; the status and the challenge that the layer answers;
-    /// and what to do about it. The signature is never shown, nor the token.
-    Check(check::CheckArgs),
+    Check(Box<check::Check>),
+    Load(Box<load::Load>),
+    Mint(mint::Mint),
     /// Prints the completions for a shell.
     ///
     /// For bash: `tower-bearer completions bash > ~/.local/share/bash-completion/completions/tower-bearer`.
@@ -34,6 +35,8 @@ enum Command {
         /// The shell that they are for.
         shell: Shell,
     },
+    #[command(hide = true)]
+    ServeApi(load::ServeApi),
 }
 
 fn main() -> ExitCode {
@@ -48,7 +51,10 @@ fn main() -> ExitCode {
 
 fn run(command: Command) -> Result<Outcome, Failure> {
     match command {
-        Command::Check(args) => check::run(&args),
+        Command::Check(check) => check.run(),
+        Command::Load(load) => load.run(),
+        Command::Mint(mint) => mint.run(),
+        Command::ServeApi(api) => api.run(),
         Command::Completions { shell } => {
             // Into memory first: clap_complete panics when its output cannot be written, as into a closed pipe.
             let mut script = Vec::new();

@@ -209,8 +209,8 @@ impl StepListener for Steps {
     }
 }
 
-/// The wall time stands while one token is judged, so that its answers agree; or for good, at the time of `--at`. Ages of
-/// keys are real.
+/// The wall time stands while one token is judged, so that its answers agree; or for good, at the time of `--at`. Ages
+/// of keys are real.
 #[derive(Clone, Debug)]
 struct StoppedClock {
     at: Option<UnixTime>,

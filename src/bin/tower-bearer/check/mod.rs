@@ -32,7 +32,7 @@ Examples:
     pbpaste | tower-bearer check --issuer https://as.example.com --audience https://api.example.com
 
   Which tokens in a file are refused, and why:
-    tower-bearer check --issuer … --audience … --json < tokens.txt | jq -r '.reason // "good"'
+    tower-bearer check --issuer … --audience … --json < tokens.txt | jq -r .reason | sort | uniq -c
 
   Would it have been good when the request came, on the route that asks for `write:leads`?
     … --at 2026-11-21T02:14:00Z --scope write:leads
@@ -46,14 +46,18 @@ Exit codes:
   2  the command line is wrong, or no token came
   3  a token could not be judged, because no keys were to be had, or the input could not be read";
 
-/// Arguments of `tower-bearer check`.
+/// Explains why tokens are accepted or refused: pipe them in, one a line.
+///
+/// Every check of the layer in order, up to the first that fails; the status and the challenge that the layer answers;
+/// and what to do about it. The signature is never shown, nor the token.
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
-pub(crate) struct CheckArgs {
+pub(crate) struct Check {
     #[command(flatten)]
     settings: Settings,
 
-    /// The token itself. It then stands in the history of the shell and in the list of processes; standard input is safer.
+    /// The token itself. It then stands in the history of the shell and in the list of processes: standard input is
+    /// safer.
     #[arg(long)]
     token: Option<String>,
 
@@ -66,46 +70,48 @@ pub(crate) struct CheckArgs {
     show_claims: bool,
 }
 
-pub(crate) fn run(args: &CheckArgs) -> Result<Outcome, Failure> {
-    // Two threads: input is waited for on this one, while keys are refreshed on the other.
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-    let judge = runtime.block_on(async {
-        let judge = Judge::new(&args.settings)?;
-        keys::load(judge.server(), &args.settings).await?;
-        Ok::<_, Failure>(judge)
-    })?;
+impl Check {
+    pub(crate) fn run(&self) -> Result<Outcome, Failure> {
+        // Two threads: input is waited for on this one, while keys are refreshed on the other.
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+        let judge = runtime.block_on(async {
+            let judge = Judge::new(&self.settings)?;
+            keys::load(judge.server(), &self.settings).await?;
+            Ok::<_, Failure>(judge)
+        })?;
 
-    let mut tally = Tally::default();
-    let mut judge_line = |line: &Line| -> io::Result<()> {
-        let explanation = runtime.block_on(judge.explain(line));
-        tally.count(&explanation);
-        let written = if args.json {
-            json::write(&explanation, args.show_claims)?
-        } else {
-            text::write(&explanation, args.show_claims)
+        let mut tally = Tally::default();
+        let mut judge_line = |line: &Line| -> io::Result<()> {
+            let explanation = runtime.block_on(judge.explain(line));
+            tally.count(&explanation);
+            let written = if self.json {
+                json::write(&explanation, self.show_claims)?
+            } else {
+                text::write(&explanation, self.show_claims)
+            };
+            write_stdout(written.as_bytes())
         };
-        write_stdout(written.as_bytes())
-    };
-    let read = match &args.token {
-        Some(token) => {
-            warn("the token stands in the history of your shell now: better pipe it into standard input");
-            judge_line(&Line::of_argument(token))
-        }
-        None => {
-            let stdin = io::stdin();
-            if stdin.is_terminal() {
-                warn("paste tokens, one a line, and end with Ctrl-D");
+        let read = match &self.token {
+            Some(token) => {
+                warn("the token stands in the history of your shell now: better pipe it into standard input");
+                judge_line(&Line::of_argument(token))
             }
-            Lines::new(stdin.lock()).try_for_each(|line| judge_line(&line?))
+            None => {
+                let stdin = io::stdin();
+                if stdin.is_terminal() {
+                    warn("paste tokens, one a line, and end with Ctrl-D");
+                }
+                Lines::new(stdin.lock()).try_for_each(|line| judge_line(&line?))
+            }
+        };
+        match read {
+            Ok(()) => {}
+            // Whoever reads has seen enough, as `head` does.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
+            Err(error) => return Err(error.into()),
         }
-    };
-    match read {
-        Ok(()) => {}
-        // Whoever reads has seen enough, as `head` does.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
-        Err(error) => return Err(error.into()),
+        tally.conclude()
     }
-    tally.conclude()
 }
 
 /// How many tokens there were, by what became of them.

@@ -24,7 +24,8 @@ pub(super) fn for_keys(error: &str, issuer: &str, settings: &Settings) -> String
         "The name is not known here: check its spelling, or the VPN.".to_owned()
     } else if has("refused") || has("timed out") || has("took longer") || has("unreachable") {
         format!(
-            "Is {issuer} reachable from here? Try `curl -i {}`. Without the network, give its JWK Set with `--jwks FILE`.",
+            "Is {issuer} reachable from here? Try `curl -i {}`. Without the network, \
+             give its JWK Set with `--jwks FILE`.",
             well_known(issuer)
         )
     } else if has("status 404") {

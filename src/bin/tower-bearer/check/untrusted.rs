@@ -1,5 +1,5 @@
-//! A token's header and claims as they stand there, for whoever looks for the fault. Nothing here is proven, and nothing
-//! here decides.
+//! A token's header and claims as they stand there, for whoever looks for the fault. Nothing here is proven, and
+//! nothing here decides.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

@@ -174,8 +174,8 @@ impl Case<'_> {
 
 fn strict(found: &str) -> String {
     format!(
-        "Strict RFC 9068 is on, and the token {found}: have the issuer make `at+jwt`, or leave `require_at_jwt` out, as \
-         most issuers need."
+        "Strict RFC 9068 is on, and the token {found}: have the issuer make `at+jwt`, or leave `require_at_jwt` out, \
+         as most issuers need."
     )
 }
 
