@@ -5,7 +5,7 @@ use std::process::{Output, Stdio};
 use std::sync::LazyLock;
 
 use serde_json::{Value, json};
-use tower_bearer::authorization_server::{AuthorizationServer, Client, Endpoint, Fault};
+use tower_bearer::authorization_server::{AuthorizationServer, Certificate, Client, Endpoint, Fault};
 use tower_bearer::jose::Algorithm;
 use tower_bearer::test_util::{Defect, SigningKey, TestIssuer, TokenBuilder};
 use tower_bearer::time::{ManualClock, UnixTime};
@@ -189,6 +189,7 @@ fn what_stands_after_a_bad_signature_is_unverified() {
       What to do
         Header, claims or signature are not as they were signed: changed or cut off on the way, forged,
         or the issuer has put a new key under an old `kid`.
+        By its own word it has expired as well, 2 h ago.
 
       Header, unverified: anybody may have written them
         {
@@ -544,6 +545,31 @@ async fn keys_that_are_not_to_be_had_exit_3_with_the_reason_and_the_remedy() {
     let no_file = check(&["--issuer", ISSUER, "--jwks", "/no/such/file", "--audience", AUDIENCE], &token);
     assert_eq!(no_file.status.code(), Some(3));
     assert!(stderr(&no_file).contains("No such file") && stderr(&no_file).contains("Give a file with a JWK Set"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_come_from_where_the_options_say() {
+    let server = AuthorizationServer::builder().signing_algorithm(Algorithm::ES256).tls(Certificate::Valid);
+    let server = server.start().await.unwrap();
+    let root = format!("{}/check-root.pem", env!("CARGO_TARGET_TMPDIR"));
+    std::fs::write(&root, server.root_certificate().unwrap()).unwrap();
+    let token = server.token().sign();
+    let metadata = format!("{}/.well-known/openid-configuration", server.issuer());
+    let ask = |more: &[&str]| check(&[&["--issuer", server.issuer(), "--audience", AUDIENCE], more].concat(), &token);
+    let untrusted = ask(&[]);
+    assert_eq!(untrusted.status.code(), Some(3));
+    assert!(stderr(&untrusted).contains("give its certificate with `--ca-certificate FILE`"), "{}", stderr(&untrusted));
+    for more in [&[][..], &["--jwks", server.jwks_uri()], &["--metadata-url", &metadata]] {
+        let trusted = ask(&[&["--ca-certificate", &root], more].concat());
+        assert_eq!(trusted.status.code(), Some(0), "{more:?}: {}", stderr(&trusted));
+    }
+    assert_eq!(server.requests(Endpoint::Metadata), 2, "an address of the keys needs no metadata");
+    assert_eq!(ask(&["--ca-certificate", "/no/such/file"]).status.code(), Some(3));
+
+    let plain = ["--issuer", "http://as.internal", "--audience", AUDIENCE, "--jwks", &jwks_file(), "--at", NOW];
+    let internal = self::token().claim("iss", "http://as.internal").sign();
+    assert_eq!(check(&plain, &internal).status.code(), Some(2));
+    assert_eq!(check(&[&plain[..], &["--dangerously-allow-http"]].concat(), &internal).status.code(), Some(0));
 }
 
 #[test]

@@ -68,8 +68,12 @@ fn write_rows(text: &mut String, rows: &[Row]) -> std::fmt::Result {
             CheckResult::Failed => ('✗', BAD),
             CheckResult::Unverified => ('·', FAINT),
         };
-        let body = if row.result == CheckResult::Unverified { FAINT } else { Style::new() };
-        let line = format!("{check:check_width$}  {body}{found:found_width$}{body:#}  {FAINT}{expected}{FAINT:#}");
+        let (body, aside) = match row.result {
+            CheckResult::Passed => (Style::new(), FAINT),
+            CheckResult::Failed => (Style::new(), Style::new()),
+            CheckResult::Unverified => (FAINT, FAINT),
+        };
+        let line = format!("{check:check_width$}  {body}{found:found_width$}{body:#}  {aside}{expected}{aside:#}");
         writeln!(text, "  {style}{mark}{style:#} {line}")?;
     }
     Ok(())
