@@ -23,6 +23,8 @@ use crate::clock;
 
 /// How long answers may take beyond the end of the run.
 const GRACE: Duration = Duration::from_secs(3);
+/// How often a thread looks whether the run is over.
+const WATCH_INTERVAL: Duration = Duration::from_millis(50);
 /// Before a refused connection is tried again.
 const RECONNECT_PAUSE: Duration = Duration::from_millis(20);
 
@@ -94,8 +96,12 @@ impl Plan {
                 let _ = sender.await;
             }
         };
-        let last = self.schedule.ends.saturating_duration_since(clock::now()) + GRACE;
-        let in_time = tasks.block_on(&runtime, async { tokio::time::timeout(last, sending).await.is_ok() });
+        let in_time = tasks.block_on(&runtime, async {
+            tokio::select! {
+                () = sending => true,
+                () = driver.patience() => false,
+            }
+        });
         let mut figures = driver.figures.borrow().clone();
         if !in_time {
             for (sent, count) in [Sent::Good, Sent::Bad].into_iter().zip(&driver.under_way) {
@@ -184,6 +190,14 @@ impl Driver {
                 tokio::time::sleep(RECONNECT_PAUSE).await;
             }
         }
+    }
+
+    /// Ends when the run has, and answers had their time to come after that.
+    async fn patience(&self) {
+        while !self.stop.load(Ordering::Relaxed) && clock::now() < self.schedule.ends {
+            tokio::time::sleep(WATCH_INTERVAL).await;
+        }
+        tokio::time::sleep(GRACE).await;
     }
 
     async fn ask<'a>(

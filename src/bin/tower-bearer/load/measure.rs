@@ -13,6 +13,7 @@ use super::api::Usage;
 use super::drive::{Plan, Run};
 use super::embedded::Embedded;
 use super::figures::Figures;
+use super::interrupt::Interrupt;
 use super::issued;
 use super::options::Load;
 use super::pace::Schedule;
@@ -38,6 +39,7 @@ const MIN_PART: Duration = Duration::from_millis(50);
 
 /// Measures these profiles one after the other.
 pub(super) async fn all(options: &Load, profiles: &[Profile]) -> Result<Results, Failure> {
+    let mut interrupt = Interrupt::listen()?;
     let given = match (&options.tokens, &options.issuer) {
         (Some(path), _) => Some(issued::from_file(path)?),
         (None, Some(issuer)) => {
@@ -64,7 +66,7 @@ pub(super) async fn all(options: &Load, profiles: &[Profile]) -> Result<Results,
         interrupted: false,
     };
     for profile in profiles {
-        let (measured, interrupted) = one(options, *profile, given.as_deref()).await?;
+        let (measured, interrupted) = one(options, *profile, given.as_deref(), &mut interrupt).await?;
         results.wrong_answers += measured.wrong_answers;
         results.profiles.push(measured);
         results.interrupted = interrupted;
@@ -75,7 +77,12 @@ pub(super) async fn all(options: &Load, profiles: &[Profile]) -> Result<Results,
     Ok(results)
 }
 
-async fn one(options: &Load, profile: Profile, given: Option<&[String]>) -> Result<(Measured, bool), Failure> {
+async fn one(
+    options: &Load,
+    profile: Profile,
+    given: Option<&[String]>,
+    interrupt: &mut Interrupt,
+) -> Result<(Measured, bool), Failure> {
     let mut embedded = match given {
         Some(_) => None,
         None => Some(Embedded::start(options, profile).await?),
@@ -98,7 +105,7 @@ async fn one(options: &Load, profile: Profile, given: Option<&[String]>) -> Resu
         rate: options.rate,
     };
     let run = plan.start()?;
-    let watched = watch(options, profile, &run, schedule, embedded.as_mut(), &traffic).await?;
+    let watched = watch(options, profile, &run, schedule, embedded.as_mut(), &traffic, interrupt).await?;
     run.stop();
     let figures = run.figures()?;
     let fetches = embedded.as_ref().map(Embedded::fetches);
@@ -173,6 +180,7 @@ async fn watch(
     schedule: Schedule,
     mut embedded: Option<&mut Embedded>,
     traffic: &Traffic,
+    interrupt: &mut Interrupt,
 ) -> Result<Watched, Failure> {
     let sample = |embedded: &mut Option<&mut Embedded>| -> Result<Sample, Failure> {
         let server = embedded.as_mut().map(|embedded| embedded.usage()).transpose()?;
@@ -183,7 +191,6 @@ async fn watch(
     let bar = terminal::progress(millis(total), "{prefix:>13} {bar:32} {elapsed:>3}  {msg}", options.quiet);
     bar.set_prefix(profile.name());
 
-    let mut ctrl_c = std::pin::pin!(tokio::signal::ctrl_c());
     let mut begin = None;
     let mut event = profile.event();
     let middle = schedule.measured_from + options.duration / 2;
@@ -206,7 +213,7 @@ async fn watch(
         let pause = next.map_or(TICK, |next| next.saturating_duration_since(now)).min(TICK);
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
-            _ = &mut ctrl_c => break true,
+            () = interrupt.pressed() => break true,
         }
     };
     bar.finish_and_clear();
