@@ -8,8 +8,6 @@
     reason = "a test ends where something unexpected happens"
 )]
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test that fails should say where")]
-
 mod check;
 mod completions;
 mod load;
