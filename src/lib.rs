@@ -112,6 +112,7 @@
 //! | `test-util` | no | tokens, keys and a clock for tests |
 //! | `authorization-server` | no | an authorization server for tests and demonstrations; brings `test-util` |
 //! | `authorization-server-tls` | no | the same over TLS, with certificates that are good or bad as asked |
+//! | `cli` | no | the command `tower-bearer` with its dependencies; nothing for the library |
 //!
 //! For FIPS-validated cryptography, add `aws-lc-rs` with its feature `fips` to your own `Cargo.toml`: Cargo unifies
 //! features, so this crate uses the same module.

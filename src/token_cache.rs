@@ -32,8 +32,8 @@
 use std::fmt;
 
 use aegis::aegis128l::Aegis128LMac;
-use quick_cache::sync::{Cache, DefaultLifecycle};
-use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
+use quick_cache::Weighter;
+use quick_cache::sync::Cache;
 
 use crate::error::ConfigError;
 use crate::token::ValidatedToken;
@@ -73,16 +73,16 @@ impl TokenCache {
             return Err(ConfigError::new("token_cache_bytes", problem));
         }
         let mut key = [0; 16];
-        let options = OptionsBuilder::new()
-            .estimated_items_capacity(bytes / USUAL_BYTES)
-            .weight_capacity(u64::try_from(bytes).unwrap_or(u64::MAX))
-            .build();
-        let (Ok(()), Ok(options)) = (aws_lc_rs::rand::fill(&mut key), options) else {
-            let problem = "this machine gives no random numbers, so accepted tokens cannot be told apart safely; use 0";
-            return Err(ConfigError::new("token_cache_bytes", problem));
-        };
-        let tokens = Cache::with_options(options, ByBytes, DefaultHashBuilder::default(), DefaultLifecycle::default());
-        Ok(Some(Self { mac: Aegis128LMac::new(&key), tokens }))
+        aws_lc_rs::rand::fill(&mut key).map_err(|_| {
+            let problem = "this machine gives no random numbers to tell accepted tokens apart by; use 0 to keep none";
+            ConfigError::new("token_cache_bytes", problem)
+        })?;
+        Ok(Some(Self { mac: Aegis128LMac::new(&key), tokens: storage(u64::try_from(bytes).unwrap_or(u64::MAX)) }))
+    }
+
+    /// One of the same size with nothing in it.
+    pub(crate) fn empty(&self) -> Self {
+        Self { mac: self.mac.clone(), tokens: storage(self.max_bytes()) }
     }
 
     pub(crate) fn digest(&self, text: &[u8]) -> Digest {
@@ -121,6 +121,11 @@ impl fmt::Debug for TokenCache {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TokenCache").field("max_bytes", &self.max_bytes()).finish_non_exhaustive()
     }
+}
+
+fn storage(bytes: u64) -> Cache<Digest, ValidatedToken, ByBytes> {
+    let usual_number = usize::try_from(bytes).unwrap_or(usize::MAX) / USUAL_BYTES;
+    Cache::with_weighter(usual_number, bytes, ByBytes)
 }
 
 #[derive(Clone)]

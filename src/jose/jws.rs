@@ -207,6 +207,16 @@ impl HeaderReader {
 }
 
 impl TokenType {
+    /// As a header writes it, where it is one of those that a decision knows apart.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Absent => "absent",
+            Self::AccessToken => "at+jwt",
+            Self::Jwt => "JWT",
+            Self::Other => "of another kind",
+        }
+    }
+
     fn from_name(name: &str) -> Self {
         const PREFIX: &str = "application/";
         let name = match name.get(..PREFIX.len()) {

@@ -217,7 +217,7 @@ impl ResourceServerBuilder {
                 "0 refuses every token; leave it at its default of 16 KiB",
             ));
         }
-        let token_cache = TokenCache::new(self.token_cache_bytes)?;
+        let token_cache = TokenCache::new(self.token_cache_bytes)?.map(Arc::new);
         let realm = self.realm.clone().unwrap_or_else(|| self.first_audience().to_owned());
         let common = CommonRules {
             audiences: self.audiences,

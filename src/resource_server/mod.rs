@@ -13,14 +13,15 @@ pub use health::{Readiness, WarmUpError};
 
 use crate::claims::untrusted_iss;
 use crate::error::TokenError;
-use crate::jose::CompactJws;
+use crate::jose::{Algorithm, CompactJws};
 use crate::keys::Lookup;
 use crate::refusal::ServerContext;
+use crate::response::{Responder, StatusPolicy};
 use crate::time::Clock;
 use crate::token::{Signer, ValidatedToken};
 use crate::token_cache::TokenCache;
 use crate::trust::{Table, TrustedIssuer, TrustedIssuers};
-use crate::validator::{Check, NoListener, Step, StepListener, report};
+use crate::validator::{Check, NoListener, Shown, Step, StepListener, report};
 
 /// An API that accepts access tokens (RFC 6749 §1.1): who may issue them, for which audience, with which keys.
 ///
@@ -40,12 +41,13 @@ use crate::validator::{Check, NoListener, Step, StepListener, report};
 #[derive(Clone)]
 pub struct ResourceServer(Arc<Inner>);
 
+#[derive(Clone)]
 struct Inner {
     issuers: Arc<TrustedIssuers>,
     max_token_bytes: usize,
     clock: Arc<dyn Clock>,
     context: Arc<ServerContext>,
-    token_cache: Option<TokenCache>,
+    token_cache: Option<Arc<TokenCache>>,
 }
 
 /// Why a look at a token came to no good token.
@@ -75,6 +77,32 @@ impl ResourceServer {
     /// Starts a configuration. At least one audience and one issuer are needed.
     pub fn builder() -> ResourceServerBuilder {
         ResourceServerBuilder::default()
+    }
+
+    /// The same resource server with other statuses for its refusals, for a part of the API whose clients need them. Keys,
+    /// issuers and all that is known about them are shared: what one fetches the other has, and both judge alike.
+    ///
+    /// It counts as another resource server: a token that one judged is not taken by the [route
+    /// layers](crate::layer) under the other.
+    ///
+    /// ```
+    /// use tower_bearer::{Issuer, ResourceServer, StatusPolicy};
+    ///
+    /// let api = ResourceServer::builder()
+    ///     .audience("https://api.example.com")
+    ///     .issuer(Issuer::new("https://as.example.com").jwk_set_url("https://as.example.com/keys"))
+    ///     .build()?;
+    /// let for_mcp_clients = api.with_status_policy(StatusPolicy::rfc6750()).layer();
+    /// # let _ = for_mcp_clients;
+    /// # Ok::<(), tower_bearer::ConfigError>(())
+    /// ```
+    #[must_use]
+    pub fn with_status_policy(&self, statuses: StatusPolicy) -> Self {
+        let server = &*self.0;
+        let responder = Responder { statuses, ..server.context.responder.clone() };
+        // A token knows how its server answers, so the two cannot have the same.
+        let token_cache = server.token_cache.as_ref().map(|cache| Arc::new(cache.empty()));
+        Self(Arc::new(Inner { context: Arc::new(ServerContext::new(responder)), token_cache, ..server.clone() }))
     }
 
     /// Judges a token that did not come in an `Authorization` header: in the first message of a WebSocket, in a job from
@@ -217,21 +245,17 @@ impl ResourceServer {
             Err(Stop::Refused(error)) => Err(error),
             Ok(issuer) => Ok(issuer),
         };
-        let (expected, found) = (Urls(&table), chosen.as_ref().ok().map(|issuer| &issuer.rules.issuer));
+        let chosen_url = chosen.as_ref().ok().map(|issuer| &*issuer.rules.issuer);
+        let (expected, found) = (Urls(&table), Choice { chosen: chosen_url, payload: jws.untrusted_payload() });
         let expected = format_args!("one of {expected:?}");
-        let issuer = report(listener, Check::IssuerChoice, chosen, expected, format_args!("{found:?}"))?;
+        let issuer = report(listener, Check::IssuerChoice, chosen, expected, format_args!("{found}"))?;
         let TrustedIssuer { rules, keys, .. } = &**issuer;
 
         let header = jws.header();
         let algorithm = rules.check_algorithm(header.algorithm);
-        let (expected, found) = (&rules.algorithms, header.algorithm);
-        let algorithm = report(
-            listener,
-            Check::Algorithm,
-            algorithm,
-            format_args!("one of {expected:?}"),
-            format_args!("{found:?}"),
-        )?;
+        let expected = format_args!("one of {:?}", rules.algorithms);
+        let found = header.algorithm.map_or("an unknown one", Algorithm::name);
+        let algorithm = report(listener, Check::Algorithm, algorithm, expected, format_args!("{found}"))?;
 
         let key_id = header.key_id.as_deref();
         let found = match keys.look_up(key_id, algorithm, waited >= Waited::Key) {
@@ -245,7 +269,7 @@ impl ResourceServer {
             },
         };
         let expected = format_args!("a key of {} for {algorithm}", rules.issuer);
-        let found = report(listener, Check::Key, found, expected, format_args!("kid {key_id:?}"))?;
+        let found = report(listener, Check::Key, found, expected, format_args!("kid {}", Shown(&key_id)))?;
 
         let verified = jws.verify(found.iter());
         let expected = format_args!("a signature by the key");
@@ -281,6 +305,21 @@ struct Urls<'a>(&'a Table);
 impl fmt::Debug for Urls<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.0.iter().map(|issuer| &issuer.rules.issuer)).finish()
+    }
+}
+
+/// The issuer that was chosen, or else the one that the token names.
+struct Choice<'a> {
+    chosen: Option<&'a str>,
+    payload: &'a [u8],
+}
+
+impl fmt::Display for Choice<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.chosen {
+            Some(url) => write!(f, "{url:?}"),
+            None => Shown(&untrusted_iss(self.payload)).fmt(f),
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 pub use step::{Check, Step, StepListener};
 
-pub(crate) use step::{NoListener, report};
+pub(crate) use step::{NoListener, Shown, report};
 
 use crate::claims::{Audience, ClaimNames, RegisteredClaims};
 use crate::error::{ClaimFault, TokenError};
@@ -49,9 +49,12 @@ impl TokenRules {
         let claims = report(listener, Check::Claims, claims, format_args!("one JSON object"), found)?;
 
         let verdict = self.check_type(payload.typ(), &claims);
-        let expected = if self.require_at_jwt { "at+jwt" } else { "at+jwt, JWT or absent" };
-        let found = payload.typ();
-        report(listener, Check::TokenType, verdict, format_args!("{expected}"), format_args!("{found:?}"))?;
+        let expected = if self.require_at_jwt { "typ at+jwt" } else { "typ at+jwt, JWT or absent" };
+        let (place, found) = match verdict {
+            Err(TokenError::NotAnAccessToken(claim)) => ("claim", claim),
+            _ => ("typ", payload.typ().name()),
+        };
+        report(listener, Check::TokenType, verdict, format_args!("{expected}"), format_args!("{place} {found}"))?;
 
         let verdict = self.check_sender_constraint(&claims);
         let found = if claims.has_confirmation { "`cnf`" } else { "no `cnf`" };
@@ -71,22 +74,27 @@ impl TokenRules {
             format_args!("{found}"),
         )?;
 
+        let leeway = self.leeway.as_secs();
         let verdict = self.check_expiry(claims.expires_at, now);
-        let found = Shown(&claims.expires_at);
-        let expires_at =
-            report(listener, Check::Expiry, verdict, format_args!("after {now}"), format_args!("{found}"))?;
+        let found = ShownTime(claims.expires_at);
+        let expected = format_args!("after {now}, less {leeway} s of leeway");
+        let expires_at = report(listener, Check::Expiry, verdict, expected, format_args!("{found}"))?;
 
         let verdict = self.check_not_before(claims.not_before, now);
-        let found = Shown(&claims.not_before);
-        report(listener, Check::NotBefore, verdict, format_args!("not after {now}"), format_args!("{found}"))?;
+        let found = ShownTime(claims.not_before);
+        let expected = format_args!("not after {now}, plus {leeway} s of leeway");
+        report(listener, Check::NotBefore, verdict, expected, format_args!("{found}"))?;
 
         let verdict = self.check_issued_at(claims.issued_at, now);
-        let found = Shown(&claims.issued_at);
-        report(listener, Check::IssuedAt, verdict, format_args!("not after {now}"), format_args!("{found}"))?;
+        let found = ShownTime(claims.issued_at);
+        let max_age = MaxAge(self.max_token_age);
+        let expected = format_args!("not after {now}{max_age}, plus {leeway} s of leeway");
+        report(listener, Check::IssuedAt, verdict, expected, format_args!("{found}"))?;
 
         let verdict = self.check_required_claims(&claims);
         let expected = if self.require_at_jwt { "sub, client_id, iat, jti" } else { "none" };
-        report(listener, Check::RequiredClaims, verdict, format_args!("{expected}"), format_args!("the claims above"))?;
+        let found = Present(required_claims(&claims));
+        report(listener, Check::RequiredClaims, verdict, format_args!("{expected}"), format_args!("{found}"))?;
         Ok((claims, expires_at))
     }
 
@@ -174,27 +182,51 @@ impl TokenRules {
         if !self.require_at_jwt {
             return Ok(());
         }
-        let required = [
-            ("sub", claims.subject.is_some()),
-            ("client_id", claims.client_id.is_some()),
-            ("iat", claims.issued_at.is_some()),
-            ("jti", claims.token_id.is_some()),
-        ];
-        match required.into_iter().find(|(_, is_present)| !is_present) {
+        match required_claims(claims).into_iter().find(|(_, is_present)| !is_present) {
             Some((name, _)) => Err(TokenError::claim(name, ClaimFault::Missing)),
             None => Ok(()),
         }
     }
 }
 
-/// A claim's value, or that it is absent.
-struct Shown<'a, T>(&'a Option<T>);
+/// The claims that RFC 9068 §2.2 requires and no other check asks for, and whether they are there.
+const fn required_claims(claims: &RegisteredClaims) -> [(&'static str, bool); 4] {
+    [
+        ("sub", claims.subject.is_some()),
+        ("client_id", claims.client_id.is_some()),
+        ("iat", claims.issued_at.is_some()),
+        ("jti", claims.token_id.is_some()),
+    ]
+}
 
-impl<T: fmt::Debug> fmt::Display for Shown<'_, T> {
+/// A time as the claims write it, or that it is absent.
+struct ShownTime(Option<UnixTime>);
+
+impl fmt::Display for ShownTime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
-            Some(value) => write!(f, "{value:?}"),
+            Some(time) => time.fmt(f),
             None => f.write_str("absent"),
         }
+    }
+}
+
+/// What the maximum age asks for, if one is set.
+struct MaxAge(Option<Duration>);
+
+impl fmt::Display for MaxAge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.map_or(Ok(()), |age| write!(f, ", at most {} s ago", age.as_secs()))
+    }
+}
+
+/// Those of the required claims that are there.
+struct Present([(&'static str, bool); 4]);
+
+impl fmt::Display for Present {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut present = self.0.iter().filter(|(_, is_present)| *is_present).map(|(name, _)| name);
+        f.write_str(present.next().unwrap_or(&"none"))?;
+        present.try_for_each(|name| write!(f, ", {name}"))
     }
 }

@@ -36,6 +36,51 @@ pub enum Check {
     RequiredClaims,
 }
 
+impl Check {
+    /// Every check, in order.
+    pub const ALL: &'static [Self] = &[
+        Self::Structure,
+        Self::IssuerChoice,
+        Self::Algorithm,
+        Self::Key,
+        Self::Signature,
+        Self::Claims,
+        Self::TokenType,
+        Self::SenderConstraint,
+        Self::Issuer,
+        Self::Audience,
+        Self::Expiry,
+        Self::NotBefore,
+        Self::IssuedAt,
+        Self::RequiredClaims,
+    ];
+
+    /// A stable name for reports, in snake case. It never changes within a major version.
+    ///
+    /// ```
+    /// assert_eq!(tower_bearer::Check::NotBefore.name(), "not_before");
+    /// ```
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Structure => "structure",
+            Self::IssuerChoice => "issuer_choice",
+            Self::Algorithm => "algorithm",
+            Self::Key => "key",
+            Self::Signature => "signature",
+            Self::Claims => "claims",
+            Self::TokenType => "token_type",
+            Self::SenderConstraint => "sender_constraint",
+            Self::Issuer => "issuer",
+            Self::Audience => "audience",
+            Self::Expiry => "expiry",
+            Self::NotBefore => "not_before",
+            Self::IssuedAt => "issued_at",
+            Self::RequiredClaims => "required_claims",
+        }
+    }
+}
+
 /// One step: what was checked, what the configuration expects, what the token has.
 ///
 /// The texts are made only when they are displayed. `found` may repeat what the token says: show it to people who may
@@ -85,4 +130,16 @@ pub(crate) fn report<L: StepListener, T, E>(
 ) -> Result<T, E> {
     listener.step(Step { check, passed: verdict.is_ok(), expected, found });
     verdict
+}
+
+/// A value in quotes, or that it is absent.
+pub(crate) struct Shown<'a, T>(pub(crate) &'a Option<T>);
+
+impl<T: fmt::Debug> fmt::Display for Shown<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(value) => write!(f, "{value:?}"),
+            None => f.write_str("absent"),
+        }
+    }
 }

@@ -437,3 +437,18 @@ async fn two_resource_servers_answer_in_their_own_ways() {
     assert_eq!((refused.status.as_u16(), refused.reason()), (401, "audience_mismatch"));
     assert_eq!(auth_param(refused.challenge(), "realm"), Some("other"));
 }
+
+#[tokio::test]
+async fn one_resource_server_answers_in_two_ways_with_the_same_keys() {
+    let server = server();
+    let for_mcp_clients = server.with_status_policy(StatusPolicy::rfc6750());
+    assert_eq!(ask_with_token(&server, "opaque").await.status, 400);
+    assert_eq!(ask_with_token(&for_mcp_clients, "opaque").await.status, 401);
+    assert_eq!(ask_with_token(&for_mcp_clients, &token().sign()).await.status, 200);
+
+    // What is known about an issuer is known to both; a token belongs to the one that judged it.
+    let judged = server.validate(&token().sign()).await.unwrap();
+    assert_eq!(for_mcp_clients.revalidate(&judged), Err(TokenError::OtherResourceServer));
+    assert!(for_mcp_clients.disable_issuer(ISSUER));
+    assert_eq!(server.revalidate(&judged), Err(TokenError::IssuerDisabled));
+}

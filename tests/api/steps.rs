@@ -1,7 +1,11 @@
 //! What a listener hears: each check in order, up to the first that failed, with what was expected and found.
 
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use tower_bearer::jose::Algorithm;
 use tower_bearer::test_util::Defect;
-use tower_bearer::{Check, ResourceServer, Step, StepListener, TokenError};
+use tower_bearer::{Check, Issuer, ResourceServer, Step, StepListener, TokenError};
 
 use crate::support::*;
 
@@ -20,28 +24,11 @@ async fn explain(server: &ResourceServer, token: &str) -> (Result<(), TokenError
     (verdict.map(drop), heard)
 }
 
-const ORDER: [Check; 14] = [
-    Check::Structure,
-    Check::IssuerChoice,
-    Check::Algorithm,
-    Check::Key,
-    Check::Signature,
-    Check::Claims,
-    Check::TokenType,
-    Check::SenderConstraint,
-    Check::Issuer,
-    Check::Audience,
-    Check::Expiry,
-    Check::NotBefore,
-    Check::IssuedAt,
-    Check::RequiredClaims,
-];
-
 #[tokio::test]
 async fn a_good_token_passes_every_check_in_order() {
     let (verdict, heard) = explain(&server(), &token().sign()).await;
     assert_eq!(verdict, Ok(()));
-    assert_eq!(heard.0.iter().map(|step| step.0).collect::<Vec<_>>(), ORDER);
+    assert_eq!(heard.0.iter().map(|step| step.0).collect::<Vec<_>>(), Check::ALL);
     assert!(heard.0.iter().all(|step| step.1));
 }
 
@@ -66,7 +53,7 @@ async fn a_defect_shows_at_its_own_check_and_ends_the_list() {
         let (last, before) = heard.0.split_last().unwrap();
         assert_eq!((last.0, last.1), (failing, false), "{defect}");
         assert!(before.iter().all(|step| step.1), "{defect}");
-        assert_eq!(heard.0.iter().map(|step| step.0).collect::<Vec<_>>(), ORDER[..heard.0.len()], "{defect}");
+        assert_eq!(heard.0.iter().map(|step| step.0).collect::<Vec<_>>(), Check::ALL[..heard.0.len()], "{defect}");
     }
 }
 
@@ -76,6 +63,43 @@ async fn expected_and_found_say_what_differs() {
     let (check, _, expected, found) = heard.0.last().unwrap();
     assert_eq!(*check, Check::Audience);
     insta::assert_snapshot!(format!("expected {expected}, found {found}"), @r#"expected one of ["https://api.example.com"], found ["https://api.example.com/"]"#);
+}
+
+#[tokio::test]
+async fn a_step_says_in_words_what_the_token_has() {
+    let strict = server_trusting(issuer_with(Algorithm::RS256).trusted().require_at_jwt());
+    let other = Issuer::new("https://other.example.com").jwk_set(issuer().jwk_set().to_string());
+    let several = builder().issuer(issuer().trusted()).issuer(other).build().unwrap();
+    let young = builder().issuer(issuer().trusted()).max_token_age(Duration::from_secs(60)).build().unwrap();
+    let mut told = String::new();
+    for (server, token) in [
+        (&several, token().sign_defective(Defect::WrongIssuer)),
+        (&several, token().without_claim("iss").sign()),
+        (&server(), token().sign_defective(Defect::AlgNone)),
+        (&server(), token().header("kid", "rotated").sign()),
+        (&server(), token().without_header("kid").header("typ", "logout+jwt").sign()),
+        (&server(), token().sign_defective(Defect::IdToken)),
+        (&server(), token().claim("exp", 1_799_999_970).sign()),
+        (&server(), token().claim("nbf", 1_800_000_031).sign()),
+        (&young, token().claim("iat", 1_799_999_000).sign()),
+        (&strict, token().without_claim("jti").sign()),
+    ] {
+        let (_, heard) = explain(server, &token).await;
+        let (check, _, expected, found) = heard.0.last().unwrap();
+        writeln!(told, "{}: expected {expected}, found {found}", check.name()).unwrap();
+    }
+    insta::assert_snapshot!(told, @r#"
+    issuer_choice: expected one of ["https://as.example.com", "https://other.example.com"], found "https://other-issuer.invalid"
+    issuer_choice: expected one of ["https://as.example.com", "https://other.example.com"], found absent
+    algorithm: expected one of [RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, ES512, EdDSA], found an unknown one
+    key: expected a key of https://as.example.com for RS256, found kid "rotated"
+    token_type: expected typ at+jwt, JWT or absent, found typ of another kind
+    token_type: expected typ at+jwt, JWT or absent, found claim nonce
+    expiry: expected after 1800000000, less 30 s of leeway, found 1799999970
+    not_before: expected not after 1800000000, plus 30 s of leeway, found 1800000031
+    issued_at: expected not after 1800000000, at most 60 s ago, plus 30 s of leeway, found 1799999000
+    required_claims: expected sub, client_id, iat, jti, found sub, client_id, iat
+    "#);
 }
 
 #[tokio::test]

@@ -1,5 +1,14 @@
 //! The command `tower-bearer`: the real program, its output and its exit codes.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    missing_docs,
+    reason = "a test ends where something unexpected happens"
+)]
 
+mod check;
 mod completions;
 mod load;
 mod mint;

@@ -1,5 +1,6 @@
 //! The command `tower-bearer`.
 
+mod check;
 mod clock;
 mod load;
 mod mint;
@@ -13,7 +14,7 @@ use clap_complete::Shell;
 
 use outcome::{Failure, Outcome};
 
-/// Load-tests token checks and makes tokens for tests.
+/// Explains tokens, load-tests token checks, and makes tokens for tests.
 #[derive(Parser)]
 #[command(name = "tower-bearer", version, arg_required_else_help = true, after_help = outcome::EXIT_CODES)]
 #[command(styles = terminal::STYLES, propagate_version = true, max_term_width = 110)]
@@ -24,6 +25,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    Check(Box<check::Check>),
     Load(Box<load::Load>),
     Mint(mint::Mint),
     /// Prints the completions for a shell.
@@ -49,6 +51,7 @@ fn main() -> ExitCode {
 
 fn run(command: Command) -> Result<Outcome, Failure> {
     match command {
+        Command::Check(check) => check.run(),
         Command::Load(load) => load.run(),
         Command::Mint(mint) => mint.run(),
         Command::ServeApi(api) => api.run(),

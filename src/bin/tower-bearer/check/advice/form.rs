@@ -1,0 +1,104 @@
+//! Refusals before any claim is looked at: the form, the algorithm, the key, the signature.
+
+use serde_json::Value;
+use tower_bearer::{MalformedFault, RequestFault};
+
+use super::{Case, quoted};
+
+impl Case<'_> {
+    pub(super) fn credentials(&self, fault: RequestFault) -> String {
+        match fault {
+            RequestFault::Empty => "There is no token behind `Bearer`: is the client's variable empty?".into(),
+            _ if self.text.trim_start().starts_with('{') => {
+                "This is a JSON object, perhaps the token response: give the value of `access_token`, as \
+                 `jq -r .access_token` prints it."
+                    .into()
+            }
+            _ if self.text.starts_with(['"', '\'']) => "Take away the quotes around the token.".into(),
+            _ if self.text.contains(char::is_whitespace) => {
+                "There are spaces in it: the client sends more than the token, or a token with a line break.".into()
+            }
+            _ => {
+                "A token has letters, digits and `-._~+/=` only: the client sends something else, or encodes it.".into()
+            }
+        }
+    }
+
+    pub(super) fn malformed(&self, fault: MalformedFault) -> String {
+        match fault {
+            MalformedFault::TooLarge => {
+                "Have the issuer put less into the token (group lists, often), or raise `max_token_bytes`.".into()
+            }
+            MalformedFault::Opaque => {
+                "This is no JWT but a reference, which would need introspection (RFC 7662). Have the issuer make JWTs \
+                 for this API: many do so only when the client names it (`audience` or `resource`)."
+                    .into()
+            }
+            MalformedFault::Encrypted => {
+                "The token is encrypted: have the issuer switch that off for this API. Some encrypt when the client \
+                 does not name an API (`audience` or `resource`)."
+                    .into()
+            }
+            MalformedFault::Parts | MalformedFault::Base64 => {
+                let dots = self.text.bytes().filter(|byte| *byte == b'.').count();
+                format!("It has {dots} dots instead of 2, or stray characters: was it cut off, or changed on the way?")
+            }
+            _ => "The header is not what a JWT library writes: was the token changed on the way?".into(),
+        }
+    }
+
+    pub(super) fn algorithm(&self) -> String {
+        let name = self.token.header("alg").and_then(Value::as_str).unwrap_or_default();
+        if name.eq_ignore_ascii_case("none") {
+            "The token is not signed: anybody may have written it. No issuer sends this to an API.".into()
+        } else if name.starts_with("HS") {
+            format!(
+                "{name} is made with a shared secret. Either somebody forges tokens with the public key, or this \
+                 client is set to {name} at the issuer: have it sign with RS256 or ES256."
+            )
+        } else if self.settings.algorithms.iter().any(|algorithm| algorithm.name() == name) {
+            String::from("The algorithm is not accepted for this issuer.")
+        } else {
+            format!("If the issuer really signs with {}, allow it: `Issuer::algorithms`.", quoted(name))
+        }
+    }
+
+    pub(super) fn no_key(&self) -> Vec<String> {
+        let mut advice = Vec::new();
+        let iss = self.token.text("iss");
+        if iss.is_some_and(|iss| !self.settings.issuers.iter().any(|ours| ours == iss)) {
+            advice.push(self.issuer());
+        }
+        let known: Vec<String> = self.key_sets().flat_map(|set| set.key_ids).collect();
+        let shown = match known.as_slice() {
+            [] => "none with a `kid`".to_owned(),
+            known => known.iter().map(|kid| quoted(kid)).collect::<Vec<_>>().join(", "),
+        };
+        advice.push(match self.token.header("kid").and_then(Value::as_str) {
+            None => format!("The token names no `kid`, and no single key fits; the set has {shown}."),
+            Some(kid) if known.iter().any(|known| known == kid) => {
+                let alg = self.token.header("alg").and_then(Value::as_str).unwrap_or_default();
+                format!("The key {} is in the set, but not for {}.", quoted(kid), quoted(alg))
+            }
+            Some(kid) => format!(
+                "Signed with kid {}, the set has {shown}: rotated, and the token is older, or from another \
+                 environment? A new token should pass.",
+                quoted(kid)
+            ),
+        });
+        advice
+    }
+
+    pub(super) fn signature(&self) -> Vec<String> {
+        let mut advice = Vec::new();
+        if self.token.text("iss").is_some_and(|iss| !self.settings.issuers.iter().any(|ours| ours == iss)) {
+            advice.push(self.issuer());
+        }
+        advice.push(
+            "Header, claims or signature are not as they were signed: changed or cut off on the way, forged, or the \
+             issuer has put a new key under an old `kid`."
+                .into(),
+        );
+        advice
+    }
+}

@@ -1,0 +1,86 @@
+//! What to do about a refused token: by the reason, and by what the token says about itself, unproven as that is.
+
+mod claims;
+mod form;
+
+use tower_bearer::time::UnixTime;
+use tower_bearer::{KeySetStatus, ResourceServer, TokenError};
+
+use super::settings::Settings;
+use super::untrusted::Untrusted;
+use super::{keys, moment, printable};
+
+/// How much of a value from the token a sentence quotes.
+const MAX_QUOTED: usize = 160;
+
+/// One refused token, and what is known about it.
+pub(super) struct Case<'a> {
+    pub(super) settings: &'a Settings,
+    pub(super) server: &'a ResourceServer,
+    pub(super) token: &'a Untrusted,
+    pub(super) text: &'a str,
+    pub(super) now: Option<UnixTime>,
+}
+
+impl Case<'_> {
+    /// Sentences, the likeliest first.
+    pub(super) fn advise(&self, error: &TokenError) -> Vec<String> {
+        let mut advice = self.by_reason(error);
+        // Who mends what was found first would meet this next.
+        if !matches!(error, TokenError::Expired | TokenError::KeysUnavailable { .. })
+            && let (Some(expiry), Some(now)) = (self.token.time("exp"), self.now)
+            && expiry < now
+        {
+            advice.push(format!("By its own word it has expired as well, {}.", moment::relative(expiry, now)));
+        }
+        advice
+    }
+
+    fn by_reason(&self, error: &TokenError) -> Vec<String> {
+        let advice = match error {
+            TokenError::Request(fault) => self.credentials(*fault),
+            TokenError::Malformed(fault) => self.malformed(*fault),
+            TokenError::AlgorithmNotAllowed => self.algorithm(),
+            TokenError::UnsupportedHeader(name) | TokenError::HeaderParameter(name) => {
+                format!("The header parameter `{name}` cannot be accepted: have the issuer leave it out for this API.")
+            }
+            TokenError::NoMatchingKey => return self.no_key(),
+            TokenError::TooManyKeys => {
+                "Have the issuer give each of its keys a `kid`, and tokens the `kid` of theirs.".into()
+            }
+            TokenError::BadSignature => return self.signature(),
+            TokenError::Claims(_) => {
+                "The issuer makes claims that are no clean JSON object: it has to be mended there.".into()
+            }
+            TokenError::Claim { name, fault } => self.claim(name, *fault),
+            TokenError::TokenType => self.token_type(),
+            TokenError::NotAnAccessToken(claim) => self.other_kind(claim),
+            TokenError::SenderConstrained => self.sender_constrained(),
+            TokenError::IssuerMismatch => self.issuer(),
+            TokenError::AudienceMismatch => self.audience(),
+            TokenError::Expired => self.expired(),
+            TokenError::NotYetValid => self.early("nbf", "valid"),
+            TokenError::IssuedInFuture => self.early("iat", "issued"),
+            TokenError::TooOld => "The client has to get a new token, or the API a longer `max_token_age`.".into(),
+            TokenError::InsufficientScope(_) => return self.scope(),
+            TokenError::KeysUnavailable { .. } => return self.no_keys_at_all(),
+            _ => return Vec::new(),
+        };
+        vec![advice]
+    }
+
+    fn no_keys_at_all(&self) -> Vec<String> {
+        self.key_sets().filter(|set| set.last_error.is_some()).map(|set| keys::problem(&set, self.settings)).collect()
+    }
+
+    /// The key sets that the token may be meant for.
+    fn key_sets(&self) -> impl Iterator<Item = KeySetStatus> {
+        let sets = self.server.key_sets();
+        let is_several = sets.len() > 1;
+        sets.into_iter().filter(move |set| !is_several || self.token.text("iss") == Some(&set.issuer))
+    }
+}
+
+fn quoted(value: &str) -> String {
+    format!("{:?}", printable::cut(value, MAX_QUOTED))
+}

@@ -1,0 +1,247 @@
+//! Puts one token before the very layer that the API has, once for each status policy, and has its steps told.
+
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use http::header::AUTHORIZATION;
+use http::response::Parts;
+use http::{HeaderValue, Request, Response};
+use tower::{Layer, ServiceExt, service_fn};
+use tower_bearer::time::{Clock, SystemClock, UnixTime};
+use tower_bearer::{BearerLayer, Check, RequireScopes, ResourceServer, StatusPolicy, Step, StepListener, TokenError};
+
+use super::advice;
+use super::explanation::{Answer, Answers, CheckResult, Explanation, Row};
+use super::input::Line;
+use super::moment;
+use super::settings::Settings;
+use super::untrusted::{Untrusted, time_claim};
+use crate::outcome::Failure;
+
+/// How often a token is judged anew when the keys changed between the two answers.
+const MAX_ATTEMPTS: usize = 3;
+
+/// Judges tokens as one API does.
+pub(super) struct Judge<'a> {
+    settings: &'a Settings,
+    server: ResourceServer,
+    default: Gate,
+    rfc6750: Gate,
+    clock: StoppedClock,
+}
+
+impl<'a> Judge<'a> {
+    pub(super) fn new(settings: &'a Settings) -> Result<Self, Failure> {
+        let clock = StoppedClock::new(settings.at);
+        let server = settings.server(clock.clone())?;
+        let scopes = settings.required_scopes()?;
+        let default = Gate { bearer: server.layer(), scopes: scopes.clone() };
+        let rfc6750 = Gate { bearer: server.with_status_policy(StatusPolicy::rfc6750()).layer(), scopes };
+        Ok(Self { settings, server, default, rfc6750, clock })
+    }
+
+    pub(super) const fn server(&self) -> &ResourceServer {
+        &self.server
+    }
+
+    pub(super) async fn explain(&self, line: &Line) -> Explanation {
+        self.clock.stop();
+        let (credentials, is_sendable) = credentials(&line.token);
+        let text = std::str::from_utf8(&line.token).unwrap_or_default();
+        let mut attempts = 0;
+        let (error, steps, answers) = loop {
+            attempts += 1;
+            let default = self.default.answer(&credentials).await;
+            let mut steps = Steps::default();
+            let error = default.extensions.get::<TokenError>().cloned();
+            let mut agree = true;
+            if !is_credentials_fault(error.as_ref()) {
+                let explained = self.server.validate_explained(text, &mut steps).await.err();
+                agree = explained.as_ref().map(TokenError::reason) == reason_before_scopes(error.as_ref());
+            }
+            let rfc6750 = self.rfc6750.answer(&credentials).await;
+            agree &= reason(error.as_ref()) == reason(rfc6750.extensions.get());
+            if agree || attempts == MAX_ATTEMPTS {
+                let answers = Answers { default: Answer::from_layer(&default), rfc6750: Answer::from_layer(&rfc6750) };
+                break (error, steps, answers);
+            }
+        };
+
+        let is_read = line.token.len() <= self.settings.max_token_bytes();
+        let token = if is_read { Untrusted::read(text) } else { Untrusted::default() };
+        let is_signed = steps.0.iter().any(|step| step.check == Check::Signature && step.passed);
+        let judged_at = self.clock.now();
+        let rows = self.rows(error.as_ref(), &steps, &token, judged_at);
+        let case = advice::Case { settings: self.settings, server: &self.server, token: &token, text, now: judged_at };
+        let advice = error.as_ref().map(|error| case.advise(error)).unwrap_or_default();
+        let mut notes: Vec<_> = line.note.clone().into_iter().collect();
+        if !is_sendable {
+            notes.push("no HTTP header can carry this: the server answers 400 before the layer sees it".to_owned());
+        }
+        Explanation { line: line.number, judged_at, error, rows, answers, token, is_signed, advice, notes }
+    }
+
+    /// Every check in order; after the first that failed, what the token says about the others.
+    fn rows(&self, error: Option<&TokenError>, steps: &Steps, token: &Untrusted, now: Option<UnixTime>) -> Vec<Row> {
+        let credentials = Row {
+            check: "credentials",
+            result: if is_credentials_fault(error) { CheckResult::Failed } else { CheckResult::Passed },
+            expected: "one bearer token".to_owned(),
+            found: error.filter(|_| is_credentials_fault(error)).map_or_else(|| "one".to_owned(), ToString::to_string),
+        };
+        let mut rows = vec![credentials];
+        for check in Check::ALL {
+            let step = steps.0.iter().find(|step| step.check == *check);
+            let mut row = Row {
+                check: check.name(),
+                result: step.map_or(CheckResult::Unverified, |step| step.result()),
+                expected: step.map(|step| step.expected.clone()).unwrap_or_default(),
+                found: step.map_or_else(|| token.found(*check, self.settings), |step| step.found.clone()),
+            };
+            // The library says which kind it is, the header which name it has.
+            let name = match check {
+                Check::Algorithm if row.found == "an unknown one" => token.header("alg"),
+                Check::TokenType if row.found == "typ of another kind" => token.header("typ"),
+                _ => None,
+            };
+            if let Some(name) = name {
+                row.found = name.to_string();
+            }
+            let time = time_claim(*check).and_then(|claim| token.time(claim));
+            if let (Some(time), Some(now)) = (time, now) {
+                row.found = format!("{} ({}, {})", row.found, moment::show(time), moment::relative(time, now));
+            }
+            rows.push(row);
+        }
+        if !self.settings.scopes.is_empty() {
+            rows.push(self.scope_row(error, token));
+        }
+        rows
+    }
+
+    fn scope_row(&self, error: Option<&TokenError>, token: &Untrusted) -> Row {
+        let found = token.scopes(self.settings).map(|(_, scopes)| format!("{:?}", scopes.join(" ")));
+        let result = match error {
+            None => CheckResult::Passed,
+            Some(TokenError::InsufficientScope(_)) => CheckResult::Failed,
+            Some(_) => CheckResult::Unverified,
+        };
+        let expected = format!("all of {:?}", self.settings.scopes);
+        Row { check: "scope", result, expected, found: found.unwrap_or_else(|| "absent".to_owned()) }
+    }
+}
+
+/// The layers around one route, as an application puts them.
+struct Gate {
+    bearer: BearerLayer,
+    scopes: Option<RequireScopes>,
+}
+
+impl Gate {
+    async fn answer(&self, credentials: &HeaderValue) -> Parts {
+        let mut request = Request::new(());
+        request.headers_mut().insert(AUTHORIZATION, credentials.clone());
+        let handler = service_fn(async |_: Request<()>| Ok::<_, Infallible>(Response::new(())));
+        let answer = match &self.scopes {
+            Some(scopes) => {
+                let answer = self.bearer.layer(scopes.layer(handler)).oneshot(request).await;
+                answer.map(|response| response.into_parts().0)
+            }
+            None => self.bearer.layer(handler).oneshot(request).await.map(|response| response.into_parts().0),
+        };
+        match answer {
+            Ok(answer) => answer,
+            Err(never) => match never {},
+        }
+    }
+}
+
+/// `Authorization` as the client would send it, and whether it could: control characters, which no header can have, are
+/// replaced by others that the layer refuses.
+fn credentials(token: &[u8]) -> (HeaderValue, bool) {
+    let header = [b"Bearer ".as_slice(), token].concat();
+    if let Ok(value) = HeaderValue::from_bytes(&header) {
+        return (value, true);
+    }
+    let obsolete_text: Vec<u8> = header.iter().map(|byte| if byte.is_ascii_control() { 0xff } else { *byte }).collect();
+    (HeaderValue::from_bytes(&obsolete_text).unwrap_or(HeaderValue::from_static("Bearer")), false)
+}
+
+fn is_credentials_fault(error: Option<&TokenError>) -> bool {
+    matches!(error, Some(TokenError::Request(_) | TokenError::Absent))
+}
+
+fn reason(error: Option<&TokenError>) -> Option<&'static str> {
+    error.map(TokenError::reason)
+}
+
+/// A token that lacks a scope was good until then.
+fn reason_before_scopes(error: Option<&TokenError>) -> Option<&'static str> {
+    reason(error.filter(|error| !matches!(error, TokenError::InsufficientScope(_))))
+}
+
+/// What the validator told.
+#[derive(Default)]
+struct Steps(Vec<Told>);
+
+struct Told {
+    check: Check,
+    passed: bool,
+    expected: String,
+    found: String,
+}
+
+impl Told {
+    const fn result(&self) -> CheckResult {
+        if self.passed { CheckResult::Passed } else { CheckResult::Failed }
+    }
+}
+
+impl StepListener for Steps {
+    fn step(&mut self, step: Step<'_>) {
+        // After a wait for keys the steps start anew.
+        if step.check == Check::Structure {
+            self.0.clear();
+        }
+        let (expected, found) = (step.expected.to_string(), step.found.to_string());
+        self.0.push(Told { check: step.check, passed: step.passed, expected, found });
+    }
+}
+
+/// The wall time stands while one token is judged, so that its answers agree; or for good, at the time of `--at`. Ages
+/// of keys are real.
+#[derive(Clone, Debug)]
+struct StoppedClock {
+    at: Option<UnixTime>,
+    now: Arc<Mutex<Option<UnixTime>>>,
+    system: SystemClock,
+}
+
+impl StoppedClock {
+    fn new(at: Option<UnixTime>) -> Self {
+        let system = SystemClock::new();
+        Self { at, now: Arc::new(Mutex::new(at.or_else(|| system.now()))), system }
+    }
+
+    /// Stops the wall time at this moment, unless it stands anyway.
+    fn stop(&self) {
+        if self.at.is_none() {
+            *self.now.lock().unwrap_or_else(PoisonError::into_inner) = self.system.now();
+        }
+    }
+}
+
+impl Clock for StoppedClock {
+    fn now(&self) -> Option<UnixTime> {
+        *self.now.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.system.monotonic()
+    }
+
+    fn monotonic_coarse(&self) -> Duration {
+        self.system.monotonic_coarse()
+    }
+}

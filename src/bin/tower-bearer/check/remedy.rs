@@ -1,0 +1,43 @@
+//! What to do when an issuer's keys are not to be had.
+
+use super::keys;
+use super::settings::Settings;
+
+/// By the text of the error, which is all that the status of a key set has.
+pub(super) fn for_keys(error: &str, issuer: &str, settings: &Settings) -> String {
+    let lower = error.to_ascii_lowercase();
+    let has = |part: &str| lower.contains(part);
+    let is_file = settings.jwks.as_deref().is_some_and(|place| !keys::is_url(place));
+    if has("no usable key") {
+        "The set is there and has no key that may be used: RSA from 2048 bits, EC or Ed25519, for an algorithm that is \
+         accepted."
+            .to_owned()
+    } else if is_file {
+        "Give a file with a JWK Set, `{\"keys\": […]}`, or the URL of one, to `--jwks`.".to_owned()
+    } else if has("metadata is of the issuer") {
+        "Give `--issuer` as the metadata has it, byte by byte; the API needs the same.".to_owned()
+    } else if has("certificate") {
+        "For an authority of your own, give its certificate with `--ca-certificate FILE`; the API needs it too \
+         (`Issuer::http_client`)."
+            .to_owned()
+    } else if has("dns") || has("lookup") || has("resolve") {
+        "The name is not known here: check its spelling, or the VPN.".to_owned()
+    } else if has("refused") || has("timed out") || has("took longer") || has("unreachable") {
+        format!(
+            "Is {issuer} reachable from here? Try `curl -i {}`. Without the network, \
+             give its JWK Set with `--jwks FILE`.",
+            well_known(issuer)
+        )
+    } else if has("status 404") {
+        format!(
+            "Is {issuer:?} the issuer as tokens name it in `iss`? If its keys are elsewhere, give `--jwks URL` or \
+             `--metadata-url URL`."
+        )
+    } else {
+        "Give the keys with `--jwks FILE|URL` if discovery cannot have them.".to_owned()
+    }
+}
+
+fn well_known(issuer: &str) -> String {
+    format!("{}/.well-known/openid-configuration", issuer.trim_end_matches('/'))
+}
