@@ -39,9 +39,9 @@ use threads::together;
 use timing::BATCH;
 use token::{AUDIENCE, BareCheck};
 use tower::{Layer, service_fn};
-use tower_bearer::ResourceServer;
 use tower_bearer::jose::Algorithm;
 use tower_bearer::test_util::{Defect, TestIssuer};
+use tower_bearer::{BearerLayer, ResourceServer};
 
 fn main() {
     let options = Options::parse(101, std::time::Duration::from_millis(5));
@@ -78,8 +78,9 @@ impl Subject {
         }
     }
 
-    fn server(&self) -> ResourceServer {
-        ResourceServer::builder().audience(AUDIENCE).issuer(self.issuer.trusted()).build().unwrap()
+    fn layer(&self) -> BearerLayer {
+        let server = ResourceServer::builder().audience(AUDIENCE).issuer(self.issuer.trusted());
+        server.build().unwrap().layer()
     }
 }
 
@@ -117,7 +118,7 @@ fn rows(subject: &Subject) -> Vec<Row<'_>> {
     let (ok, good) = (StatusCode::OK, std::slice::from_ref(good));
     let service = || service_fn(handler);
     let router = || Router::new().route("/leads", get(|| async {}));
-    let layer = subject.server().layer();
+    let layer = subject.layer();
     let in_router = layer.clone();
     let refusing = layer.clone();
     vec![
@@ -132,7 +133,7 @@ fn rows(subject: &Subject) -> Vec<Row<'_>> {
             name: "layer, distinct tokens",
             without_layer: Some(SERVICE),
             start: Box::new(move |threads| {
-                let layer = subject.server().layer();
+                let layer = subject.layer();
                 let tokens = distinct.iter().take(threads);
                 tokens.map(|tokens| answered(ok, requests(layer.layer(service()), tokens))).collect()
             }),

@@ -41,7 +41,7 @@ use timing::time;
 use token::{AUDIENCE, BareCheck, ISSUER};
 use tower_bearer::jose::Algorithm;
 use tower_bearer::test_util::{SigningKey, TestIssuer};
-use tower_bearer::{Issuer, ResourceServer, ValidatedToken};
+use tower_bearer::{Issuer, ResourceServer, ResourceServerBuilder, ValidatedToken};
 
 const SECRET: &[u8] = b"thirty-two bytes and more, that both sides know";
 const TOKEN_BYTES: usize = 860;
@@ -201,7 +201,7 @@ fn tokens(counts: &[u32], options: &Options) -> Vec<Value> {
     let at = |&count: &u32| {
         let token = |n: u32, padding: &str| hmac_token(&claims(n, "read:leads", padding));
         let padding = padding(TOKEN_BYTES, |padding| token(0, padding).len());
-        let server = server([Issuer::new(ISSUER).shared_secret(SECRET)]);
+        let server = builder([Issuer::new(ISSUER).shared_secret(SECRET)]).build().unwrap();
         let every = count.div_ceil(LOOKED_AT);
         let mut looked_at = Vec::new();
         let resident = resident_bytes();
@@ -241,8 +241,12 @@ fn tokens(counts: &[u32], options: &Options) -> Vec<Value> {
 }
 
 fn server(issuers: impl IntoIterator<Item = Issuer>) -> ResourceServer {
+    builder(issuers).build().unwrap()
+}
+
+fn builder(issuers: impl IntoIterator<Item = Issuer>) -> ResourceServerBuilder {
     let builder = ResourceServer::builder().audience(AUDIENCE);
-    issuers.into_iter().fold(builder, |builder, issuer| builder.issuer(issuer)).build().unwrap()
+    issuers.into_iter().fold(builder, ResourceServerBuilder::issuer)
 }
 
 fn check(server: &ResourceServer, token: &str) -> ValidatedToken {

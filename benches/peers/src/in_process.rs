@@ -68,7 +68,7 @@ impl Subject {
         let changed_signature = status(bad(Defect::TamperedSignature));
         assert_ne!(changed_signature, StatusCode::OK, "{} accepts a changed signature", peer.name);
 
-        // Two more than there are defects for. Some read all headers as strings, so the extension is one.
+        // For this there is no defect; and some read all headers as strings, so the extension has to be one.
         let crit = token::token(&self.issuer).header("crit", json!(["extension"])).header("extension", "value").sign();
         let bound = json!({ "jkt": "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I" });
         let bound = token::token(&self.issuer).claim("cnf", bound).sign();
@@ -146,7 +146,7 @@ fn accepted(peer: &Peer, trusted: &Trusted, tokens: &[String]) -> Box<dyn FnMut(
 fn measure(subject: &Subject, options: &Options, count: Count) -> Vec<Value> {
     let rows = rows(subject);
     let mut calls: Vec<_> = rows.iter().map(|row| (row.start)()).collect();
-    let allocated: Vec<_> = calls.iter_mut().map(|call| count(call)).collect();
+    let allocated: Vec<_> = calls.iter_mut().map(|call| allocated(call, count)).collect();
     let rounds: Vec<Vec<f64>> = (0..options.rounds)
         .map(|_| {
             let times = rows.iter().zip(&mut calls).map(|(row, call)| {
@@ -174,7 +174,7 @@ fn measure(subject: &Subject, options: &Options, count: Count) -> Vec<Value> {
         let text =
             |number: Option<f64>, decimals| number.map_or(String::new(), |number| format!("{number:.decimals$}"));
         println!(
-            "{:<7}{:<38}{ns:>9.0}{:>9}{:>8}{allocations:>8}{allocated_bytes:>8}  {}",
+            "{:<7}{:<38}{ns:>9.0}{:>9}{:>8}{allocations:>8.1}{allocated_bytes:>8.0}  {}",
             algorithm.name(),
             row.name,
             text(added, 0),
@@ -188,4 +188,11 @@ fn measure(subject: &Subject, options: &Options, count: Count) -> Vec<Value> {
         })
     };
     rows.iter().enumerate().map(describe).collect()
+}
+
+/// Allocations of one call and their bytes, on average over some.
+fn allocated(call: &mut dyn FnMut(), count: Count) -> (f64, f64) {
+    let (allocations, bytes) = count(&mut || (0..BATCH).for_each(|_| call()));
+    let each = |number: u64| f64::from(u32::try_from(number).unwrap()) / f64::from(BATCH);
+    (each(allocations), each(bytes))
 }
