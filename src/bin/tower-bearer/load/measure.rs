@@ -27,8 +27,9 @@ use crate::terminal;
 
 /// How many tokens are hot.
 const HOT_POOL: usize = 8;
-/// How many different tokens `unique` has by default: RS256 ones take half a millisecond to sign.
-const UNIQUE_POOL: usize = 20_000;
+/// How many different tokens `unique` has by default. RS256 ones take most of a millisecond to sign; more of them would
+/// change nothing, since our own server remembers none.
+const UNIQUE_POOL: usize = 10_000;
 /// The same when somebody's issuer has to make them.
 const ISSUED_POOL: usize = 10;
 /// How often the progress is shown.
