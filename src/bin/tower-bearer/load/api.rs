@@ -11,6 +11,7 @@ use clap::Args;
 use serde::{Deserialize, Serialize};
 use tower_bearer::{Issuer, KeyPolicy, ResourceServer, ResourceServerBuilder};
 
+use super::pin;
 use crate::clock;
 use crate::outcome::{Failure, Outcome};
 
@@ -26,6 +27,9 @@ pub(crate) struct ServeApi {
     /// How long a key set is current when the issuer does not say.
     #[arg(long)]
     pub(super) key_lifetime_ms: u64,
+    /// Stays on the first cores.
+    #[arg(long)]
+    pub(super) pin: bool,
     #[arg(long)]
     pub(super) without_layer: bool,
     #[arg(long)]
@@ -49,6 +53,9 @@ pub(super) struct Usage {
 
 impl ServeApi {
     pub(crate) fn run(self) -> Result<Outcome, Failure> {
+        if self.pin {
+            pin::to_cores(0..self.threads.get())?;
+        }
         let mut runtime = match self.threads.get() {
             1 => tokio::runtime::Builder::new_current_thread(),
             threads => {

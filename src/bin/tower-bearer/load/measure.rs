@@ -103,6 +103,7 @@ async fn one(
         threads: options.threads.get(),
         connections: options.connections.get(),
         streams: options.streams.get(),
+        first_core: options.pin.then_some(options.server_threads.get()),
         rate: options.rate,
     };
     let run = plan.start()?;
@@ -286,7 +287,8 @@ fn describe_target(options: &Load) -> String {
         None => {
             let threads = options.server_threads;
             let layer = if options.without_layer { "without the layer" } else { "behind the layer" };
-            format!("our own API {layer}, server threads: {threads}, tokens: {}", options.algorithm)
+            let cores = if options.pin { ", on cores of their own" } else { "" };
+            format!("our own API {layer}, server threads: {threads}{cores}, tokens: {}", options.algorithm)
         }
     }
 }
