@@ -271,6 +271,7 @@ async fn command_lines_that_make_no_sense_exit_2() {
         &["--duration", "0s"],
         &["--rate", "0"],
         &["--threads", "3", "--connections", "2"],
+        &["--pin", "--server-threads", "100000"],
         &["--streams", "2"],
         &["--without-layer", "--profile", "outage"],
         &["--tokens", &tokens],

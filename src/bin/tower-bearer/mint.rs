@@ -8,7 +8,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use clap::builder::PossibleValuesParser;
+use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::{Args, builder::TypedValueParser};
 use serde_json::json;
 use tower_bearer::jose::Algorithm;
@@ -198,7 +198,27 @@ pub(crate) fn mint(
 }
 
 fn defect_parser() -> impl TypedValueParser<Value = Defect> {
-    PossibleValuesParser::new(Defect::ALL.iter().map(|defect| defect.name())).try_map(|name| name.parse())
+    let values = Defect::ALL.iter().map(|defect| PossibleValue::new(defect.name()).help(explain(*defect)));
+    PossibleValuesParser::new(values).try_map(|name| name.parse())
+}
+
+/// What is wrong, for `--help`.
+const fn explain(defect: Defect) -> &'static str {
+    match defect {
+        Defect::Expired => "expired ten minutes ago",
+        Defect::NotYetValid => "valid in ten minutes",
+        Defect::WrongAudience => "for another API",
+        Defect::WrongIssuer => "names another issuer, though the key is right",
+        Defect::WrongType => "says that it is a logout token",
+        Defect::AlgNone => "not signed, `alg` is `none`",
+        Defect::Hs256WithPublicKey => "HMAC keyed with the public key, which anyone has",
+        Defect::TamperedPayload => "`sub` was changed after it was signed",
+        Defect::TamperedSignature => "one bit of the signature was changed",
+        Defect::UnknownKid => "names a key that the issuer does not have, another one each time",
+        Defect::UnknownCrit => "insists on an extension that nobody knows (`crit`)",
+        Defect::IdToken => "an ID token in the place of an access token",
+        _ => "",
+    }
 }
 
 /// Every algorithm that has a public key.

@@ -9,8 +9,9 @@ use axum::routing::get;
 use axum::serve::ListenerExt as _;
 use clap::Args;
 use serde::{Deserialize, Serialize};
-use tower_bearer::{Issuer, KeyPolicy, ResourceServer, ResourceServerBuilder};
+use tower_bearer::{Issuer, KeyPolicy, ResourceServer};
 
+use super::pin;
 use crate::clock;
 use crate::outcome::{Failure, Outcome};
 
@@ -26,6 +27,9 @@ pub(crate) struct ServeApi {
     /// How long a key set is current when the issuer does not say.
     #[arg(long)]
     pub(super) key_lifetime_ms: u64,
+    /// Stays on the first cores.
+    #[arg(long)]
+    pub(super) pin: bool,
     #[arg(long)]
     pub(super) without_layer: bool,
     #[arg(long)]
@@ -49,6 +53,9 @@ pub(super) struct Usage {
 
 impl ServeApi {
     pub(crate) fn run(self) -> Result<Outcome, Failure> {
+        if self.pin {
+            pin::to_cores(0..self.threads.get())?;
+        }
         let mut runtime = match self.threads.get() {
             1 => tokio::runtime::Builder::new_current_thread(),
             threads => {
@@ -83,15 +90,10 @@ impl ServeApi {
         let policy = KeyPolicy::default().lifetime(Duration::from_millis(self.key_lifetime_ms));
         let issuer = Issuer::new(&self.issuer).key_policy(policy);
         let builder = ResourceServer::builder().audience(&self.audience).issuer(issuer);
-        let builder = if self.without_cache { without_cache(builder) } else { builder };
+        let builder = if self.without_cache { builder.token_cache_bytes(0) } else { builder };
         let server = builder.build().map_err(|error| Failure::Run(error.to_string()))?;
         Ok(app.route_layer(server.layer()))
     }
-}
-
-/// Every token is verified anew. There is no verified-token cache that would have to be switched off.
-fn without_cache(builder: ResourceServerBuilder) -> ResourceServerBuilder {
-    builder
 }
 
 /// Tells the use of CPU and memory for each line, and ends the process with the input: whoever started this one is gone.

@@ -17,6 +17,7 @@ use super::figures::Figures;
 use super::http1::Http1;
 use super::http2::Http2;
 use super::pace::{Pace, Schedule};
+use super::pin;
 use super::target::Target;
 use super::traffic::{Position, Traffic};
 use crate::clock;
@@ -40,6 +41,8 @@ pub(super) struct Plan {
     /// Of all threads together, and requests under way on each.
     pub(super) connections: usize,
     pub(super) streams: usize,
+    /// The core of the first thread; the others have those after it.
+    pub(super) first_core: Option<usize>,
     /// Requests a second of all threads together.
     pub(super) rate: Option<u32>,
 }
@@ -65,6 +68,9 @@ impl Plan {
     }
 
     fn drive(&self, thread: usize, answered: Arc<AtomicU64>, stop: Arc<AtomicBool>) -> io::Result<Figures> {
+        if let Some(first) = self.first_core {
+            pin::to_cores(first + thread..first + thread + 1)?;
+        }
         let threads = u32::try_from(self.threads).unwrap_or(1);
         let interval = self.rate.map(|rate| Duration::from_secs(1).saturating_mul(threads) / rate);
         let driver = Rc::new(Driver {

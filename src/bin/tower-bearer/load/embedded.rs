@@ -137,6 +137,9 @@ impl Api {
         if options.without_layer {
             command.arg("--without-layer");
         }
+        if options.pin {
+            command.arg("--pin");
+        }
         if profile == Profile::Unique {
             command.arg("--without-cache");
         }

@@ -6,7 +6,7 @@
 //! | `target.rs`, `connect.rs`, `issued.rs` | where requests go, and whether they may; tokens for a server of somebody's own |
 //! | `embedded.rs`, `api.rs` | our own target: issuer in this process, API in a child process |
 //! | `traffic.rs`, `pace.rs` | what is sent, and when |
-//! | `http1.rs`, `http2.rs`, `drive.rs` | connections, and the threads that use them |
+//! | `http1.rs`, `http2.rs`, `drive.rs`, `pin.rs` | connections, the threads that use them, and their cores |
 //! | `answers.rs`, `figures.rs`, `results.rs` | what came back: counted, measured, as it is kept |
 //! | `measure.rs`, `interrupt.rs` | one profile from start to end, or to Ctrl-C |
 //! | `table.rs`, `plots.rs`, `report.rs` | how it is shown |
@@ -24,6 +24,7 @@ mod issued;
 mod measure;
 mod options;
 mod pace;
+mod pin;
 mod plots;
 mod profile;
 mod report;

@@ -2,6 +2,7 @@
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::thread::available_parallelism;
 use std::time::Duration;
 
 use clap::{ArgGroup, Args, ValueEnum};
@@ -78,6 +79,9 @@ pub(crate) struct Load {
     /// Threads of our own server.
     #[arg(long, value_name = "N", default_value = "1", conflicts_with = "url", help_heading = "Our own server")]
     pub(super) server_threads: NonZeroUsize,
+    /// Keeps our server on the first cores, and each thread that sends on one of the cores after those (Linux).
+    #[arg(long, conflicts_with = "url", help_heading = "Our own server")]
+    pub(super) pin: bool,
     /// Our own API without the layer, for comparison: every request gets 200.
     #[arg(long, conflicts_with = "url", help_heading = "Our own server")]
     pub(super) without_layer: bool,
@@ -162,6 +166,10 @@ impl Load {
         }
         if self.threads > self.connections {
             return Err(Failure::Usage("there are more --threads than --connections".to_owned()));
+        }
+        let cores = available_parallelism().map_or(1, NonZeroUsize::get);
+        if self.pin && self.server_threads.get().saturating_add(self.threads.get()) > cores {
+            return Err(Failure::Usage(format!("--pin: there are {cores} cores for --server-threads and --threads")));
         }
         // Without a layer nothing is refused, and no keys are used.
         let possible = |profile: Profile| {

@@ -1,6 +1,6 @@
 //! The plots of the report, as SVG that a page can hold.
 //!
-//! Lines and letters of the axes are in [`INK`] and [`GRID`], for which the page's style puts colours that fit light and
+//! There is room for letters that a page makes larger where it is narrow. Lines and letters of the axes are in [`INK`] and [`GRID`], for which the page's style puts colours that fit light and
 //! dark. Legends are the page's: it knows how wide text is.
 
 use plotters::coord::ranged1d::{AsRangedCoord, Ranged, ValueFormatter};
@@ -85,9 +85,9 @@ where
         let area = SVGBackend::with_string(&mut svg, SIZE).into_drawing_area();
         let mut chart = ChartBuilder::on(&area)
             .margin(12)
-            .margin_right(28)
-            .x_label_area_size(32)
-            .y_label_area_size(72)
+            .margin_right(40)
+            .x_label_area_size(40)
+            .y_label_area_size(90)
             .build_cartesian_2d(x, y)
             .map_err(failed)?;
         let text = FONT.into_font().color(&INK);
