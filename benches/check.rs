@@ -1,9 +1,10 @@
 //! What a check costs over the bare signature: `cargo bench --bench check`.
 //!
 //! In one process, for each algorithm: aws-lc-rs with a parsed key on the signing input alone ("bare"),
-//! `jsonwebtoken::decode`, and `ResourceServer::validate` with a fixed JWK Set. The three take turns, round by round, so
-//! that a change of the machine's speed meets them all. The numbers are medians over the rounds: of the time, and of the
-//! ratio to the bare check of the same round. The token has 11 claims and about 860 bytes with RSA.
+//! `jsonwebtoken::decode`, and `ResourceServer::validate` with a fixed JWK Set, without the cache of tokens ("cold") and
+//! with a token that is in it ("hit"). They take turns, round by round, so that a change of the machine's speed meets them
+//! all. The numbers are medians over the rounds: of the time, and of the ratio to the bare check of the same round. The
+//! token has 11 claims and about 860 bytes with RSA.
 //!
 //! Options behind `--`: `--json FILE` writes the numbers to a file, `--smoke` runs a few iterations to see that the
 //! benchmark works and judges no time.
@@ -17,14 +18,17 @@
 )]
 
 mod support;
+#[path = "support/timing.rs"]
+mod timing;
+#[path = "support/token.rs"]
+mod token;
 
 use std::future::Future;
 use std::hint::black_box;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use aws_lc_rs::signature::{self, ParsedPublicKey};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::jwk::Jwk;
@@ -32,12 +36,10 @@ use jsonwebtoken::{DecodingKey, Validation, decode};
 use serde::Deserialize;
 use serde_json::json;
 use support::{Options, median};
+use timing::time;
+use token::{AUDIENCE, BareCheck, ISSUER};
 use tower_bearer::jose::Algorithm;
-use tower_bearer::test_util::{SigningKey, TestIssuer};
 use tower_bearer::{ResourceServer, TokenError, ValidatedToken};
-
-const ISSUER: &str = "https://login.example.com/realms/production";
-const AUDIENCE: &str = "https://api.example.com/leads";
 
 fn main() {
     let options = Options::parse(301, Duration::from_millis(5));
@@ -75,72 +77,59 @@ struct Claims {
     roles: Vec<String>,
 }
 
-/// A token and the three ways to check it.
+/// A token and the ways to check it.
 struct Subject {
     token: String,
-    bare: ParsedPublicKey,
+    bare: BareCheck,
     oracle: (DecodingKey, Validation),
-    server: ResourceServer,
+    cold: ResourceServer,
+    warm: ResourceServer,
 }
 
 impl Subject {
     fn new(algorithm: Algorithm) -> Self {
-        let key = SigningKey::generate(algorithm).unwrap().with_key_id("2026-03-signing-key");
-        let issuer = TestIssuer::with_key(ISSUER, key.clone());
-        let token = issuer
-            .token()
-            .audience(AUDIENCE)
-            .subject("5c1f0c9e-3a52-4f0e-9d0b-7a4a5f3f2f11")
-            .client_id("sales-portal")
-            .scope("openid read:leads write:leads read:accounts")
-            .claim("nbf", 1_700_000_000)
-            .claim("tenant", "acme-production")
-            .claim("roles", json!(["sales", "manager"]))
-            .sign();
-        let server = ResourceServer::builder().audience(AUDIENCE).issuer(issuer.trusted()).build().unwrap();
-        let jwk: Jwk = serde_json::from_value(key.public_jwk()).unwrap();
-        let oracle = (DecodingKey::from_jwk(&jwk).unwrap(), validation(algorithm));
-        let bare = ParsedPublicKey::new(verification(algorithm), key.public_key_der()).unwrap();
-        Self { token, bare, oracle, server }
-    }
-
-    /// The signature alone, decoded beforehand.
-    fn check_bare(&self, (signing_input, signature): (&str, &[u8])) -> bool {
-        self.bare.verify_sig(signing_input.as_bytes(), signature).is_ok()
+        let issuer = token::issuer(algorithm);
+        let token = token::token(&issuer).sign();
+        let server = || ResourceServer::builder().audience(AUDIENCE).issuer(issuer.trusted());
+        let jwk: Jwk = serde_json::from_value(issuer.signing_key().public_jwk()).unwrap();
+        Self {
+            bare: BareCheck::new(&issuer.signing_key(), &token),
+            oracle: (DecodingKey::from_jwk(&jwk).unwrap(), validation(algorithm)),
+            cold: server().token_cache_bytes(0).build().unwrap(),
+            warm: server().build().unwrap(),
+            token,
+        }
     }
 
     fn check_with_oracle(&self, token: &str) -> jsonwebtoken::errors::Result<Claims> {
         decode(token, &self.oracle.0, &self.oracle.1).map(|data| data.claims)
     }
 
-    fn check(&self, token: &str) -> Result<ValidatedToken, TokenError> {
-        now(self.server.validate(token))
-    }
-
-    /// Each of the three accepts the token and refuses one whose payload was changed.
+    /// Each accepts the token and refuses one whose payload was changed.
     fn assert_answers(&self) {
-        let (signing_input, signature) = split(&self.token);
+        let (signing_input, signature) = self.token.rsplit_once('.').unwrap();
         let (header, _) = signing_input.split_once('.').unwrap();
         let tampered_input = format!("{header}.{}", URL_SAFE_NO_PAD.encode(r#"{"sub":"mallory"}"#));
-        let tampered = format!("{tampered_input}.{}", URL_SAFE_NO_PAD.encode(&signature));
-        assert!(self.check_bare((signing_input, &signature)) && !self.check_bare((&tampered_input, &signature)));
+        let tampered = format!("{tampered_input}.{signature}");
+        assert!(self.bare.fits(signing_input) && !self.bare.fits(&tampered_input));
         assert_eq!(self.check_with_oracle(&self.token).unwrap().tenant, "acme-production");
         assert!(self.check_with_oracle(&tampered).is_err());
-        assert_eq!(self.check(&self.token).unwrap().client_id(), Some("sales-portal"));
-        assert_eq!(self.check(&tampered).unwrap_err(), TokenError::BadSignature);
+        for server in [&self.cold, &self.warm, &self.warm] {
+            assert_eq!(check(server, &self.token).unwrap().client_id(), Some("sales-portal"));
+            assert_eq!(check(server, &tampered).unwrap_err(), TokenError::BadSignature);
+        }
     }
 
     /// Name, time, ratio to the bare check and allocations of each way.
-    fn measure(&self, options: &Options) -> [(&'static str, f64, f64, u64); 3] {
-        let (signing_input, signature) = split(&self.token);
-        let bare = || assert!(self.check_bare(black_box((signing_input, &signature))));
-        let oracle = || assert!(black_box(self.check_with_oracle(black_box(&self.token))).is_ok());
-        let ours = || assert!(black_box(self.check(black_box(&self.token))).is_ok());
-        let ways: [(_, &dyn Fn()); 3] =
-            [("bare signature", &bare), ("jsonwebtoken::decode", &oracle), ("ResourceServer::validate", &ours)];
-
-        let rounds: Vec<[f64; 3]> =
-            (0..options.rounds).map(|_| ways.map(|(_, check)| time(check, options.slice))).collect();
+    fn measure(&self, options: &Options) -> [(&'static str, f64, f64, u64); 4] {
+        let ways: [(_, &dyn Fn()); 4] = [
+            ("bare signature", &|| self.bare.run()),
+            ("jsonwebtoken::decode", &|| assert!(black_box(self.check_with_oracle(black_box(&self.token))).is_ok())),
+            ("validate, cold", &|| assert!(black_box(check(&self.cold, black_box(&self.token))).is_ok())),
+            ("validate, hit", &|| assert!(black_box(check(&self.warm, black_box(&self.token))).is_ok())),
+        ];
+        let round = || ways.map(|(_, mut check)| time(&mut check, u32::MAX, options.slice));
+        let rounds: Vec<_> = (0..options.rounds).map(|_| round()).collect();
         std::array::from_fn(|way| {
             let (name, check) = ways[way];
             let time = median(rounds.iter().map(|times| times[way]).collect());
@@ -150,24 +139,8 @@ impl Subject {
     }
 }
 
-/// Nanoseconds of one call, repeated for as long as `slice`.
-fn time(check: &dyn Fn(), slice: Duration) -> f64 {
-    let start = Instant::now();
-    let mut calls = 0.0;
-    loop {
-        check();
-        calls += 1.0;
-        let passed = start.elapsed();
-        if passed >= slice {
-            return passed.as_secs_f64() * 1e9 / calls;
-        }
-    }
-}
-
-/// The signing input, and the signature decoded.
-fn split(token: &str) -> (&str, Vec<u8>) {
-    let (signing_input, signature) = token.rsplit_once('.').unwrap();
-    (signing_input, URL_SAFE_NO_PAD.decode(signature).unwrap())
+fn check(server: &ResourceServer, token: &str) -> Result<ValidatedToken, TokenError> {
+    now(server.validate(token))
 }
 
 /// With fixed keys one poll is enough.
@@ -187,14 +160,4 @@ fn validation(algorithm: Algorithm) -> Validation {
     validation.validate_nbf = true;
     validation.leeway = 30;
     validation
-}
-
-fn verification(algorithm: Algorithm) -> &'static dyn signature::VerificationAlgorithm {
-    match algorithm {
-        Algorithm::RS256 => &signature::RSA_PKCS1_2048_8192_SHA256,
-        Algorithm::PS256 => &signature::RSA_PSS_2048_8192_SHA256,
-        Algorithm::ES256 => &signature::ECDSA_P256_SHA256_FIXED,
-        Algorithm::ES384 => &signature::ECDSA_P384_SHA384_FIXED,
-        _ => &signature::ED25519,
-    }
 }

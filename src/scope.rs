@@ -26,7 +26,16 @@ impl Scope {
 
     /// As [`parse`](Self::parse). A short list without surplus spaces, as nearly all are, is kept as it is.
     pub(crate) fn from_text(text: Box<str>) -> Self {
-        let is_plain = text.split(' ').all(|scope| !scope.is_empty()) && text.split(' ').count() < INDEX_FROM;
+        // One pass over the bytes: this is on the path of every token.
+        let (mut scopes, mut last, mut is_plain) = (1, b' ', !text.is_empty());
+        for byte in text.bytes() {
+            if byte == b' ' {
+                is_plain &= last != b' ';
+                scopes += 1;
+            }
+            last = byte;
+        }
+        is_plain &= last != b' ' && scopes < INDEX_FROM;
         if is_plain { Self { text, index: None } } else { Self::parse(&text) }
     }
 

@@ -43,6 +43,8 @@ impl BareCheck {
         let (signing_input, signature) = token.rsplit_once('.').unwrap();
         let verification: &dyn signature::VerificationAlgorithm = match key.algorithm() {
             Algorithm::RS256 => &signature::RSA_PKCS1_2048_8192_SHA256,
+            Algorithm::PS256 => &signature::RSA_PSS_2048_8192_SHA256,
+            Algorithm::ES384 => &signature::ECDSA_P384_SHA384_FIXED,
             Algorithm::ES256 => &signature::ECDSA_P256_SHA256_FIXED,
             Algorithm::EdDSA => &signature::ED25519,
             other => panic!("{other} is not measured"),
@@ -52,6 +54,11 @@ impl BareCheck {
             signing_input: signing_input.to_owned(),
             signature: URL_SAFE_NO_PAD.decode(signature).unwrap(),
         }
+    }
+
+    /// Whether it is the signature of another signing input as well.
+    pub(crate) fn fits(&self, signing_input: &str) -> bool {
+        self.key.verify_sig(signing_input.as_bytes(), &self.signature).is_ok()
     }
 
     pub(crate) fn run(&self) {

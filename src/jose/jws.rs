@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64_simd::URL_SAFE_NO_PAD;
 use serde::de::MapAccess;
 
 use super::algorithm::Algorithm;
@@ -58,7 +57,8 @@ impl<'t> CompactJws<'t> {
             return Err(TokenError::Malformed(MalformedFault::TooLarge));
         }
         let (signing_input, [header, payload, signature]) = split(token).map_err(TokenError::Malformed)?;
-        let decode = |part| URL_SAFE_NO_PAD.decode(part).map_err(|_| TokenError::Malformed(MalformedFault::Base64));
+        let decode =
+            |part| URL_SAFE_NO_PAD.decode_to_vec(part).map_err(|_| TokenError::Malformed(MalformedFault::Base64));
         let (header, untrusted_payload, signature) = (decode(header)?, decode(payload)?, decode(signature)?);
         Ok(Self { signing_input, header: Header::parse(&header)?, untrusted_payload, signature })
     }
@@ -99,11 +99,18 @@ impl VerifiedPayload {
 
 /// The signing input and the three parts.
 fn split(token: &str) -> Result<(&str, [&str; 3]), MalformedFault> {
-    let parts = token.rsplit_once('.').and_then(|(signing_input, signature)| {
-        let (header, payload) = signing_input.split_once('.')?;
-        (!payload.contains('.')).then_some((signing_input, [header, payload, signature]))
-    });
-    parts.ok_or_else(|| describe_parts(token))
+    let mut dots = memchr::memchr_iter(b'.', token.as_bytes());
+    let (Some(first), Some(second), None) = (dots.next(), dots.next(), dots.next()) else {
+        return Err(describe_parts(token));
+    };
+    let (signing_input, signature) = (token.get(..second), token.get(second + 1..));
+    let (header, payload) = (token.get(..first), token.get(first + 1..second));
+    match (signing_input, header, payload, signature) {
+        (Some(signing_input), Some(header), Some(payload), Some(signature)) => {
+            Ok((signing_input, [header, payload, signature]))
+        }
+        _ => Err(MalformedFault::Parts),
+    }
 }
 
 /// What a token is that has not three parts. Dots are counted, not collected.
