@@ -1,12 +1,13 @@
 //! The claims of a token whose signature was verified (RFC 7519 §4, RFC 9068 §2.2).
 
+use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, Visitor};
 
 use crate::error::{ClaimFault, TokenError};
-use crate::jose::{Members, StringList, StringOrArray, VerifiedPayload, WalkError, walk_object};
+use crate::jose::{Members, StringList, StringOrArray, Text, VerifiedPayload, WalkError, walk_object};
 use crate::scope::Scope;
 use crate::time::UnixTime;
 
@@ -15,32 +16,6 @@ const MAX_CLAIMS: usize = 1024;
 
 /// Longer identifiers (`sub`, `client_id`, `jti`) are refused: they end up in logs and databases.
 const MAX_IDENTIFIER_BYTES: usize = 1024;
-
-/// Whom a token is for: the `aud` claim (RFC 7519 §4.1.3).
-#[derive(Clone, Eq, PartialEq)]
-pub(crate) struct Audience(StringList);
-
-impl Audience {
-    /// Whether this very name is among the audiences, byte by byte.
-    pub(crate) fn contains(&self, name: &str) -> bool {
-        self.iter().any(|member| member == name)
-    }
-
-    /// The audiences, in the token's order.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &str> {
-        let names = match &self.0 {
-            StringList::One(name) => std::slice::from_ref(name),
-            StringList::Several(names) => names,
-        };
-        names.iter().map(AsRef::as_ref)
-    }
-}
-
-impl fmt::Debug for Audience {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.iter()).finish()
-    }
-}
 
 /// The claims whose own rules would be lost if an audience or scopes were read from them.
 const WITH_OWN_RULES: [&str; 13] =
@@ -68,30 +43,38 @@ impl ClaimNames {
     }
 }
 
-/// The claims that a decision needs, with the types their definitions say. What has another type was refused.
+/// The claims that a decision needs, with the types their definitions say. What has another type was refused. The texts
+/// are those of the payload, copied only where something in them was escaped.
 #[derive(Debug, Default)]
-pub(crate) struct RegisteredClaims {
-    pub(crate) issuer: Option<Box<str>>,
-    pub(crate) subject: Option<Box<str>>,
-    pub(crate) client_id: Option<Box<str>>,
-    pub(crate) token_id: Option<Box<str>>,
-    pub(crate) audience: Option<Audience>,
-    pub(crate) expires_at: Option<UnixTime>,
-    pub(crate) not_before: Option<UnixTime>,
-    pub(crate) issued_at: Option<UnixTime>,
+pub(crate) struct RegisteredClaims<'p> {
+    pub(crate) issuer: Option<Cow<'p, str>>,
+    pub(crate) subject: Option<Cow<'p, str>>,
+    pub(crate) client_id: Option<Cow<'p, str>>,
+    pub(crate) token_id: Option<Cow<'p, str>>,
+    /// Whom the token is for: the `aud` claim (RFC 7519 §4.1.3).
+    pub(crate) audience: Option<StringList<Cow<'p, str>>>,
+    pub(crate) times: Times,
     pub(crate) scope: Option<Scope>,
     /// Position in [`ClaimNames::scope`] of the claim that `scope` came from.
     scope_preference: usize,
-    pub(crate) typ: Option<Box<str>>,
-    pub(crate) token_use: Option<Box<str>>,
+    pub(crate) typ: Option<Cow<'p, str>>,
+    pub(crate) token_use: Option<Cow<'p, str>>,
     pub(crate) has_nonce: bool,
     pub(crate) has_confirmation: bool,
     /// A claim that only ID tokens and security events have.
     pub(crate) foreign: Option<&'static str>,
 }
 
-impl RegisteredClaims {
-    pub(crate) fn parse(payload: &VerifiedPayload, names: &ClaimNames) -> Result<Self, TokenError> {
+/// The claims that time is compared with.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Times {
+    pub(crate) expires_at: Option<UnixTime>,
+    pub(crate) not_before: Option<UnixTime>,
+    pub(crate) issued_at: Option<UnixTime>,
+}
+
+impl<'p> RegisteredClaims<'p> {
+    pub(crate) fn parse(payload: &'p VerifiedPayload, names: &ClaimNames) -> Result<Self, TokenError> {
         let mut reader = ClaimsReader { names, claims: Self::default(), reading: "", invalid: None };
         walk_object(payload.as_bytes(), MAX_CLAIMS, &mut reader).map_err(|error| match error {
             WalkError::Json(fault) => TokenError::Claims(fault),
@@ -102,24 +85,16 @@ impl RegisteredClaims {
             None => Ok(reader.claims),
         }
     }
-
-    /// How much memory the texts take, what the allocator adds aside.
-    pub(crate) fn memory_bytes(&self) -> usize {
-        let texts = [&self.issuer, &self.subject, &self.client_id, &self.token_id, &self.typ, &self.token_use];
-        let texts: usize = texts.into_iter().flatten().map(|text| text.len()).sum();
-        let audience = |audience: &Audience| audience.iter().map(|name| size_of::<Box<str>>() + name.len()).sum();
-        texts + self.audience.as_ref().map_or(0, audience) + self.scope.as_ref().map_or(0, Scope::memory_bytes)
-    }
 }
 
 /// `iss` before the signature is checked: good for choosing among configured issuers and for nothing else.
-pub(crate) fn untrusted_iss(payload: &[u8]) -> Option<Box<str>> {
-    struct IssuerReader(Option<Box<str>>);
-    impl<'de> Members<'de> for IssuerReader {
+pub(crate) fn untrusted_iss(payload: &[u8]) -> Option<Cow<'_, str>> {
+    struct IssuerReader<'p>(Option<Cow<'p, str>>);
+    impl<'de> Members<'de> for IssuerReader<'de> {
         fn read<A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<bool, A::Error> {
             let is_issuer = name == "iss";
             if is_issuer {
-                self.0 = Some(map.next_value()?);
+                self.0 = Some(map.next_value_seed(Text)?);
             }
             Ok(is_issuer)
         }
@@ -129,15 +104,15 @@ pub(crate) fn untrusted_iss(payload: &[u8]) -> Option<Box<str>> {
     reader.0
 }
 
-struct ClaimsReader<'a> {
+struct ClaimsReader<'a, 'p> {
     names: &'a ClaimNames,
-    claims: RegisteredClaims,
+    claims: RegisteredClaims<'p>,
     /// The claim being read, for the error when its type is wrong.
     reading: &'a str,
     invalid: Option<&'static str>,
 }
 
-impl<'de> Members<'de> for ClaimsReader<'_> {
+impl<'de> Members<'de> for ClaimsReader<'_, 'de> {
     fn read<A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<bool, A::Error> {
         match name {
             // Of these only the presence counts; the walk checks and skips their values.
@@ -152,42 +127,42 @@ impl<'de> Members<'de> for ClaimsReader<'_> {
     }
 }
 
-impl ClaimsReader<'_> {
-    fn read_value<'de, A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<bool, A::Error> {
+impl<'de> ClaimsReader<'_, 'de> {
+    fn read_value<A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<bool, A::Error> {
         let claims = &mut self.claims;
         let mut reading = |name| self.reading = name;
         match name {
             "iss" => {
                 reading("iss");
-                claims.issuer = Some(map.next_value()?);
+                claims.issuer = Some(map.next_value_seed(Text)?);
             }
             "sub" => {
                 reading("sub");
-                claims.subject = Some(identifier("sub", map.next_value()?, &mut self.invalid));
+                claims.subject = Some(identifier("sub", map.next_value_seed(Text)?, &mut self.invalid));
             }
             "jti" => {
                 reading("jti");
-                claims.token_id = Some(identifier("jti", map.next_value()?, &mut self.invalid));
+                claims.token_id = Some(identifier("jti", map.next_value_seed(Text)?, &mut self.invalid));
             }
             "exp" => {
                 reading("exp");
-                claims.expires_at = Some(map.next_value_seed(NumericDate)?);
+                claims.times.expires_at = Some(map.next_value_seed(NumericDate)?);
             }
             "nbf" => {
                 reading("nbf");
-                claims.not_before = Some(map.next_value_seed(NumericDate)?);
+                claims.times.not_before = Some(map.next_value_seed(NumericDate)?);
             }
             "iat" => {
                 reading("iat");
-                claims.issued_at = Some(map.next_value_seed(NumericDate)?);
+                claims.times.issued_at = Some(map.next_value_seed(NumericDate)?);
             }
             "typ" => {
                 reading("typ");
-                claims.typ = Some(map.next_value()?);
+                claims.typ = Some(map.next_value_seed(Text)?);
             }
             "token_use" => {
                 reading("token_use");
-                claims.token_use = Some(map.next_value()?);
+                claims.token_use = Some(map.next_value_seed(Text)?);
             }
             _ => return self.read_by_configured_name(name, map),
         }
@@ -196,7 +171,7 @@ impl ClaimsReader<'_> {
 
     /// The audience and the scopes, whose names can be configured, and what else those names may be. They are none of the
     /// names [with rules of their own](WITH_OWN_RULES), which are compared faster because they are constants.
-    fn read_by_configured_name<'de, A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<bool, A::Error> {
+    fn read_by_configured_name<A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<bool, A::Error> {
         let names = self.names;
         if name == &*names.audience {
             self.reading = &names.audience;
@@ -209,7 +184,7 @@ impl ClaimsReader<'_> {
         match name {
             "client_id" => {
                 self.reading = "client_id";
-                self.claims.client_id = Some(identifier("client_id", map.next_value()?, &mut self.invalid));
+                self.claims.client_id = Some(identifier("client_id", map.next_value_seed(Text)?, &mut self.invalid));
             }
             // An audience that was configured to be read from elsewhere must not hide a malformed `aud`.
             "aud" => {
@@ -221,18 +196,18 @@ impl ClaimsReader<'_> {
         Ok(true)
     }
 
-    fn read_audience<'de, A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<bool, A::Error> {
+    fn read_audience<A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<bool, A::Error> {
         let audience = map.next_value_seed(StringOrArray)?;
         if let ("client_id", StringList::One(client_id)) = (name, &audience) {
             self.claims.client_id = Some(identifier("client_id", client_id.clone(), &mut self.invalid));
         }
-        self.claims.audience = Some(Audience(audience));
+        self.claims.audience = Some(audience);
         Ok(true)
     }
 
-    fn read_scope<'de, A: MapAccess<'de>>(&mut self, preference: usize, map: &mut A) -> Result<bool, A::Error> {
+    fn read_scope<A: MapAccess<'de>>(&mut self, preference: usize, map: &mut A) -> Result<bool, A::Error> {
         let scope = match map.next_value_seed(StringOrArray)? {
-            StringList::One(text) => Scope::from_text(text),
+            StringList::One(text) => Scope::from_text(&text),
             StringList::Several(tokens) => Scope::new(&tokens),
         };
         if self.claims.scope.is_none() || preference < self.claims.scope_preference {
@@ -243,7 +218,7 @@ impl ClaimsReader<'_> {
     }
 }
 
-fn identifier(name: &'static str, value: Box<str>, invalid: &mut Option<&'static str>) -> Box<str> {
+fn identifier<'p>(name: &'static str, value: Cow<'p, str>, invalid: &mut Option<&'static str>) -> Cow<'p, str> {
     if value.is_empty() || value.len() > MAX_IDENTIFIER_BYTES || value.chars().any(char::is_control) {
         *invalid = Some(name);
     }

@@ -123,6 +123,7 @@ pub mod authorization_server;
 mod axum;
 mod bearer;
 mod challenge;
+mod claim_text;
 mod claims;
 mod error;
 pub mod guide;

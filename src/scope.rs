@@ -25,7 +25,7 @@ impl Scope {
     }
 
     /// As [`parse`](Self::parse). A short list without surplus spaces, as nearly all are, is kept as it is.
-    pub(crate) fn from_text(text: Box<str>) -> Self {
+    pub(crate) fn from_text(text: &str) -> Self {
         // One pass over the bytes: this is on the path of every token.
         let (mut scopes, mut last, mut is_plain) = (1, b' ', !text.is_empty());
         for byte in text.bytes() {
@@ -36,7 +36,7 @@ impl Scope {
             last = byte;
         }
         is_plain &= last != b' ' && scopes < INDEX_FROM;
-        if is_plain { Self { text, index: None } } else { Self::parse(&text) }
+        if is_plain { Self { text: text.into(), index: None } } else { Self::parse(text) }
     }
 
     /// Takes scopes one by one. An entry with a space in it, or an empty one, is no scope and is left out: it must not

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::claims::RegisteredClaims;
+use crate::claim_text::ClaimText;
+use crate::claims::{RegisteredClaims, Times};
 use crate::error::TokenError;
-use crate::jose::VerifyingKey;
+use crate::jose::{StringList, VerifiedPayload, VerifyingKey};
 use crate::refusal::{Refusal, ServerContext};
 use crate::scope::Scope;
 use crate::time::UnixTime;
@@ -38,11 +39,45 @@ use crate::trust::TrustedIssuer;
 pub struct ValidatedToken(Arc<Inner>);
 
 struct Inner {
-    claims: RegisteredClaims,
+    claims: Claims,
     expires_at: UnixTime,
     payload: Vec<u8>,
     server: Arc<ServerContext>,
     signer: Signer,
+}
+
+/// What is asked of a good token, by where it stands in the payload.
+pub(crate) struct Claims {
+    issuer: Option<ClaimText>,
+    subject: Option<ClaimText>,
+    client_id: Option<ClaimText>,
+    token_id: Option<ClaimText>,
+    audience: Option<StringList<ClaimText>>,
+    scope: Option<Scope>,
+    times: Times,
+}
+
+impl Claims {
+    pub(crate) fn new(claims: RegisteredClaims<'_>, payload: &VerifiedPayload) -> Self {
+        let text = |text| ClaimText::new(text, payload.as_bytes());
+        Self {
+            issuer: claims.issuer.map(text),
+            subject: claims.subject.map(text),
+            client_id: claims.client_id.map(text),
+            token_id: claims.token_id.map(text),
+            audience: claims.audience.map(|audience| audience.map(text)),
+            scope: claims.scope,
+            times: claims.times,
+        }
+    }
+
+    fn memory_bytes(&self) -> usize {
+        let texts = [&self.issuer, &self.subject, &self.client_id, &self.token_id].into_iter().flatten();
+        let texts: usize = texts.map(ClaimText::memory_bytes).sum();
+        let names = self.audience.iter().flat_map(StringList::as_slice);
+        let names: usize = names.map(|name| size_of::<ClaimText>() + name.memory_bytes()).sum();
+        texts + names + self.scope.as_ref().map_or(0, Scope::memory_bytes)
+    }
 }
 
 /// Who vouches for a token.
@@ -53,31 +88,31 @@ pub(crate) struct Signer {
 
 impl ValidatedToken {
     pub(crate) fn new(
-        claims: RegisteredClaims,
+        claims: Claims,
         expires_at: UnixTime,
-        payload: Vec<u8>,
+        payload: VerifiedPayload,
         server: Arc<ServerContext>,
         signer: Signer,
     ) -> Self {
-        Self(Arc::new(Inner { claims, expires_at, payload, server, signer }))
+        Self(Arc::new(Inner { claims, expires_at, payload: payload.into_bytes(), server, signer }))
     }
 
     /// `iss`: the configured issuer that made the token. A `sub` is unique only within its issuer (RFC 8725 §3.8).
     #[must_use]
     pub fn issuer(&self) -> &str {
-        self.0.claims.issuer.as_deref().unwrap_or_default()
+        self.text(&self.0.claims.issuer).unwrap_or_default()
     }
 
     /// `sub`: whom the token speaks for.
     #[must_use]
     pub fn subject(&self) -> Option<&str> {
-        self.0.claims.subject.as_deref()
+        self.text(&self.0.claims.subject)
     }
 
     /// `client_id`: the client that the token was issued to (RFC 9068 §2.2).
     #[must_use]
     pub fn client_id(&self) -> Option<&str> {
-        self.0.claims.client_id.as_deref()
+        self.text(&self.0.claims.client_id)
     }
 
     /// Whether the token speaks for a client itself and not for a user: `sub` is the `client_id`.
@@ -93,12 +128,13 @@ impl ValidatedToken {
     /// forms.
     #[must_use]
     pub fn token_id(&self) -> Option<&str> {
-        self.0.claims.token_id.as_deref()
+        self.text(&self.0.claims.token_id)
     }
 
     /// `aud`: every audience that the token names, ours among them.
     pub fn audiences(&self) -> impl Iterator<Item = &str> {
-        self.0.claims.audience.iter().flat_map(|audience| audience.iter())
+        let names = self.0.claims.audience.iter().flat_map(StringList::as_slice);
+        names.map(|name| name.of(&self.0.payload))
     }
 
     /// `exp`: when the token ends. The layer looks once, when a request starts: close a WebSocket or an event stream
@@ -112,7 +148,7 @@ impl ValidatedToken {
     /// `iat`: when the token was issued.
     #[must_use]
     pub fn issued_at(&self) -> Option<UnixTime> {
-        self.0.claims.issued_at
+        self.0.claims.times.issued_at
     }
 
     /// What the token permits. A token without a scope claim permits nothing.
@@ -142,18 +178,21 @@ impl ValidatedToken {
         path.iter().try_fold(&claims, |value, name| value.get(name.as_ref())).cloned()
     }
 
-    /// How much memory it takes, what it shares with others aside.
+    /// How much memory it takes, what it shares with others and what the allocator adds aside.
     pub(crate) fn memory_bytes(&self) -> usize {
-        let inner = &*self.0;
-        size_of::<Inner>() + inner.payload.capacity() + inner.claims.memory_bytes()
+        size_of::<Inner>() + self.0.payload.capacity() + self.0.claims.memory_bytes()
     }
 
     pub(crate) fn signer(&self) -> &Signer {
         &self.0.signer
     }
 
-    pub(crate) fn registered_claims(&self) -> &RegisteredClaims {
-        &self.0.claims
+    pub(crate) fn times(&self) -> Times {
+        self.0.claims.times
+    }
+
+    fn text<'t>(&'t self, text: &'t Option<ClaimText>) -> Option<&'t str> {
+        text.as_ref().map(|text| text.of(&self.0.payload))
     }
 
     pub(crate) fn server(&self) -> &Arc<ServerContext> {

@@ -48,8 +48,8 @@ const MIN_BYTES: usize = 1024 * 1024;
 const USUAL_BYTES: usize = 1_280;
 
 /// What an entry needs beside the token: the digest, places in the cache's lists and table, and what the allocator adds
-/// to some ten texts.
-const ENTRY_BYTES: usize = 256;
+/// to some three blocks.
+const ENTRY_BYTES: usize = 128;
 
 /// See the module's documentation.
 pub(crate) struct TokenCache {

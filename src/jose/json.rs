@@ -251,7 +251,7 @@ impl<'de> Visitor<'de> for Text {
 pub(crate) struct StringOrArray;
 
 impl<'de> DeserializeSeed<'de> for StringOrArray {
-    type Value = StringList;
+    type Value = StringList<Cow<'de, str>>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
         deserializer.deserialize_any(self)
@@ -260,25 +260,45 @@ impl<'de> DeserializeSeed<'de> for StringOrArray {
 
 /// One string, or several.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) enum StringList {
-    One(Box<str>),
-    Several(Vec<Box<str>>),
+pub(crate) enum StringList<T> {
+    One(T),
+    Several(Vec<T>),
+}
+
+impl<T> StringList<T> {
+    pub(crate) fn as_slice(&self) -> &[T] {
+        match self {
+            Self::One(text) => std::slice::from_ref(text),
+            Self::Several(texts) => texts,
+        }
+    }
+
+    pub(crate) fn map<U>(self, change: impl Fn(T) -> U) -> StringList<U> {
+        match self {
+            Self::One(text) => StringList::One(change(text)),
+            Self::Several(texts) => StringList::Several(texts.into_iter().map(change).collect()),
+        }
+    }
 }
 
 impl<'de> Visitor<'de> for StringOrArray {
-    type Value = StringList;
+    type Value = StringList<Cow<'de, str>>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a string or an array of strings")
     }
 
-    fn visit_str<E>(self, text: &str) -> Result<StringList, E> {
-        Ok(StringList::One(text.into()))
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
+        Ok(StringList::One(Cow::Borrowed(text)))
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<StringList, A::Error> {
+    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+        Ok(StringList::One(Cow::Owned(text.to_owned())))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
         let mut texts = Vec::new();
-        while let Some(text) = seq.next_element()? {
+        while let Some(text) = seq.next_element_seed(Text)? {
             texts.push(text);
         }
         Ok(StringList::Several(texts))

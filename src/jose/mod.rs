@@ -17,7 +17,7 @@ pub use verifying_key::{KeyFault, VerifyingKey};
 
 #[cfg(feature = "remote-keys")]
 pub(crate) use document::parse_document;
-pub(crate) use json::{Members, StringList, StringOrArray, WalkError, walk_object};
+pub(crate) use json::{Members, StringList, StringOrArray, Text, WalkError, walk_object};
 pub(crate) use jwk::MAX_KEY_ID_BYTES;
 pub(crate) use jwk_set::{Candidates, JwkSet, MAX_CANDIDATES, MAX_KEYS, NoCandidates};
 pub(crate) use jws::{CompactJws, TokenType, VerifiedPayload};

@@ -18,7 +18,7 @@ use crate::keys::Lookup;
 use crate::refusal::ServerContext;
 use crate::response::{Responder, StatusPolicy};
 use crate::time::Clock;
-use crate::token::{Signer, ValidatedToken};
+use crate::token::{Claims, Signer, ValidatedToken};
 use crate::token_cache::TokenCache;
 use crate::trust::{Table, TrustedIssuer, TrustedIssuers};
 use crate::validator::{Check, NoListener, Shown, Step, StepListener, report};
@@ -179,7 +179,7 @@ impl ResourceServer {
         }
         issuer.check_serves(&server.issuers.table())?;
         let now = server.clock.now().ok_or(TokenError::ClockUnavailable)?;
-        issuer.rules.check_times(token.registered_claims(), now)?;
+        issuer.rules.check_times(token.times(), now)?;
         issuer.note_verified(&*server.clock);
         Ok(())
     }
@@ -281,7 +281,8 @@ impl ResourceServer {
         let (claims, expires_at) = rules.check_claims(&payload, now, listener)?;
         let signer = Signer { issuer: Arc::clone(issuer), key: Arc::clone(key) };
         let context = Arc::clone(&server.context);
-        let validated = ValidatedToken::new(claims, expires_at, payload.into_bytes(), context, signer);
+        let claims = Claims::new(claims, &payload);
+        let validated = ValidatedToken::new(claims, expires_at, payload, context, signer);
         self.remember(token.as_bytes(), &validated);
         Ok(validated)
     }

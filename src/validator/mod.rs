@@ -2,6 +2,7 @@
 
 mod step;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,9 +11,9 @@ pub use step::{Check, Step, StepListener};
 
 pub(crate) use step::{NoListener, Shown, report};
 
-use crate::claims::{Audience, ClaimNames, RegisteredClaims};
+use crate::claims::{ClaimNames, RegisteredClaims, Times};
 use crate::error::{ClaimFault, TokenError};
-use crate::jose::{Algorithm, TokenType, VerifiedPayload};
+use crate::jose::{Algorithm, StringList, TokenType, VerifiedPayload};
 use crate::time::UnixTime;
 
 /// What one issuer's tokens must be like.
@@ -38,12 +39,12 @@ impl TokenRules {
     }
 
     /// RFC 9068 §4 from the point where the signature is verified. Also says when the token ends.
-    pub(crate) fn check_claims<L: StepListener>(
+    pub(crate) fn check_claims<'p, L: StepListener>(
         &self,
-        payload: &VerifiedPayload,
+        payload: &'p VerifiedPayload,
         now: UnixTime,
         listener: &mut L,
-    ) -> Result<(RegisteredClaims, UnixTime), TokenError> {
+    ) -> Result<(RegisteredClaims<'p>, UnixTime), TokenError> {
         let claims = RegisteredClaims::parse(payload, &self.claim_names);
         let found = format_args!("{} bytes", payload.as_bytes().len());
         let claims = report(listener, Check::Claims, claims, format_args!("one JSON object"), found)?;
@@ -64,8 +65,9 @@ impl TokenRules {
         let found = Shown(&claims.issuer);
         report(listener, Check::Issuer, verdict, format_args!("{:?}", self.issuer), format_args!("{found}"))?;
 
-        let verdict = self.check_audience(claims.audience.as_ref());
-        let found = Shown(&claims.audience);
+        let audience = claims.audience.as_ref().map(StringList::as_slice);
+        let verdict = self.check_audience(audience);
+        let found = Shown(&audience);
         report(
             listener,
             Check::Audience,
@@ -75,18 +77,18 @@ impl TokenRules {
         )?;
 
         let leeway = self.leeway.as_secs();
-        let verdict = self.check_expiry(claims.expires_at, now);
-        let found = ShownTime(claims.expires_at);
+        let verdict = self.check_expiry(claims.times.expires_at, now);
+        let found = ShownTime(claims.times.expires_at);
         let expected = format_args!("after {now}, less {leeway} s of leeway");
         let expires_at = report(listener, Check::Expiry, verdict, expected, format_args!("{found}"))?;
 
-        let verdict = self.check_not_before(claims.not_before, now);
-        let found = ShownTime(claims.not_before);
+        let verdict = self.check_not_before(claims.times.not_before, now);
+        let found = ShownTime(claims.times.not_before);
         let expected = format_args!("not after {now}, plus {leeway} s of leeway");
         report(listener, Check::NotBefore, verdict, expected, format_args!("{found}"))?;
 
-        let verdict = self.check_issued_at(claims.issued_at, now);
-        let found = ShownTime(claims.issued_at);
+        let verdict = self.check_issued_at(claims.times.issued_at, now);
+        let found = ShownTime(claims.times.issued_at);
         let max_age = MaxAge(self.max_token_age);
         let expected = format_args!("not after {now}{max_age}, plus {leeway} s of leeway");
         report(listener, Check::IssuedAt, verdict, expected, format_args!("{found}"))?;
@@ -99,14 +101,14 @@ impl TokenRules {
     }
 
     /// What time alone can change about a token that was good.
-    pub(crate) fn check_times(&self, claims: &RegisteredClaims, now: UnixTime) -> Result<(), TokenError> {
-        self.check_expiry(claims.expires_at, now)?;
-        self.check_not_before(claims.not_before, now)?;
-        self.check_issued_at(claims.issued_at, now)
+    pub(crate) fn check_times(&self, times: Times, now: UnixTime) -> Result<(), TokenError> {
+        self.check_expiry(times.expires_at, now)?;
+        self.check_not_before(times.not_before, now)?;
+        self.check_issued_at(times.issued_at, now)
     }
 
     /// RFC 9068 §4 ("typ") and §5; RFC 8725 §3.11, §3.12.
-    fn check_type(&self, typ: TokenType, claims: &RegisteredClaims) -> Result<(), TokenError> {
+    fn check_type(&self, typ: TokenType, claims: &RegisteredClaims<'_>) -> Result<(), TokenError> {
         match typ {
             TokenType::AccessToken => {}
             TokenType::Jwt | TokenType::Absent if !self.require_at_jwt => {}
@@ -127,7 +129,7 @@ impl TokenRules {
     }
 
     /// RFC 9449 §7.2, RFC 8705 §3: a bound token without proof is somebody else's.
-    fn check_sender_constraint(&self, claims: &RegisteredClaims) -> Result<(), TokenError> {
+    fn check_sender_constraint(&self, claims: &RegisteredClaims<'_>) -> Result<(), TokenError> {
         if claims.has_confirmation && !self.accept_sender_constrained {
             return Err(TokenError::SenderConstrained);
         }
@@ -144,9 +146,10 @@ impl TokenRules {
     }
 
     /// RFC 9068 §4 ("aud"), RFC 9700 §2.3: one exact member.
-    fn check_audience(&self, audience: Option<&Audience>) -> Result<(), TokenError> {
+    fn check_audience(&self, audience: Option<&[Cow<'_, str>]>) -> Result<(), TokenError> {
+        let is_ours = |name: &Cow<'_, str>| self.audiences.iter().any(|ours| **ours == **name);
         match audience {
-            Some(audience) if self.audiences.iter().any(|ours| audience.contains(ours)) => Ok(()),
+            Some(audience) if audience.iter().any(is_ours) => Ok(()),
             Some(_) => Err(TokenError::AudienceMismatch),
             None => Err(TokenError::claim(String::from(&*self.claim_names.audience), ClaimFault::Missing)),
         }
@@ -178,7 +181,7 @@ impl TokenRules {
     }
 
     /// RFC 9068 §2.2. `iss`, `exp` and `aud` are required anyway.
-    fn check_required_claims(&self, claims: &RegisteredClaims) -> Result<(), TokenError> {
+    fn check_required_claims(&self, claims: &RegisteredClaims<'_>) -> Result<(), TokenError> {
         if !self.require_at_jwt {
             return Ok(());
         }
@@ -190,11 +193,11 @@ impl TokenRules {
 }
 
 /// The claims that RFC 9068 §2.2 requires and no other check asks for, and whether they are there.
-const fn required_claims(claims: &RegisteredClaims) -> [(&'static str, bool); 4] {
+const fn required_claims(claims: &RegisteredClaims<'_>) -> [(&'static str, bool); 4] {
     [
         ("sub", claims.subject.is_some()),
         ("client_id", claims.client_id.is_some()),
-        ("iat", claims.issued_at.is_some()),
+        ("iat", claims.times.issued_at.is_some()),
         ("jti", claims.token_id.is_some()),
     ]
 }
