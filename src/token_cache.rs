@@ -39,7 +39,7 @@ use crate::error::ConfigError;
 use crate::telemetry::TokenCacheMeter;
 use crate::token::ValidatedToken;
 
-/// Room for about 25,000 tokens of the usual size.
+/// Room for about 30,000 tokens of the usual size.
 pub(crate) const DEFAULT_BYTES: usize = 32 * 1024 * 1024;
 
 /// With less there is no room for one large token in each shard.
@@ -50,7 +50,7 @@ const USUAL_BYTES: usize = 1_280;
 
 /// What an entry needs beside the token: the digest, places in the cache's lists and table, and what the allocator adds
 /// to some ten texts.
-const ENTRY_BYTES: usize = 256;
+const ENTRY_BYTES: usize = 200;
 
 /// See the module's documentation.
 pub(crate) struct TokenCache {

@@ -188,6 +188,7 @@ async fn k03_how_a_remembered_token_is_presented_still_counts() {
         ("Bearer: ", "", (400, "token_illegal_characters")),
         ("Basic ", "", (400, "token_absent")),
         ("DPoP ", "", (400, "token_absent")),
+        ("Digest ", "", (400, "token_absent")),
         ("Beare ", "", (400, "token_absent")),
         ("Bearers ", "", (400, "token_absent")),
         ("Bearer =", "", (400, "token_illegal_characters")),
