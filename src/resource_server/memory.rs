@@ -7,8 +7,8 @@ use crate::error::TokenError;
 use crate::token::ValidatedToken;
 
 impl ResourceServer {
-    /// How many accepted tokens are kept and how much memory they take; none when [`token_cache_bytes`] is 0. It looks at
-    /// every part of the cache: ask now and then, not for each request.
+    /// How many accepted tokens are kept and how much memory they take; none when [`token_cache_bytes`] is 0. It looks
+    /// at every part of the cache: ask now and then, not for each request.
     ///
     /// ```
     /// use tower_bearer::{Issuer, ResourceServer};

@@ -209,7 +209,8 @@ impl TokenCacheMeter {
         }
     }
 
-    /// A gauge has one value for all caches of the process, and a recorder that is installed late needs the whole of it.
+    /// A gauge has one value for all caches of the process, and a recorder that is installed late needs the whole of
+    /// it.
     fn holds(&self, tokens: u64, bytes: u64) {
         static ALL_TOKENS: AtomicU64 = AtomicU64::new(0);
         static ALL_BYTES: AtomicU64 = AtomicU64::new(0);

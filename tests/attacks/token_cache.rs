@@ -1,5 +1,5 @@
-//! K03: what differs in one character is another token, and what is not a token does not become one because the same text
-//! was accepted before. Each request goes to an API that has the good token in memory and to one that keeps none.
+//! K03: what differs in one character is another token, and what is not a token does not become one because the same
+//! text was accepted before. Each request goes to an API that has the good token in memory and to one that keeps none.
 
 use ::http::{HeaderName, HeaderValue, Request, StatusCode};
 use axum::Router;
@@ -37,8 +37,8 @@ impl Both {
         format!("{before}{}{after}", self.good).into_bytes()
     }
 
-    /// Status and reason that both give, over a socket and without one. HTTP takes the spaces around a value away; a layer
-    /// or a server that leaves them must not make a difference either.
+    /// Status and reason that both give, over a socket and without one. HTTP takes the spaces around a value away; a
+    /// layer or a server that leaves them must not make a difference either.
     async fn same(&self, headers: &[(&str, &[u8])], query: &str) -> (u16, String) {
         let mut answers = Vec::new();
         for api in &self.apis {

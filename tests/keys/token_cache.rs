@@ -1,5 +1,5 @@
-//! Tokens that were accepted before, when what made them good has changed. Each answer is compared with that of a resource
-//! server that keeps no tokens.
+//! Tokens that were accepted before, when what made them good has changed. Each answer is compared with that of a
+//! resource server that keeps no tokens.
 
 use std::sync::{Arc, Barrier};
 use std::time::Duration;

@@ -1,5 +1,5 @@
-//! Two resource servers that differ in one thing: one keeps accepted tokens, the other does not. Whatever happens, a request
-//! gets the same answer from both, and the provider the same requests.
+//! Two resource servers that differ in one thing: one keeps accepted tokens, the other does not. Whatever happens, a
+//! request gets the same answer from both, and the provider the same requests.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -1,4 +1,5 @@
-//! A hundred thousand tokens and a cache that cannot hold them: what it keeps, what it lets go, and how much memory it takes.
+//! A hundred thousand tokens and a cache that cannot hold them: what it keeps, what it lets go, and how much memory it
+//! takes.
 
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
