@@ -85,6 +85,8 @@ async fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
         r#"tower_bearer_decisions_total{outcome="unavailable",reason="keys_unavailable"} 1"#,
         r#"tower_bearer_route_refusals_total{reason="insufficient_scope"} 2"#,
         "tower_bearer_token_life_left_seconds_count 7",
+        r#"tower_bearer_token_cache_lookups_total{result="hit"} 6"#,
+        "tower_bearer_token_cache_tokens 1",
         &format!(r#"tower_bearer_key_fetches_total{{issuer="{issuer}",result="success"}} 1"#),
         &format!(r#"tower_bearer_key_fetches_total{{issuer="{issuer}",result="unchanged"}} 1"#),
         &format!(r#"tower_bearer_key_fetches_total{{issuer="{issuer}",result="status"}} 1"#),

@@ -160,7 +160,7 @@ pub use keys::{
 pub use layer::{BearerLayer, RequireRoles, RequireScopes, RequireToken};
 pub use refusal::Refusal;
 pub use requirement::ClaimPath;
-pub use resource_server::{Readiness, ResourceServer, ResourceServerBuilder, WarmUpError};
+pub use resource_server::{Readiness, ResourceServer, ResourceServerBuilder, TokenCacheStatus, WarmUpError};
 pub use response::{RefusalBody, RefusalKind, StatusPolicy};
 pub use scope::{Scope, ScopeRequirement};
 pub use token::ValidatedToken;

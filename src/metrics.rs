@@ -30,6 +30,12 @@ pub const ROUTE_REFUSALS: &str = "tower_bearer_route_refusals_total";
 pub const CHECK_DURATION: &str = "tower_bearer_check_duration_seconds";
 /// Histogram: how long an accepted token was still good for.
 pub const TOKEN_LIFE_LEFT: &str = "tower_bearer_token_life_left_seconds";
+/// Counter: tokens that were looked for among those accepted before, by `result`.
+pub const TOKEN_CACHE_LOOKUPS: &str = "tower_bearer_token_cache_lookups_total";
+/// Gauge: tokens that are kept now, by all resource servers of the process.
+pub const TOKEN_CACHE_TOKENS: &str = "tower_bearer_token_cache_tokens";
+/// Gauge: how many bytes of memory they take.
+pub const TOKEN_CACHE_BYTES: &str = "tower_bearer_token_cache_bytes";
 /// Counter: fetches of a key set that ended, by `issuer` and `result`.
 pub const KEY_FETCHES: &str = "tower_bearer_key_fetches_total";
 /// Histogram: how long a fetch of a key set took, by `issuer`.
@@ -63,6 +69,9 @@ pub fn describe() {
     describe_counter!(ROUTE_REFUSALS, Unit::Count, "Requests that a route layer or an extractor refused.");
     describe_histogram!(CHECK_DURATION, Unit::Seconds, "How long the check of a token took.");
     describe_histogram!(TOKEN_LIFE_LEFT, Unit::Seconds, "How long an accepted token was still good for.");
+    describe_counter!(TOKEN_CACHE_LOOKUPS, Unit::Count, "Tokens looked for among those accepted before.");
+    describe_gauge!(TOKEN_CACHE_TOKENS, Unit::Count, "Accepted tokens that are kept.");
+    describe_gauge!(TOKEN_CACHE_BYTES, Unit::Bytes, "Memory that accepted tokens take.");
     describe_counter!(KEY_FETCHES, Unit::Count, "Fetches of a key set that ended.");
     describe_histogram!(KEY_FETCH_DURATION, Unit::Seconds, "How long a fetch of a key set took.");
     describe_histogram!(KEY_SET_AGE, Unit::Seconds, "Age of a key set when a fetch replaced or confirmed it.");

@@ -36,9 +36,10 @@ use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 
 use crate::error::ConfigError;
+use crate::telemetry::TokenCacheMeter;
 use crate::token::ValidatedToken;
 
-/// Room for about 25,000 tokens of the usual size.
+/// Room for about 30,000 tokens of the usual size.
 pub(crate) const DEFAULT_BYTES: usize = 32 * 1024 * 1024;
 
 /// With less there is no room for one large token in each shard.
@@ -56,6 +57,7 @@ pub(crate) struct TokenCache {
     /// The key, expanded.
     mac: Aegis128LMac<16>,
     tokens: Cache<Digest, ValidatedToken, ByBytes>,
+    meter: TokenCacheMeter,
 }
 
 /// Stands for the text of a token.
@@ -77,12 +79,13 @@ impl TokenCache {
             let problem = "this machine gives no random numbers to tell accepted tokens apart by; use 0 to keep none";
             ConfigError::new("token_cache_bytes", problem)
         })?;
-        Ok(Some(Self { mac: Aegis128LMac::new(&key), tokens: storage(u64::try_from(bytes).unwrap_or(u64::MAX)) }))
+        let tokens = storage(u64::try_from(bytes).unwrap_or(u64::MAX));
+        Ok(Some(Self { mac: Aegis128LMac::new(&key), tokens, meter: TokenCacheMeter::default() }))
     }
 
     /// One of the same size with nothing in it.
     pub(crate) fn empty(&self) -> Self {
-        Self { mac: self.mac.clone(), tokens: storage(self.max_bytes()) }
+        Self { mac: self.mac.clone(), tokens: storage(self.max_bytes()), meter: TokenCacheMeter::default() }
     }
 
     pub(crate) fn digest(&self, text: &[u8]) -> Digest {
@@ -97,10 +100,15 @@ impl TokenCache {
 
     pub(crate) fn insert(&self, digest: Digest, token: ValidatedToken) {
         self.tokens.insert(digest, token);
+        self.meter.inserted(|| (u64::try_from(self.len()).unwrap_or(u64::MAX), self.bytes()));
     }
 
     pub(crate) fn remove(&self, digest: &Digest) {
         self.tokens.remove(digest);
+    }
+
+    pub(crate) const fn meter(&self) -> &TokenCacheMeter {
+        &self.meter
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -133,7 +133,7 @@ impl ResourceServerBuilder {
     }
 
     /// How much memory accepted tokens may take, so that their signature is not checked again when they come back. Default
-    /// 32 MiB, room for about 25,000 tokens; at least 1 MiB, or 0 for none.
+    /// 32 MiB, room for about 30,000 tokens; at least 1 MiB, or 0 for none.
     ///
     /// A token from the cache is as good as one that was just checked: its time, its key, its issuer and the age of the
     /// issuer's keys are looked at for every request. What is kept are its claims and a keyed digest of its text, never the
@@ -146,7 +146,7 @@ impl ResourceServerBuilder {
     /// let api = ResourceServer::builder()
     ///     .audience("https://api.example.com")
     ///     .issuer(Issuer::new("https://as.example.com").jwk_set_url("https://as.example.com/keys"))
-    ///     .token_cache_bytes(256 * 1024 * 1024) // some 200,000 tokens
+    ///     .token_cache_bytes(256 * 1024 * 1024) // some 250,000 tokens
     ///     .build()?;
     /// # let _ = api;
     /// # Ok::<(), tower_bearer::ConfigError>(())

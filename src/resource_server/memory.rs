@@ -1,25 +1,45 @@
 //! Tokens that this resource server accepted before.
 
+use serde::Serialize;
+
 use super::ResourceServer;
 use crate::error::TokenError;
 use crate::token::ValidatedToken;
 
 impl ResourceServer {
+    /// How many accepted tokens are kept and how much memory they take; none when [`token_cache_bytes`] is 0. It looks
+    /// at every part of the cache: ask now and then, not for each request.
+    ///
+    /// ```
+    /// use tower_bearer::{Issuer, ResourceServer};
+    ///
+    /// let api = ResourceServer::builder()
+    ///     .audience("https://api.example.com")
+    ///     .issuer(Issuer::new("https://as.example.com").jwk_set_url("https://as.example.com/keys"))
+    ///     .build()?;
+    /// let cache = api.token_cache().ok_or("it is on unless told otherwise")?;
+    /// assert_eq!((cache.tokens, cache.bytes, cache.max_bytes), (0, 0, 32 * 1024 * 1024));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// [`token_cache_bytes`]: crate::ResourceServerBuilder::token_cache_bytes
+    #[must_use]
+    pub fn token_cache(&self) -> Option<TokenCacheStatus> {
+        let cache = self.0.token_cache.as_ref()?;
+        Some(TokenCacheStatus { tokens: cache.len(), bytes: cache.bytes(), max_bytes: cache.max_bytes() })
+    }
+
     /// Finds a token that was accepted before and is still good. Whatever else there is to say about a token is for the
     /// whole judgement to say, so that memory never changes an answer.
     pub(crate) fn recall(&self, text: &[u8]) -> Option<ValidatedToken> {
         let cache = self.0.token_cache.as_ref().filter(|_| text.len() <= self.0.max_token_bytes)?;
         let digest = cache.digest(text);
-        let token = cache.get(&digest)?;
-        // Requests that are recalled are those that keep the keys fresh.
-        token.signer().issuer.keys.fetch_if_due();
-        match self.check_again(&token) {
-            Ok(()) => return Some(token),
-            Err(TokenError::Expired | TokenError::TooOld | TokenError::NoMatchingKey) => cache.remove(&digest),
-            // An outage ends, and an issuer may be enabled again.
-            Err(_) => {}
+        let token = cache.get(&digest).filter(|token| self.is_still_good(token, || cache.remove(&digest)));
+        match &token {
+            Some(_) => cache.meter().hit(),
+            None => cache.meter().missed(),
         }
-        None
+        token
     }
 
     pub(super) fn remember(&self, text: &[u8], token: &ValidatedToken) {
@@ -27,4 +47,32 @@ impl ResourceServer {
             cache.insert(cache.digest(text), token.clone());
         }
     }
+
+    fn is_still_good(&self, token: &ValidatedToken, forget: impl FnOnce()) -> bool {
+        match self.check_again(token) {
+            Ok(()) => {
+                // Requests that are recalled are those that keep the keys fresh.
+                token.signer().issuer.keys.fetch_if_due();
+                return true;
+            }
+            Err(TokenError::Expired | TokenError::TooOld | TokenError::NoMatchingKey) => forget(),
+            // An outage ends, and an issuer may be enabled again.
+            Err(_) => {}
+        }
+        false
+    }
+}
+
+/// How full the cache of accepted tokens is. It can be served as JSON.
+///
+/// Each resource server has its own, also one that [`ResourceServer::with_status_policy`] made.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct TokenCacheStatus {
+    /// How many tokens are kept. One that has expired stays until it is sent again or others need its room.
+    pub tokens: usize,
+    /// How much memory they take, an estimate within some percent.
+    pub bytes: u64,
+    /// How much they may take.
+    pub max_bytes: u64,
 }

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 pub use builder::ResourceServerBuilder;
 pub use health::{Readiness, WarmUpError};
+pub use memory::TokenCacheStatus;
 
 use crate::claims::untrusted_iss;
 use crate::error::TokenError;

@@ -9,9 +9,9 @@ mod recorded;
 mod silent;
 
 #[cfg(feature = "metrics")]
-pub(crate) use recorded::{IssuerMeter, Judgement, describe, route_refused};
+pub(crate) use recorded::{IssuerMeter, Judgement, TokenCacheMeter, describe, route_refused};
 #[cfg(not(feature = "metrics"))]
-pub(crate) use silent::{IssuerMeter, Judgement, describe, route_refused};
+pub(crate) use silent::{IssuerMeter, Judgement, TokenCacheMeter, describe, route_refused};
 
 use std::time::Duration;
 

@@ -4,6 +4,7 @@
 //! count into nothing for ever. What a request with a good token needs is found by keys that are made at compile time.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use metrics::{Counter, Gauge, Histogram, Key, Label, Level, Metadata, SharedString, with_recorder};
@@ -12,7 +13,8 @@ use super::{Fetched, UnknownKid};
 use crate::error::{KeySetError, TokenError};
 use crate::metrics::{
     CHECK_DURATION, DECISIONS, KEY_FETCH_DURATION, KEY_FETCHES, KEY_SET_AGE, KEY_SET_KEYS, KEY_SET_REFRESHED,
-    ROUTE_REFUSALS, TOKEN_LIFE_LEFT, UNKNOWN_KIDS, WAITING_REQUESTS,
+    ROUTE_REFUSALS, TOKEN_CACHE_BYTES, TOKEN_CACHE_LOOKUPS, TOKEN_CACHE_TOKENS, TOKEN_LIFE_LEFT, UNKNOWN_KIDS,
+    WAITING_REQUESTS,
 };
 use crate::response::RefusalKind;
 use crate::time::{Clock, UnixTime};
@@ -30,6 +32,16 @@ static ACCEPTED: Key = Key::from_static_parts(DECISIONS, &ACCEPTED_LABELS);
 static ANONYMOUS: Key = Key::from_static_parts(DECISIONS, &ANONYMOUS_LABELS);
 static ACCEPTED_DURATION: Key = Key::from_static_parts(CHECK_DURATION, &ACCEPTED_LABEL);
 static LIFE_LEFT: Key = Key::from_static_name(TOKEN_LIFE_LEFT);
+
+static HIT_LABEL: [Label; 1] = [Label::from_static_parts("result", "hit")];
+static MISS_LABEL: [Label; 1] = [Label::from_static_parts("result", "miss")];
+static HIT: Key = Key::from_static_parts(TOKEN_CACHE_LOOKUPS, &HIT_LABEL);
+static MISS: Key = Key::from_static_parts(TOKEN_CACHE_LOOKUPS, &MISS_LABEL);
+static CACHED_TOKENS: Key = Key::from_static_name(TOKEN_CACHE_TOKENS);
+static CACHED_BYTES: Key = Key::from_static_name(TOKEN_CACHE_BYTES);
+
+/// Adding up what a cache holds takes a lock on each of its parts, so it is done once in so many insertions.
+const INSERTIONS_BETWEEN_SUMS: u64 = 64;
 
 fn counter(key: &Key) -> Counter {
     with_recorder(|recorder| recorder.register_counter(key, &METADATA))
@@ -170,4 +182,63 @@ impl Drop for Waiting {
     fn drop(&mut self) {
         self.0.decrement(1);
     }
+}
+
+/// Counts for one cache of accepted tokens.
+#[derive(Default)]
+pub(crate) struct TokenCacheMeter {
+    insertions: AtomicU64,
+    tokens: Share,
+    bytes: Share,
+}
+
+impl TokenCacheMeter {
+    pub(crate) fn hit(&self) {
+        counter(&HIT).increment(1);
+    }
+
+    pub(crate) fn missed(&self) {
+        counter(&MISS).increment(1);
+    }
+
+    /// Counts an insertion, and now and then asks how many tokens and bytes there are.
+    pub(crate) fn inserted(&self, sums: impl FnOnce() -> (u64, u64)) {
+        if self.insertions.fetch_add(1, Ordering::Relaxed).is_multiple_of(INSERTIONS_BETWEEN_SUMS) {
+            let (tokens, bytes) = sums();
+            self.holds(tokens, bytes);
+        }
+    }
+
+    /// A gauge has one value for all caches of the process, and a recorder that is installed late needs the whole of
+    /// it.
+    fn holds(&self, tokens: u64, bytes: u64) {
+        static ALL_TOKENS: AtomicU64 = AtomicU64::new(0);
+        static ALL_BYTES: AtomicU64 = AtomicU64::new(0);
+        gauge(&CACHED_TOKENS).set(to_float(self.tokens.set(tokens, &ALL_TOKENS)));
+        gauge(&CACHED_BYTES).set(to_float(self.bytes.set(bytes, &ALL_BYTES)));
+    }
+}
+
+impl Drop for TokenCacheMeter {
+    fn drop(&mut self) {
+        self.holds(0, 0);
+    }
+}
+
+/// What one cache adds to a sum.
+#[derive(Default)]
+struct Share(AtomicU64);
+
+impl Share {
+    /// Changes it, and gives the new sum.
+    fn set(&self, share: u64, sum: &AtomicU64) -> u64 {
+        // What is less now is added as what goes around the end of the numbers.
+        let change = share.wrapping_sub(self.0.swap(share, Ordering::Relaxed));
+        sum.fetch_add(change, Ordering::Relaxed).wrapping_add(change)
+    }
+}
+
+/// By way of a duration, whose conversion is the one without a cast.
+fn to_float(number: u64) -> f64 {
+    Duration::from_secs(number).as_secs_f64()
 }

@@ -50,3 +50,14 @@ impl IssuerMeter {
 }
 
 pub(crate) struct Waiting;
+
+#[derive(Default)]
+pub(crate) struct TokenCacheMeter;
+
+impl TokenCacheMeter {
+    pub(crate) const fn hit(&self) {}
+
+    pub(crate) const fn missed(&self) {}
+
+    pub(crate) fn inserted(&self, _: impl FnOnce() -> (u64, u64)) {}
+}

@@ -28,3 +28,4 @@ mod secrets;
 mod signatures;
 mod support;
 mod times;
+mod token_cache;

@@ -190,7 +190,11 @@ impl Api {
     }
 
     pub(crate) async fn get(&self, headers: &[(&str, &[u8])]) -> reqwest::Response {
-        let mut request = self.client.get(format!("http://{}/leads", self.address));
+        self.get_with_query(headers, "").await
+    }
+
+    pub(crate) async fn get_with_query(&self, headers: &[(&str, &[u8])], query: &str) -> reqwest::Response {
+        let mut request = self.client.get(format!("http://{}/leads{query}", self.address));
         for (name, value) in headers {
             request = request.header(*name, reqwest::header::HeaderValue::from_bytes(value).unwrap());
         }

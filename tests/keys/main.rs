@@ -27,3 +27,5 @@ mod resolver;
 mod run_time;
 mod source;
 mod tls;
+mod token_cache;
+mod token_cache_and_none;

@@ -286,6 +286,38 @@ async fn a_tenant_that_is_judged_again_stays() {
     }
 }
 
+/// A remembered token does not speak for a tenant that made room, whatever the resolver says of it now.
+#[tokio::test(start_paused = true)]
+async fn d10_a_remembered_token_of_a_tenant_that_made_room_is_judged_anew() {
+    for (says, expected) in
+        [(Says::Ours, "accepted"), (Says::NotOurs, "issuer_mismatch"), (Says::Fails, "keys_unavailable")]
+    {
+        let it = tenants(Says::Ours);
+        let kept = it.token_of(TENANT);
+        assert_eq!(reason(&it.server, &kept).await, "accepted");
+        for n in 0..1_000 {
+            it.clock.advance(Duration::from_millis(10));
+            assert_eq!(it.reason(&format!("https://{n}.example.com")).await, "accepted");
+        }
+        it.say(says);
+        assert_eq!(reason(&it.server, &kept).await, expected);
+        assert_eq!(it.calls(), 1_002, "the resolver was asked");
+    }
+}
+
+/// A tenant whose tokens are remembered is of use: it does not make room.
+#[tokio::test(start_paused = true)]
+async fn a_tenant_whose_token_is_remembered_stays() {
+    let it = tenants(Says::Ours);
+    let kept = it.token_of(TENANT);
+    for n in 0..1_100 {
+        it.clock.advance(Duration::from_millis(10));
+        assert_eq!(reason(&it.server, &kept).await, "accepted");
+        assert_eq!(it.reason(&format!("https://{n}.example.com")).await, "accepted");
+    }
+    assert_eq!(it.calls(), 1_101);
+}
+
 #[tokio::test(start_paused = true)]
 async fn d10_a_disabled_tenant_is_not_brought_back_by_the_resolver() {
     let it = tenants(Says::Ours);

@@ -52,6 +52,12 @@ impl KeySource for Source {
     }
 }
 
+impl Source {
+    pub(crate) fn new(issuer: &TestIssuer, mood: &watch::Sender<Mood>, fetches: &Arc<AtomicUsize>) -> Self {
+        Self { issuer: issuer.clone(), mood: mood.subscribe(), fetches: Arc::clone(fetches) }
+    }
+}
+
 pub(crate) struct Fixture {
     pub(crate) issuer: TestIssuer,
     pub(crate) server: ResourceServer,
@@ -71,7 +77,7 @@ pub(crate) fn fixture_with(mood: Mood, policy: KeyPolicy) -> Fixture {
     let token = token(&issuer);
     let fetches = Arc::new(AtomicUsize::new(0));
     let mood = watch::Sender::new(mood);
-    let source = Source { issuer: issuer.clone(), mood: mood.subscribe(), fetches: Arc::clone(&fetches) };
+    let source = Source::new(&issuer, &mood, &fetches);
     let trusted = Issuer::new("https://as.example.com").key_source(source).key_policy(policy);
     let server = ResourceServer::builder().audience(AUDIENCE).issuer(trusted).clock(clock.clone()).build().unwrap();
     Fixture { issuer, server, token, clock, mood, fetches }
@@ -79,5 +85,5 @@ pub(crate) fn fixture_with(mood: Mood, policy: KeyPolicy) -> Fixture {
 
 /// Another way to the source of a fixture: it has its mood and counts with it.
 pub(crate) fn source_of(it: &Fixture) -> Source {
-    Source { issuer: it.issuer.clone(), mood: it.mood.subscribe(), fetches: Arc::clone(&it.fetches) }
+    Source::new(&it.issuer, &it.mood, &it.fetches)
 }

@@ -13,3 +13,4 @@ mod outage;
 mod rotation;
 mod stampede;
 mod support;
+mod token_cache;

@@ -9,7 +9,7 @@ use tower_bearer::jose::Algorithm;
 use tower_bearer::test_util::Defect;
 use tower_bearer::time::{Clock, UnixTime};
 use tower_bearer::{FetchedKeySet, Issuer, KeySetError, KeySource, KeySourceFuture};
-use tower_bearer::{RequireScopes, ResourceServer, ValidatedToken};
+use tower_bearer::{RequireScopes, ResourceServer, Step, StepListener, ValidatedToken};
 
 use crate::fixtures::*;
 use crate::scrape::{Scrape, recorder, serve_with_metrics};
@@ -187,4 +187,55 @@ async fn a_recorder_that_comes_after_the_resource_server_counts_all_the_same() {
     assert_eq!(send(address, "/leads", Some(&good)).await, 200);
     let scrape = Scrape::of(address).await;
     assert_eq!(scrape.figure(r#"tower_bearer_decisions_total{outcome="accepted",reason="none"}"#), 1.0);
+}
+
+/// Each token that is looked for counts once, and those of requests that have no single token are not looked for.
+#[tokio::test]
+async fn lookups_in_the_token_cache_are_counted() {
+    let recorder = recorder();
+    let _guard = set_default_local_recorder(&recorder);
+    let server = server();
+    let address = serve_with_metrics(app(&server), recorder.handle()).await;
+    let bearer = |token: String| format!("Bearer {token}");
+    let good = bearer(token().sign());
+    let tampered = bearer(token().sign_defective(Defect::TamperedSignature));
+    for (times, authorization, expected) in [
+        (4, Some(&*good), 200),                                     // 1 miss, 3 hits
+        (2, Some(&*tampered), 401),                                 // 2 misses
+        (1, Some("Bearer opaque"), 400),                            // 1 miss
+        (1, Some(&*format!("Bearer {}", "x".repeat(17_000))), 400), // too large to be looked for
+        (2, None, 400),
+        (1, Some("Basic YTpi"), 400),
+        (1, Some("Bearer"), 400),
+    ] {
+        for _ in 0..times {
+            assert_eq!(send(address, "/leads", authorization).await, expected);
+        }
+    }
+    let name = "tower_bearer_token_cache_lookups_total";
+    let scrape = Scrape::of(address).await;
+    scrape.assert_figures(name, &[(r#"result="hit""#, 3), (r#"result="miss""#, 4)]);
+    // Other tests of this process have caches too, and the gauges are of all.
+    assert!(scrape.figure("tower_bearer_token_cache_tokens") >= 1.0);
+    let bytes = scrape.figure("tower_bearer_token_cache_bytes");
+    assert!(bytes >= 100.0, "{bytes}");
+
+    // `validate` looks as well; whoever wants to hear of every check does not.
+    let text = token().sign();
+    for _ in 0..3 {
+        server.validate(&text).await.unwrap();
+        server.validate_explained(&text, &mut Deaf).await.unwrap();
+    }
+    Scrape::of(address).await.assert_figures(name, &[(r#"result="hit""#, 5), (r#"result="miss""#, 5)]);
+
+    // Without a cache nothing is looked for.
+    let none = builder().issuer(issuer_with(Algorithm::RS256).trusted()).token_cache_bytes(0).build().unwrap();
+    none.validate(&text).await.unwrap();
+    Scrape::of(address).await.assert_figures(name, &[(r#"result="hit""#, 5), (r#"result="miss""#, 5)]);
+}
+
+struct Deaf;
+
+impl StepListener for Deaf {
+    fn step(&mut self, _: Step<'_>) {}
 }
