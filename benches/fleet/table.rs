@@ -2,8 +2,12 @@
 
 use serde_json::Value;
 
+pub(crate) fn all(results: &[Value]) -> [String; 4] {
+    [largest_fleet, picture, by_replicas, memory].map(|table| table(results))
+}
+
 /// Each phase with the most replicas.
-pub(crate) fn largest_fleet(results: &[Value]) -> String {
+fn largest_fleet(results: &[Value]) -> String {
     let largest = fleets(results).pop().unwrap();
     let mut table = format!(
         "| {} replicas | model, requests/s | measured, requests/s | peak second | peak ÷ average | \
@@ -21,8 +25,23 @@ pub(crate) fn largest_fleet(results: &[Value]) -> String {
     table
 }
 
+/// The peak second of each phase with the most replicas, one mark for each doubling.
+fn picture(results: &[Value]) -> String {
+    let largest = fleets(results).pop().unwrap();
+    let rows = results.iter().filter(|it| it["replicas"].as_f64() == Some(largest)).map(|it| {
+        let peak = it["peak_per_s"].as_u64().unwrap();
+        let marks = "█".repeat(usize::try_from((peak + 1).ilog2()).unwrap());
+        format!(
+            "{:<44}{marks} {}\n",
+            it["phase"].as_str().unwrap().replace('`', ""),
+            shown(it["peak_per_s"].as_f64().unwrap())
+        )
+    });
+    rows.collect()
+}
+
 /// Average and peak second of each phase, by the number of replicas.
-pub(crate) fn by_replicas(results: &[Value]) -> String {
+fn by_replicas(results: &[Value]) -> String {
     let fleets = fleets(results);
     let mut table = format!("| replicas | {} |\n", fleets.iter().map(|&it| shown(it)).collect::<Vec<_>>().join(" | "));
     table += &format!("|---|{}\n", "--:|".repeat(fleets.len()));
@@ -38,7 +57,7 @@ pub(crate) fn by_replicas(results: &[Value]) -> String {
 }
 
 /// What a replica has allocated, by the number of its issuers.
-pub(crate) fn memory(results: &[Value]) -> String {
+fn memory(results: &[Value]) -> String {
     let rows = results.iter().filter_map(|it| Some((it["issuers"].as_f64()?, it["bytes"].as_f64()? / 1024.0)));
     rows.fold("| issuers | memory |\n|--:|--:|\n".to_owned(), |table, (issuers, kib)| {
         table + &format!("| {} | {} KiB |\n", shown(issuers), shown(kib))

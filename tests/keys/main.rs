@@ -25,5 +25,6 @@ mod provider;
 mod refresh;
 mod resolver;
 mod run_time;
+mod scaling;
 mod source;
 mod tls;
