@@ -62,6 +62,7 @@
 //!
 //! [`guide::keys`] is the page for designing a deployment and for whoever is on call: defaults, states, what happens in
 //! each failure, where keys can come from, many tenants, start and health. [`KeyPolicy`] has the settings.
+//! [`guide::scaling`] says what a fleet of replicas costs its provider, in memory and in CPU.
 //!
 //! # With axum
 //!

@@ -16,18 +16,23 @@
 //! A collision would let one token pass for another: it is an authentication bypass. Two texts share a digest only by
 //! chance, because nobody outside can steer it:
 //!
-//! - The key is 128 random bits of this resource server in this process. No digest, nor any part of one, leaves it: who
-//!   sends tokens learns whether they are accepted, and from the time of it whether they had been seen. Equal digests of
-//!   different texts would be a forgery against the MAC by somebody who sees no tag, which is less than AEGIS is built to
-//!   withstand: a difference that the state absorbs without a trace passes at least 26 active S-boxes, so it vanishes
-//!   with probability 2⁻¹⁵⁶ at most (Wu and Preneel, AEGIS, §5), and digests that differ inside are equal with 2⁻¹²⁸.
-//! - So a forged token meets one of n cached ones with probability n · 2⁻¹²⁸. With a million tokens in the cache and a
-//!   billion attempts in every second of a year, that is 10⁻¹⁶ for the whole year.
-//! - The whole text goes in, signature included: tokens that differ in one bit of it are two (CVE-2026-35039). So does
-//!   who judged: each resource server has a cache and a key of its own, and never sees another's.
+//! - The digest is a MAC under 128 random bits that a resource server draws when it is built. No digest leaves it, so who
+//!   sends tokens learns whether they are accepted, and at most from the time of the answer whether they had been seen. To
+//!   find two texts with one digest from that is to forge against the MAC without ever seeing a tag. AEGIS is designed for
+//!   128 bits against forgers who do see tags, no attack on that is known, and a wrong guess teaches nothing but that it
+//!   was wrong.
+//! - So a forged token meets one of n cached ones with a probability of n · 2⁻¹²⁸. With a million tokens in the cache and
+//!   a billion attempts in every second of a year, that is 10⁻¹⁶ for the whole year. A tag of 256 bits would halve nothing
+//!   that matters at that size, and would double what is compared.
+//! - The whole text goes in, signature included: tokens that differ in one bit of it are two (CVE-2026-35039). Each
+//!   resource server has a cache of its own, so no other configuration's verdict is ever found.
+//!
+//! It holds against those who send tokens, not against those who read this process's memory: whoever has the key can make
+//! two texts with one digest. They could also read the claims, and write whatever they like.
 //!
 //! Only accepted tokens are kept, so refused ones displace nothing. One that is seen once displaces only others that were:
-//! the cache tells tokens that come again from those that do not (CLOCK-Pro), and the former have 97 % of the room.
+//! once it is full, the cache tells tokens that come again from those that do not (CLOCK-Pro), and the former have 97 % of
+//! the room.
 
 use std::fmt;
 

@@ -2,4 +2,5 @@
 
 pub mod keys;
 pub mod monitoring;
+pub mod scaling;
 pub mod tokens;

@@ -25,6 +25,7 @@ mod provider;
 mod refresh;
 mod resolver;
 mod run_time;
+mod scaling;
 mod source;
 mod tls;
 mod token_cache;
