@@ -30,7 +30,7 @@ impl ResourceServer {
     }
 
     /// Finds a token that was accepted before and is still good. Whatever else there is to say about a token is for the
-    /// whole judgement to say, so that memory never changes an answer.
+    /// whole judgement to say: memory makes a good answer faster, and no other.
     pub(crate) fn recall(&self, text: &[u8]) -> Option<ValidatedToken> {
         let cache = self.0.token_cache.as_ref().filter(|_| text.len() <= self.0.max_token_bytes)?;
         let digest = cache.digest(text);
