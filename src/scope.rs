@@ -186,7 +186,7 @@ mod tests {
     fn a_text_that_is_kept_reads_as_one_that_is_parsed() {
         let long = vec!["scope"; INDEX_FROM].join(" ");
         for text in ["", " ", "read", "read write", " read", "read ", "read  write", &long] {
-            let (kept, parsed) = (Scope::from_text(text.into()), Scope::parse(text));
+            let (kept, parsed) = (Scope::from_text(text), Scope::parse(text));
             assert_eq!(kept.as_str(), parsed.as_str(), "{text:?}");
             assert_eq!(kept.index, parsed.index, "{text:?}");
         }
