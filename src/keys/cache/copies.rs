@@ -49,7 +49,7 @@ impl KeyCache {
         };
         let refresh_after = KeyPolicy::refresh_after(lifetime, jitter()).saturating_sub(age_then);
         let state = self.state();
-        let is_late = state.closed || state.in_flight.is_some() || self.snapshot.load().is_some();
+        let is_late = state.source.is_none() || state.in_flight.is_some() || self.snapshot.load().is_some();
         // A copy from the future would outlive every bound.
         if is_late || fetched_at > wall || !snapshot.bounds.serves(now) {
             return Ok(false);

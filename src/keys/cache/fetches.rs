@@ -11,6 +11,7 @@ use super::snapshot::Snapshot;
 use super::{KeyCache, NEVER, millis};
 use crate::error::KeySetError;
 use crate::keys::policy::{Jitter, KeyPolicy};
+use crate::keys::source::KeySource;
 use crate::keys::status::FetchCounts;
 use crate::sync::Ordering;
 use crate::telemetry;
@@ -19,8 +20,8 @@ use crate::telemetry;
 pub(super) struct State {
     /// Closed when the fetch under way ends, however it ends.
     pub(super) in_flight: Option<watch::Receiver<()>>,
-    /// The issuer is not trusted any more.
-    pub(super) closed: bool,
+    /// Where keys come from; none when the issuer is not trusted any more.
+    pub(super) source: Option<Arc<dyn KeySource>>,
     pub(super) failures: u32,
     pub(super) last_error: Option<KeySetError>,
     pub(super) counts: FetchCounts,
@@ -60,7 +61,7 @@ impl KeyCache {
             }
             let (failures, error) = {
                 let state = self.state();
-                if state.closed {
+                if state.source.is_none() {
                     return Err(KeySetError::Interrupted);
                 }
                 (state.failures, state.last_error.clone().unwrap_or(KeySetError::Interrupted))
@@ -84,9 +85,11 @@ impl KeyCache {
     /// Forgets the keys for good: the issuer is not trusted any more.
     pub(crate) fn close(&self) {
         let mut state = self.state();
-        state.closed = true;
+        let source = state.source.take();
         let last = self.snapshot.swap(None);
         drop(state);
+        // It is the application's: what it does at its end is not done under our lock.
+        drop(source);
         self.meter.closed();
         if let Some(last) = last {
             last.set.withdraw_missing(None);
@@ -111,9 +114,7 @@ impl KeyCache {
     pub(super) fn join(self: &Arc<Self>, need: Need<'_>) -> Option<Joined> {
         let now = self.clock.monotonic();
         let mut state = self.state();
-        if state.closed {
-            return None;
-        }
+        let source = state.source.clone()?;
         if let Some(in_flight) = &state.in_flight {
             return Some(Joined { done: in_flight.clone(), start: None });
         }
@@ -137,7 +138,7 @@ impl KeyCache {
         drop(state);
         let start = Fetch {
             cache: Arc::downgrade(self),
-            source: Arc::clone(&self.source),
+            source,
             algorithms: Arc::clone(&self.algorithms),
             last: self.snapshot.load_full(),
             started_at: now,
@@ -154,7 +155,7 @@ impl KeyCache {
         let ended = {
             let mut state = self.state();
             state.in_flight = None;
-            if state.closed {
+            if state.source.is_none() {
                 return;
             }
             let (due, ended) = match result {
@@ -248,6 +249,10 @@ enum Ended {
 }
 
 impl State {
+    pub(super) fn new(source: Arc<dyn KeySource>) -> Self {
+        Self { source: Some(source), ..Self::default() }
+    }
+
     pub(super) fn unknown_kid_fetches(&self, now: Duration) -> usize {
         let is_recent = |at: &Duration| now.saturating_sub(*at) < KeyPolicy::UNKNOWN_KID_WINDOW;
         self.unknown_kid_attempts.iter().flatten().filter(|at| is_recent(at)).count()

@@ -40,7 +40,6 @@ const MAX_NOT_FOUND: u64 = 1024;
 pub(crate) struct KeyCache {
     issuer: Arc<str>,
     algorithms: Arc<[Algorithm]>,
-    source: Arc<dyn KeySource>,
     policy: KeyPolicy,
     clock: Arc<dyn Clock>,
     meter: IssuerMeter,
@@ -70,7 +69,6 @@ impl KeyCache {
         Self {
             issuer,
             algorithms,
-            source,
             policy,
             clock,
             meter,
@@ -78,7 +76,7 @@ impl KeyCache {
             due: AtomicU64::new(0),
             waiting: WaitingPlaces::default(),
             not_found: moka::sync::Cache::new(MAX_NOT_FOUND),
-            state: Mutex::new(State::default()),
+            state: Mutex::new(State::new(source)),
             closing: watch::Sender::new(()),
         }
     }
@@ -234,7 +232,8 @@ impl KeyCache {
 
 impl fmt::Debug for KeyCache {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("KeyCache").field("issuer", &self.issuer).field("source", &self.source).finish_non_exhaustive()
+        let source = self.state().source.clone();
+        f.debug_struct("KeyCache").field("issuer", &self.issuer).field("source", &source).finish_non_exhaustive()
     }
 }
 

@@ -66,11 +66,12 @@ impl Traffic {
     }
 }
 
-/// So many bad tokens, all different, out of good ones. `None` when those are not signed JWTs.
+/// So many bad tokens out of good ones, all different unless a signature has not bits enough. `None` when those are not
+/// signed JWTs.
 pub(super) fn bad_tokens(flood: Flood, good: &[String], count: usize) -> Option<Vec<String>> {
     let run = random_name()?;
     let spoil = |(number, token): (usize, &String)| match flood {
-        Flood::BadSignature => with_bad_signature(token, number),
+        Flood::BadSignature => with_bad_signature(token, number / good.len()),
         Flood::RandomKid => with_key_id(token, &format!("{run}-{number}")),
     };
     good.iter().cycle().take(count).enumerate().map(spoil).collect()
