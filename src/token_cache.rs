@@ -85,12 +85,12 @@ impl TokenCache {
             ConfigError::new("token_cache_bytes", problem)
         })?;
         let tokens = storage(u64::try_from(bytes).unwrap_or(u64::MAX));
-        Ok(Some(Self { mac: Aegis128LMac::new(&key), tokens, meter: TokenCacheMeter::default() }))
+        Ok(Some(Self { mac: Aegis128LMac::new(&key), tokens, meter: TokenCacheMeter::new() }))
     }
 
     /// One of the same size with nothing in it.
     pub(crate) fn empty(&self) -> Self {
-        Self { mac: self.mac.clone(), tokens: storage(self.max_bytes()), meter: TokenCacheMeter::default() }
+        Self { mac: self.mac.clone(), tokens: storage(self.max_bytes()), meter: TokenCacheMeter::new() }
     }
 
     pub(crate) fn digest(&self, text: &[u8]) -> Digest {

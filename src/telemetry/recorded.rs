@@ -193,6 +193,10 @@ pub(crate) struct TokenCacheMeter {
 }
 
 impl TokenCacheMeter {
+    pub(crate) fn new() -> Self {
+        Self::default()
+    }
+
     pub(crate) fn hit(&self) {
         counter(&HIT).increment(1);
     }

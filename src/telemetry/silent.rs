@@ -51,10 +51,13 @@ impl IssuerMeter {
 
 pub(crate) struct Waiting;
 
-#[derive(Default)]
 pub(crate) struct TokenCacheMeter;
 
 impl TokenCacheMeter {
+    pub(crate) const fn new() -> Self {
+        Self
+    }
+
     pub(crate) const fn hit(&self) {}
 
     pub(crate) const fn missed(&self) {}
