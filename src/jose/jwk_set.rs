@@ -104,6 +104,7 @@ impl JwkSet {
     /// The keys to try for a token, at least one and at most [`MAX_CANDIDATES`].
     ///
     /// With a `kid`, those of that name; without one, every key of the algorithm (RFC 7515 §6).
+    #[inline]
     pub(crate) fn candidates(&self, key_id: Option<&str>, algorithm: Algorithm) -> Result<Candidates, NoCandidates> {
         let fits = |position: &u16| self.key(*position).is_some_and(|key| key.algorithm() == algorithm);
         match key_id {
@@ -152,11 +153,13 @@ impl JwkSet {
         serde_json::json!({ "keys": jwks.collect::<Vec<serde_json::Value>>() })
     }
 
+    #[inline]
     fn key(&self, position: u16) -> Option<&Arc<VerifyingKey>> {
         self.keys.get(usize::from(position))
     }
 
     /// The positions of the keys of this name.
+    #[inline]
     fn named(&self, key_id: &str) -> Option<&[u16]> {
         let mark = mark(key_id);
         let first = self.by_key_id.partition_point(|named| named.mark < mark);
@@ -185,6 +188,7 @@ impl JwkSet {
 impl Candidates {
     const BITS: u32 = u64::BITS / 4;
 
+    #[inline]
     fn collect(fitting: impl Iterator<Item = u16>) -> Result<Self, NoCandidates> {
         let mut word = 0;
         for position in fitting {
@@ -213,6 +217,7 @@ impl From<NoCandidates> for TokenError {
 }
 
 /// A word that nearly always differs where `kid`s do: numbers are compared faster than texts.
+#[inline]
 fn mark(key_id: &str) -> u64 {
     let bytes = key_id.as_bytes();
     match (bytes.first_chunk(), bytes.last_chunk()) {

@@ -92,6 +92,7 @@ impl KeyEnvironment {
 
 impl Keys {
     /// Looks without waiting. `has_waited` says that this is the look after [`wait`](Self::wait).
+    #[inline]
     pub(crate) fn look_up(&self, key_id: Option<&str>, algorithm: Algorithm, has_waited: bool) -> Lookup<'_> {
         match self {
             Self::Fixed(set) => {
@@ -170,6 +171,7 @@ impl Keys {
 }
 
 impl KeysToTry<'static> {
+    #[inline]
     fn cached(snapshot: Guard<Option<Arc<Snapshot>>>, candidates: Candidates) -> Self {
         Self { set: SetRef::Cached(snapshot), candidates }
     }

@@ -65,6 +65,7 @@ impl TrustedIssuers {
         })
     }
 
+    #[inline]
     pub(crate) fn table(&self) -> TableRef<'_> {
         self.changed.get().map_or(TableRef::First(&self.first), |changed| TableRef::Changed(changed.load()))
     }
@@ -139,6 +140,7 @@ impl TrustedIssuers {
 impl Deref for TableRef<'_> {
     type Target = Table;
 
+    #[inline]
     fn deref(&self) -> &Table {
         match self {
             Self::First(table) => table,

@@ -33,6 +33,7 @@ impl Table {
         }
     }
 
+    #[inline]
     pub(crate) fn get(&self, url: &str) -> Option<&Arc<TrustedIssuer>> {
         match self.configured.len() {
             ..=FEW if self.resolved.is_empty() => self.configured.iter().find(|issuer| *issuer.rules.issuer == *url),

@@ -81,6 +81,7 @@ impl KeyCache {
         }
     }
 
+    #[inline]
     pub(crate) fn look_up(
         self: &Arc<Self>,
         key_id: Option<&str>,
@@ -213,6 +214,7 @@ impl KeyCache {
         TokenError::KeysUnavailable { retry_after: self.until_due(now) }
     }
 
+    #[inline]
     fn is_due(&self, now: Duration) -> bool {
         millis(now) >= self.due.load(Ordering::Relaxed)
     }
@@ -237,6 +239,7 @@ impl fmt::Debug for KeyCache {
     }
 }
 
+#[inline]
 fn millis(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(NEVER)
+    time.as_secs().saturating_mul(1_000).saturating_add(u64::from(time.subsec_millis()))
 }
