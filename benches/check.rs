@@ -17,6 +17,8 @@
     reason = "a benchmark ends where something unexpected happens"
 )]
 
+#[path = "support/median.rs"]
+mod median;
 mod support;
 #[path = "support/timing.rs"]
 mod timing;
@@ -33,9 +35,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::jwk::Jwk;
 use jsonwebtoken::{DecodingKey, Validation, decode};
+use median::median;
 use serde::Deserialize;
 use serde_json::json;
-use support::{Options, median};
+use support::Options;
 use timing::time;
 use token::{AUDIENCE, BareCheck, ISSUER};
 use tower_bearer::jose::Algorithm;

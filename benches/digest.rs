@@ -14,6 +14,8 @@
     reason = "a benchmark ends where something unexpected happens"
 )]
 
+#[path = "support/median.rs"]
+mod median;
 mod support;
 #[path = "support/timing.rs"]
 mod timing;
@@ -25,9 +27,10 @@ use std::time::Duration;
 use aegis::aegis128l::Aegis128LMac;
 use aws_lc_rs::aead::{AES_128_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use aws_lc_rs::{digest, hmac};
+use median::median;
 use serde_json::json;
 use siphasher::sip128::{Hasher128 as _, SipHasher13, SipHasher24};
-use support::{Options, median};
+use support::Options;
 use timing::time;
 
 /// An ES256 token and an RS256 token of the usual size.

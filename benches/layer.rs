@@ -19,6 +19,8 @@
     reason = "a benchmark ends where something unexpected happens"
 )]
 
+#[path = "support/median.rs"]
+mod median;
 #[path = "support/request.rs"]
 mod request;
 mod support;
@@ -32,9 +34,10 @@ mod token;
 use axum::Router;
 use axum::routing::get;
 use http::StatusCode;
+use median::median;
 use request::{handler, requests};
 use serde_json::{Value, json};
-use support::{Options, median};
+use support::Options;
 use threads::together;
 use timing::BATCH;
 use token::{AUDIENCE, BareCheck};

@@ -16,14 +16,17 @@
     reason = "a benchmark ends where something unexpected happens"
 )]
 
+#[path = "support/median.rs"]
+mod median;
 mod support;
 
 use std::hint::black_box;
 use std::sync::Barrier;
 use std::time::{Duration, Instant};
 
+use median::median;
 use serde_json::json;
-use support::{Options, median};
+use support::Options;
 use tower_bearer::jose::Algorithm;
 use tower_bearer::test_util::{SigningKey, TestIssuer};
 use tower_bearer::time::{Clock, UnixTime};

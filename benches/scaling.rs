@@ -21,6 +21,8 @@
     reason = "a benchmark ends where something unexpected happens"
 )]
 
+#[path = "support/median.rs"]
+mod median;
 mod support;
 #[path = "support/timing.rs"]
 mod timing;
@@ -36,8 +38,9 @@ use std::time::Duration;
 use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use median::median;
 use serde_json::{Value, json};
-use support::{Options, median};
+use support::Options;
 use timing::time;
 use token::{AUDIENCE, BareCheck, ISSUER};
 use tower_bearer::jose::Algorithm;

@@ -22,7 +22,6 @@ mod replica;
 mod scenario;
 mod simulation;
 #[path = "../support/mod.rs"]
-#[allow(dead_code, reason = "nothing is timed here")]
 mod support;
 mod table;
 

@@ -1,4 +1,4 @@
-//! What the benchmarks share: their options, and how they count.
+//! What the benchmarks share: their options.
 
 use std::time::Duration;
 
@@ -34,9 +34,4 @@ impl Options {
             std::fs::write(file, format!("{:#}\n", Value::from(results))).expect("the file can be written");
         }
     }
-}
-
-pub(crate) fn median(mut numbers: Vec<f64>) -> f64 {
-    numbers.sort_unstable_by(f64::total_cmp);
-    numbers[numbers.len() / 2]
 }

@@ -3,7 +3,7 @@
 use std::sync::Barrier;
 use std::time::{Duration, Instant};
 
-use super::support::median;
+use super::median::median;
 use super::timing::time;
 
 /// Nanoseconds of one call, of each of these that are made at the same time, each on a thread of its own.

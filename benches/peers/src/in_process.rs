@@ -13,8 +13,9 @@ use serde_json::{Value, json};
 use tower_bearer::jose::Algorithm;
 use tower_bearer::test_util::{Defect, TestIssuer};
 
+use crate::median::median;
 use crate::peers::{NONE, NONE_AXUM_07, NONE_ROUTER, OTHERS, OURS, Peer};
-use crate::support::{Options, median};
+use crate::support::Options;
 use crate::timing::{BATCH, time};
 use crate::token::{self, BareCheck};
 use crate::trusted::{Trusted, runtime};

@@ -7,6 +7,8 @@
 pub mod in_process;
 pub mod over_socket;
 
+#[path = "../../support/median.rs"]
+mod median;
 mod peers;
 #[path = "../../support/request.rs"]
 mod request;
