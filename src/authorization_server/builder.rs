@@ -1,18 +1,21 @@
 //! Settings of the server, and their check at the start.
 
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use super::admin::Admin;
-use super::client::Clients;
 use super::connections::{Transport, listen};
+use super::paths::Paths;
+use super::registration::{Clients, Users};
 use super::router::router;
 use super::service::Service;
 use super::state::ServerState;
-use super::{AuthorizationServer, Client, StartError};
+use super::{AuthorizationServer, Client, StartError, User};
 #[cfg(feature = "authorization-server-tls")]
 use super::{Certificate, tls};
 use crate::jose::Algorithm;
+use crate::scope::is_scope_token;
 use crate::test_util::{SigningKey, TestIssuer};
 use crate::time::{Clock, SystemClock};
 
@@ -21,10 +24,12 @@ use crate::time::{Clock, SystemClock};
 #[derive(Debug)]
 pub struct AuthorizationServerBuilder {
     clients: Vec<Client>,
+    users: Vec<User>,
+    scope_descriptions: BTreeMap<String, String>,
     algorithms: Vec<Algorithm>,
     clock: Arc<dyn Clock>,
     port: u16,
-    issuer_path: String,
+    paths: Paths,
     admin_port: Option<u16>,
     #[cfg(feature = "authorization-server-tls")]
     certificate: Option<Certificate>,
@@ -34,10 +39,12 @@ impl AuthorizationServerBuilder {
     pub(super) fn new() -> Self {
         Self {
             clients: Vec::new(),
+            users: Vec::new(),
+            scope_descriptions: BTreeMap::new(),
             algorithms: Vec::new(),
             clock: Arc::new(SystemClock::new()),
             port: 0,
-            issuer_path: String::new(),
+            paths: Paths::default(),
             admin_port: None,
             #[cfg(feature = "authorization-server-tls")]
             certificate: None,
@@ -47,6 +54,18 @@ impl AuthorizationServerBuilder {
     /// Adds a client. Without one, tokens come only from the [handle](AuthorizationServer::token).
     pub fn client(mut self, client: Client) -> Self {
         self.clients.push(client);
+        self
+    }
+
+    /// Adds a user, who can log in when a client with a [redirect URI](Client::redirect_uri) asks for it.
+    pub fn user(mut self, user: User) -> Self {
+        self.users.push(user);
+        self
+    }
+
+    /// Says what a scope means in words, for the page that asks the user; without it the page shows the scope itself.
+    pub fn scope_description(mut self, scope: impl Into<String>, description: impl Into<String>) -> Self {
+        self.scope_descriptions.insert(scope.into(), description.into());
         self
     }
 
@@ -69,8 +88,22 @@ impl AuthorizationServerBuilder {
     }
 
     /// Puts a path such as `/tenant` into the issuer URL, as providers with several tenants do; none by default.
-    pub fn issuer_path(self, path: impl Into<String>) -> Self {
-        Self { issuer_path: path.into(), ..self }
+    pub fn issuer_path(mut self, path: impl Into<String>) -> Self {
+        self.paths.issuer = path.into();
+        self
+    }
+
+    /// Puts the authorization endpoint at this path below the issuer URL, such as `/oauth2/authorize`; `/authorize` by
+    /// default.
+    pub fn authorize_path(mut self, path: impl Into<String>) -> Self {
+        self.paths.authorize = path.into();
+        self
+    }
+
+    /// Puts the token endpoint at this path below the issuer URL, such as `/oauth2/token`; `/token` by default.
+    pub fn token_path(mut self, path: impl Into<String>) -> Self {
+        self.paths.token = path.into();
+        self
     }
 
     /// Opens the [admin API](super#admin-api) too, on a free port of 127.0.0.1; there is none by default. Every program
@@ -129,18 +162,26 @@ impl AuthorizationServerBuilder {
         #[cfg(not(feature = "authorization-server-tls"))]
         let (scheme, transport) = ("http", Transport::Plain);
 
-        let Self { clients, algorithms, clock, port, issuer_path, admin_port, .. } = self;
-        check_issuer_path(&issuer_path)?;
+        let Self { clients, users, scope_descriptions, algorithms, clock, port, paths, admin_port, .. } = self;
+        paths.check()?;
         let clients = Clients::register(clients)?;
+        let users = Users::register(users)?;
+        if let Some(client) = clients.iter().find(|client| users.is_empty() && client.asks_users()) {
+            return Err(StartError::NoUser { client_id: client.id.clone() });
+        }
+        if let Some(scope) = scope_descriptions.keys().find(|scope| !is_scope_token(scope)) {
+            return Err(StartError::ScopeDescription { scope: scope.clone() });
+        }
 
         let (listener, address) = listen(loopback(port)).await?;
         let admin = match admin_port {
             Some(port) => Some(listen(loopback(port)).await?),
             None => None,
         };
-        let issuer = make_issuer(format!("{scheme}://{address}{issuer_path}"), &algorithms)?.with_shared_clock(clock);
+        let issuer =
+            make_issuer(format!("{scheme}://{address}{}", paths.issuer), &algorithms)?.with_shared_clock(clock);
 
-        let state = Arc::new(ServerState::new(issuer, clients, issuer_path));
+        let state = Arc::new(ServerState::new(issuer, clients, paths));
         let service = Arc::new(Service::serve(address, listener, router(Arc::clone(&state)), transport));
         let admin = admin.map(|(listener, address)| Admin::serve(Arc::clone(&state), &service, address, listener));
         Ok(AuthorizationServer {
@@ -157,19 +198,6 @@ fn loopback(port: u16) -> SocketAddr {
     SocketAddr::from((Ipv4Addr::LOCALHOST, port))
 }
 
-/// Unreserved characters alone (RFC 3986 §2.3), so that the path has one spelling in URLs, in `iss` and in routes.
-fn check_issuer_path(path: &str) -> Result<(), StartError> {
-    let is_segment = |segment: &str| {
-        !matches!(segment, "" | "." | "..")
-            && segment.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte))
-    };
-    let usable = match path.strip_prefix('/') {
-        Some(segments) => segments.split('/').all(is_segment),
-        None => path.is_empty(),
-    };
-    if usable { Ok(()) } else { Err(StartError::IssuerPath { path: path.to_owned() }) }
-}
-
 fn make_issuer(url: String, algorithms: &[Algorithm]) -> Result<TestIssuer, StartError> {
     let (first, others) = algorithms.split_first().unwrap_or((&Algorithm::RS256, &[]));
     let issuer = TestIssuer::with_algorithm(url, *first)?;
@@ -177,21 +205,4 @@ fn make_issuer(url: String, algorithms: &[Algorithm]) -> Result<TestIssuer, Star
         issuer.add_key(SigningKey::generate(*algorithm)?);
     }
     Ok(issuer)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn issuer_paths_have_one_spelling() {
-        for good in ["", "/tenant", "/a/b", "/a.b-c_d~1", "/..."] {
-            assert!(check_issuer_path(good).is_ok(), "{good}");
-        }
-        for bad in [
-            "/", "tenant", "/tenant/", "//a", "/a//b", "/.", "/a/..", "/a b", "/{x}", "/%61", "/a?b", "/a#b", "/\u{e9}",
-        ] {
-            assert!(check_issuer_path(bad).is_err(), "{bad}");
-        }
-    }
 }

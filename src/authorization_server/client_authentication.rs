@@ -4,9 +4,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::{HeaderMap, HeaderValue, header};
 
-use super::client::{Clients, RegisteredClient};
 use super::form::{self, Form};
 use super::oauth_error::OAuthError;
+use super::registration::{Clients, RegisteredClient};
 
 /// The client that the request proves to come from, by HTTP Basic or by `client_id` and `client_secret` in the body.
 pub(super) fn authenticate<'a>(

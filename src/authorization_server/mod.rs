@@ -116,7 +116,6 @@
 mod admin;
 mod bad_key_set;
 mod builder;
-mod client;
 mod client_authentication;
 mod connections;
 mod endpoint;
@@ -128,6 +127,8 @@ mod metadata_endpoint;
 mod misbehaviour;
 mod oauth_error;
 mod odd_body;
+mod paths;
+mod registration;
 mod router;
 mod scope;
 mod server;
@@ -139,9 +140,9 @@ mod tls;
 mod token_endpoint;
 
 pub use builder::AuthorizationServerBuilder;
-pub use client::Client;
 pub use endpoint::Endpoint;
 pub use fault::{Fault, FaultError};
+pub use registration::{Client, User};
 pub use server::AuthorizationServer;
 pub use start_error::StartError;
 #[cfg(feature = "authorization-server-tls")]

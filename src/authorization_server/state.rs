@@ -6,10 +6,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use http::HeaderValue;
 
 use super::Endpoint;
-use super::client::Clients;
 use super::endpoint::PerEndpoint;
 use super::faults::Faults;
 use super::jwk_set_endpoint::CACHE_CONTROL;
+use super::paths::{self, Paths};
+use super::registration::Clients;
 use crate::test_util::TestIssuer;
 
 /// Issuer, clients, faults and counters; it outlives a stop and a restart.
@@ -18,8 +19,7 @@ pub(super) struct ServerState {
     pub(super) clients: Clients,
     pub(super) token_endpoint: String,
     pub(super) jwks_uri: String,
-    /// The path of the issuer URL: empty, or with a slash in front.
-    pub(super) issuer_path: String,
+    pub(super) paths: Paths,
     pub(super) faults: Faults,
     /// Of the JWK Set.
     cache_control: Mutex<Option<HeaderValue>>,
@@ -28,13 +28,13 @@ pub(super) struct ServerState {
 }
 
 impl ServerState {
-    pub(super) fn new(issuer: TestIssuer, clients: Clients, issuer_path: String) -> Self {
+    pub(super) fn new(issuer: TestIssuer, clients: Clients, paths: Paths) -> Self {
         Self {
-            token_endpoint: format!("{}/token", issuer.url()),
-            jwks_uri: format!("{}/jwks", issuer.url()),
+            token_endpoint: format!("{}{}", issuer.url(), paths.token),
+            jwks_uri: format!("{}{}", issuer.url(), paths::JWK_SET),
             issuer,
             clients,
-            issuer_path,
+            paths,
             faults: Faults::default(),
             cache_control: Mutex::new(Some(CACHE_CONTROL)),
             requests: PerEndpoint::default(),

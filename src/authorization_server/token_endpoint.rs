@@ -7,10 +7,10 @@ use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
-use super::client::RegisteredClient;
 use super::client_authentication::authenticate;
 use super::form::Form;
 use super::oauth_error::{NO_STORE, OAuthError};
+use super::registration::RegisteredClient;
 use super::scope;
 use super::state::ServerState;
 

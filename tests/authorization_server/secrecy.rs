@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
 
 use reqwest::header::AUTHORIZATION;
-use tower_bearer::authorization_server::{AuthorizationServer, Client};
+use tower_bearer::authorization_server::{AuthorizationServer, Client, User};
 use tower_bearer::jose::Algorithm;
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -20,8 +20,10 @@ async fn neither_secrets_nor_what_was_sent_come_back() {
     tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(logs.clone()).init();
 
     let app = Client::new("app", SECRET).scopes(["read:leads"]).audience(AUDIENCE);
-    let builder = AuthorizationServer::builder().client(app.clone()).signing_algorithm(Algorithm::ES256);
-    let mut seen = vec![format!("{app:?} {builder:?}")];
+    let alice = User::new("alice", SECRET).claim("email", SECRET);
+    let builder =
+        AuthorizationServer::builder().client(app.clone()).user(alice.clone()).signing_algorithm(Algorithm::ES256);
+    let mut seen = vec![format!("{app:?} {alice:?} {builder:?}")];
     let server = builder.start().await.unwrap();
     seen.push(format!("{server:?}"));
 

@@ -1,0 +1,12 @@
+//! Who is registered: clients with their redirect URIs, and users; checked at the start.
+
+mod client;
+mod clients;
+mod redirect_uri;
+mod user;
+mod users;
+
+pub use client::Client;
+pub(super) use clients::{Clients, RegisteredClient};
+pub use user::User;
+pub(super) use users::Users;
