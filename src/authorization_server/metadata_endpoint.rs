@@ -26,13 +26,19 @@ pub(super) struct Metadata {
 }
 
 pub(super) async fn respond(State(state): State<Arc<ServerState>>) -> Json<Metadata> {
-    Json(Metadata {
-        issuer: state.issuer.url().to_owned(),
-        token_endpoint: state.token_endpoint.clone(),
-        jwks_uri: state.jwks_uri.clone(),
-        grant_types_supported: ["client_credentials"],
-        token_endpoint_auth_methods_supported: ["client_secret_basic", "client_secret_post"],
-        response_types_supported: [],
-        scopes_supported: state.clients.iter().flat_map(|client| client.scopes.iter().cloned()).collect(),
-    })
+    Json(Metadata::of(&state))
+}
+
+impl Metadata {
+    pub(super) fn of(state: &ServerState) -> Self {
+        Self {
+            issuer: state.issuer.url().to_owned(),
+            token_endpoint: state.token_endpoint.clone(),
+            jwks_uri: state.jwks_uri.clone(),
+            grant_types_supported: ["client_credentials"],
+            token_endpoint_auth_methods_supported: ["client_secret_basic", "client_secret_post"],
+            response_types_supported: [],
+            scopes_supported: state.clients.iter().flat_map(|client| client.scopes.iter().cloned()).collect(),
+        }
+    }
 }

@@ -50,6 +50,15 @@
 //! # }
 //! ```
 //!
+//! # Configuration file
+//!
+//! Clients, users, scopes, keys and paths can be in a file instead, in TOML or, with the same fields, in JSON:
+//! [`AuthorizationServerBuilder::from_file`]. What is wrong in it is told with line, column and field. All fields:
+//!
+//! ```toml
+#![doc = include_str!("../../docs/authorization-server/as.toml")]
+//! ```
+//!
 //! # Misbehaviour
 //!
 //! How a service does when its provider does badly can only be tested with a provider that does so when told to:
@@ -94,6 +103,7 @@
 //! | request | what it does |
 //! |---|---|
 //! | `GET /` | `{"issuer": .., "running": ..}` |
+//! | `GET /clients`, `GET /users` | `{"clients": [..]}`, each a [`ClientSummary`]; `{"users": [..]}`, each a [`UserSummary`] |
 //! | `GET /requests` | the counters: `metadata`, `jwk_set`, `token`, and how many answers were 304, `not_modified` |
 //! | `GET /faults`, `GET /faults/jwk_set` | the faults that are set, or null; other [endpoints](Endpoint) by their names |
 //! | `PUT /faults/jwk_set` with a [`Fault`] | sets it: `"html"`, or `{"slow_body": {"pause_ms": 1000}}` |
@@ -117,6 +127,7 @@ mod admin;
 mod bad_key_set;
 mod builder;
 mod client_authentication;
+mod config;
 mod connections;
 mod endpoint;
 mod fault;
@@ -140,9 +151,10 @@ mod tls;
 mod token_endpoint;
 
 pub use builder::AuthorizationServerBuilder;
+pub use config::ConfigFileError;
 pub use endpoint::Endpoint;
 pub use fault::{Fault, FaultError};
-pub use registration::{Client, User};
+pub use registration::{Client, ClientSummary, User, UserSummary};
 pub use server::AuthorizationServer;
 pub use start_error::StartError;
 #[cfg(feature = "authorization-server-tls")]

@@ -6,11 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderValue;
+use serde_json::Value;
 
 use super::admin::Admin;
+use super::metadata_endpoint::Metadata;
 use super::service::Service;
 use super::state::ServerState;
-use super::{AuthorizationServerBuilder, Endpoint, Fault, FaultError, StartError};
+use super::{AuthorizationServerBuilder, ClientSummary, Endpoint, Fault, FaultError, StartError, UserSummary};
 use crate::test_util::{Defect, KeyChangeError, SigningError, SigningKey, TestIssuer, TokenBuilder};
 
 /// A running authorization server. **Not for production**: see the [module](super).
@@ -66,6 +68,25 @@ impl AuthorizationServer {
     #[must_use]
     pub fn jwks_uri(&self) -> &str {
         &self.state.jwks_uri
+    }
+
+    /// The metadata document (RFC 8414 §2), as the server publishes it: what there is, and where.
+    #[must_use]
+    pub fn metadata(&self) -> Value {
+        // Plain strings and lists of them can be nothing but JSON.
+        serde_json::to_value(Metadata::of(&self.state)).unwrap_or_default()
+    }
+
+    /// The registered clients, in the order in which they were given.
+    #[must_use]
+    pub fn clients(&self) -> &[ClientSummary] {
+        &self.state.client_summaries
+    }
+
+    /// The registered users, in the order in which they were given.
+    #[must_use]
+    pub fn users(&self) -> &[UserSummary] {
+        &self.state.user_summaries
     }
 
     /// Where the server listens, also while it is stopped.

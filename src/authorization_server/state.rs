@@ -5,12 +5,12 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use http::HeaderValue;
 
-use super::Endpoint;
 use super::endpoint::PerEndpoint;
 use super::faults::Faults;
 use super::jwk_set_endpoint::CACHE_CONTROL;
 use super::paths::{self, Paths};
 use super::registration::Clients;
+use super::{ClientSummary, Endpoint, UserSummary};
 use crate::test_util::TestIssuer;
 
 /// Issuer, clients, faults and counters; it outlives a stop and a restart.
@@ -20,6 +20,9 @@ pub(super) struct ServerState {
     pub(super) token_endpoint: String,
     pub(super) jwks_uri: String,
     pub(super) paths: Paths,
+    /// Who is registered, without secrets.
+    pub(super) client_summaries: Vec<ClientSummary>,
+    pub(super) user_summaries: Vec<UserSummary>,
     pub(super) faults: Faults,
     /// Of the JWK Set.
     cache_control: Mutex<Option<HeaderValue>>,
@@ -35,11 +38,17 @@ impl ServerState {
             issuer,
             clients,
             paths,
+            client_summaries: Vec::new(),
+            user_summaries: Vec::new(),
             faults: Faults::default(),
             cache_control: Mutex::new(Some(CACHE_CONTROL)),
             requests: PerEndpoint::default(),
             not_modified: AtomicU64::new(0),
         }
+    }
+
+    pub(super) fn showing(self, client_summaries: Vec<ClientSummary>, user_summaries: Vec<UserSummary>) -> Self {
+        Self { client_summaries, user_summaries, ..self }
     }
 
     pub(super) fn count(&self, endpoint: Endpoint) {

@@ -4,6 +4,7 @@
 
 mod admin;
 mod client_authentication;
+mod config_file;
 mod discovery;
 mod fault_settings;
 mod faults;

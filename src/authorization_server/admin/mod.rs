@@ -54,6 +54,8 @@ impl Admin {
 fn router(state: AdminState) -> Router {
     Router::new()
         .route("/", get(overview::show))
+        .route("/clients", get(overview::clients))
+        .route("/users", get(overview::users))
         .route("/requests", get(overview::requests))
         .route("/faults", get(faults::show_all))
         .route("/faults/{endpoint}", get(faults::show).put(faults::set).delete(faults::clear))

@@ -23,3 +23,13 @@ pub(super) async fn requests(State(state): State<AdminState>) -> Json<Value> {
         "not_modified": state.server.not_modified(),
     }))
 }
+
+/// `GET /clients`
+pub(super) async fn clients(State(state): State<AdminState>) -> Json<Value> {
+    Json(json!({ "clients": state.server.client_summaries }))
+}
+
+/// `GET /users`
+pub(super) async fn users(State(state): State<AdminState>) -> Json<Value> {
+    Json(json!({ "users": state.server.user_summaries }))
+}
