@@ -7,6 +7,7 @@ use http::{HeaderMap, HeaderValue, header};
 use super::form::{self, Form};
 use super::oauth_error::OAuthError;
 use super::registration::{Clients, RegisteredClient};
+use super::request_log::note_client;
 
 /// The client that the request proves to come from, by HTTP Basic or by `client_id` and `client_secret` in the body.
 pub(super) fn authenticate<'a>(
@@ -32,7 +33,7 @@ pub(super) fn authenticate<'a>(
         (Some(_), Some(_)) => return Err(OAuthError::InvalidRequest("there are several Authorization headers")),
     };
     let (id, secret) = credentials.ok_or(OAuthError::InvalidClient)?;
-    clients.authenticate(&id, &secret).ok_or(OAuthError::InvalidClient)
+    clients.authenticate(&id, &secret).inspect(|client| note_client(&client.id)).ok_or(OAuthError::InvalidClient)
 }
 
 fn in_body(form: &Form) -> Option<(String, String)> {

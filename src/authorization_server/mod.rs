@@ -74,7 +74,8 @@
 //!   [`Cache-Control`](AuthorizationServer::set_cache_control) anything, and tokens [defective](crate::test_util::Defect).
 //! - With the feature `authorization-server-tls`, the builder's `tls` gives it a certificate that is valid, expired,
 //!   self-signed or another host's.
-//! - [`requests`](AuthorizationServer::requests) counts what an endpoint was asked, faulty answers included.
+//! - [`requests`](AuthorizationServer::requests) counts what an endpoint was asked, faulty answers included, and
+//!   [`request_log`](AuthorizationServer::request_log) says who asked and what came of it.
 //!
 //! ```
 //! use std::time::Duration;
@@ -105,6 +106,8 @@
 //! | `GET /` | `{"issuer": .., "running": ..}` |
 //! | `GET /clients`, `GET /users` | `{"clients": [..]}`, each a [`ClientSummary`]; `{"users": [..]}`, each a [`UserSummary`] |
 //! | `GET /requests` | the counters: `metadata`, `jwk_set`, `token`, and how many answers were 304, `not_modified` |
+//! | `GET /requests/log` | `{"requests": [..]}`, the latest of them, each a [`RequestRecord`] |
+//! | `DELETE /requests/log` | forgets these, not the counters |
 //! | `GET /faults`, `GET /faults/jwk_set` | the faults that are set, or null; other [endpoints](Endpoint) by their names |
 //! | `PUT /faults/jwk_set` with a [`Fault`] | sets it: `"html"`, or `{"slow_body": {"pause_ms": 1000}}` |
 //! | `DELETE /faults/jwk_set` | the endpoint behaves again |
@@ -140,6 +143,7 @@ mod oauth_error;
 mod odd_body;
 mod paths;
 mod registration;
+mod request_log;
 mod router;
 mod scope;
 mod server;
@@ -155,6 +159,7 @@ pub use config::ConfigFileError;
 pub use endpoint::Endpoint;
 pub use fault::{Fault, FaultError};
 pub use registration::{Client, ClientSummary, User, UserSummary};
+pub use request_log::RequestRecord;
 pub use server::AuthorizationServer;
 pub use start_error::StartError;
 #[cfg(feature = "authorization-server-tls")]

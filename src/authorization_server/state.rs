@@ -10,6 +10,7 @@ use super::faults::Faults;
 use super::jwk_set_endpoint::CACHE_CONTROL;
 use super::paths::{self, Paths};
 use super::registration::Clients;
+use super::request_log::RequestLog;
 use super::{ClientSummary, Endpoint, UserSummary};
 use crate::test_util::TestIssuer;
 
@@ -24,6 +25,7 @@ pub(super) struct ServerState {
     pub(super) client_summaries: Vec<ClientSummary>,
     pub(super) user_summaries: Vec<UserSummary>,
     pub(super) faults: Faults,
+    pub(super) request_log: RequestLog,
     /// Of the JWK Set.
     cache_control: Mutex<Option<HeaderValue>>,
     requests: PerEndpoint<AtomicU64>,
@@ -41,6 +43,7 @@ impl ServerState {
             client_summaries: Vec::new(),
             user_summaries: Vec::new(),
             faults: Faults::default(),
+            request_log: RequestLog::default(),
             cache_control: Mutex::new(Some(CACHE_CONTROL)),
             requests: PerEndpoint::default(),
             not_modified: AtomicU64::new(0),

@@ -11,6 +11,7 @@ mod faults;
 mod faults_and_resource_servers;
 mod key_set_caching;
 mod lifecycle;
+mod request_log;
 mod rotation;
 mod secrecy;
 mod settings;

@@ -57,6 +57,7 @@ fn router(state: AdminState) -> Router {
         .route("/clients", get(overview::clients))
         .route("/users", get(overview::users))
         .route("/requests", get(overview::requests))
+        .route("/requests/log", get(overview::request_log).delete(overview::clear_request_log))
         .route("/faults", get(faults::show_all))
         .route("/faults/{endpoint}", get(faults::show).put(faults::set).delete(faults::clear))
         .route("/cache-control", get(faults::show_cache_control).put(faults::set_cache_control))

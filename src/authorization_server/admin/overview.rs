@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
+use http::StatusCode;
 use serde_json::{Value, json};
 
 use super::AdminState;
@@ -32,4 +33,15 @@ pub(super) async fn clients(State(state): State<AdminState>) -> Json<Value> {
 /// `GET /users`
 pub(super) async fn users(State(state): State<AdminState>) -> Json<Value> {
     Json(json!({ "users": state.server.user_summaries }))
+}
+
+/// `GET /requests/log`
+pub(super) async fn request_log(State(state): State<AdminState>) -> Json<Value> {
+    Json(json!({ "requests": state.server.request_log.latest() }))
+}
+
+/// `DELETE /requests/log`
+pub(super) async fn clear_request_log(State(state): State<AdminState>) -> StatusCode {
+    state.server.request_log.clear();
+    StatusCode::NO_CONTENT
 }
