@@ -10,7 +10,7 @@ use super::paths::Paths;
 use super::registration::{Clients, Users};
 use super::router::router;
 use super::service::Service;
-use super::state::ServerState;
+use super::state::{Registered, ServerState};
 use super::{AuthorizationServer, Client, StartError, User};
 #[cfg(feature = "authorization-server-tls")]
 use super::{Certificate, tls};
@@ -173,6 +173,8 @@ impl AuthorizationServerBuilder {
             return Err(StartError::ScopeDescription { scope: scope.clone() });
         }
 
+        let registered = Registered { clients, users, scope_descriptions };
+
         let (listener, address) = listen(loopback(port)).await?;
         let admin = match admin_port {
             Some(port) => Some(listen(loopback(port)).await?),
@@ -181,7 +183,7 @@ impl AuthorizationServerBuilder {
         let issuer =
             make_issuer(format!("{scheme}://{address}{}", paths.issuer), &algorithms)?.with_shared_clock(clock);
 
-        let state = Arc::new(ServerState::new(issuer, clients, paths));
+        let state = Arc::new(ServerState::new(issuer, registered, paths, address.port()));
         let service = Arc::new(Service::serve(address, listener, router(Arc::clone(&state)), transport));
         let admin = admin.map(|(listener, address)| Admin::serve(Arc::clone(&state), &service, address, listener));
         Ok(AuthorizationServer {

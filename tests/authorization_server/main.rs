@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test that fails should say where")]
 
 mod admin;
+mod authorization_code;
+mod browser;
 mod client_authentication;
 mod discovery;
 mod fault_settings;
@@ -10,6 +12,8 @@ mod faults;
 mod faults_and_resource_servers;
 mod key_set_caching;
 mod lifecycle;
+mod pages;
+mod refresh_tokens;
 mod rotation;
 mod secrecy;
 mod settings;

@@ -9,4 +9,4 @@ mod users;
 pub use client::Client;
 pub(super) use clients::{Clients, RegisteredClient};
 pub use user::User;
-pub(super) use users::Users;
+pub(super) use users::{RegisteredUser, Users};
