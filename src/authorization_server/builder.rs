@@ -10,7 +10,7 @@ use super::paths::Paths;
 use super::registration::{ClientSummary, Clients, UserSummary, Users, demo};
 use super::router::router;
 use super::service::Service;
-use super::state::ServerState;
+use super::state::{Registered, ServerState};
 use super::{AuthorizationServer, Client, StartError, User};
 #[cfg(feature = "authorization-server-tls")]
 use super::{Certificate, tls};
@@ -219,7 +219,8 @@ impl AuthorizationServerBuilder {
         }
         let client_summaries = self.clients.iter().map(ClientSummary::of).collect();
         let user_summaries = self.users.iter().map(UserSummary::of).collect();
-        let Self { keys, clock, port, paths, admin_port, .. } = self;
+        let Self { scope_descriptions, keys, clock, port, paths, admin_port, .. } = self;
+        let registered = Registered { clients, users, scope_descriptions, client_summaries, user_summaries };
 
         let (listener, address) = listen(loopback(port)).await?;
         let admin = match admin_port {
@@ -228,7 +229,7 @@ impl AuthorizationServerBuilder {
         };
         let issuer = make_issuer(format!("{scheme}://{address}{}", paths.issuer), keys)?.with_shared_clock(clock);
 
-        let state = Arc::new(ServerState::new(issuer, clients, paths).showing(client_summaries, user_summaries));
+        let state = Arc::new(ServerState::new(issuer, registered, paths, address.port()));
         let service = Arc::new(Service::serve(address, listener, router(Arc::clone(&state)), transport));
         let admin = admin.map(|(listener, address)| Admin::serve(Arc::clone(&state), &service, address, listener));
         Ok(AuthorizationServer {

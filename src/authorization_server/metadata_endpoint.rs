@@ -7,6 +7,7 @@ use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
 
+use super::paths;
 use super::state::ServerState;
 
 /// The metadata document. The same one serves those who look where OpenID Connect says: they find the keys there, but
@@ -14,16 +15,32 @@ use super::state::ServerState;
 #[derive(Serialize)]
 pub(super) struct Metadata {
     issuer: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    authorization_endpoint: Option<String>,
     token_endpoint: String,
     jwks_uri: String,
-    grant_types_supported: [&'static str; 1],
-    token_endpoint_auth_methods_supported: [&'static str; 2],
+    introspection_endpoint: String,
+    introspection_endpoint_auth_methods_supported: [&'static str; 2],
+    revocation_endpoint: String,
+    revocation_endpoint_auth_methods_supported: Vec<&'static str>,
+    grant_types_supported: &'static [&'static str],
+    token_endpoint_auth_methods_supported: Vec<&'static str>,
     /// Empty without an authorization endpoint. RFC 8414 §3.2 leaves out empty arrays, §2 requires this one: readers
     /// that check for required members decide it.
-    response_types_supported: [&'static str; 0],
+    response_types_supported: &'static [&'static str],
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    response_modes_supported: &'static [&'static str],
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    code_challenge_methods_supported: &'static [&'static str],
+    /// RFC 9207 §3.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    authorization_response_iss_parameter_supported: bool,
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     scopes_supported: BTreeSet<String>,
 }
+
+/// How confidential clients authenticate.
+const SECRETS: [&str; 2] = ["client_secret_basic", "client_secret_post"];
 
 pub(super) async fn respond(State(state): State<Arc<ServerState>>) -> Json<Metadata> {
     Json(Metadata::of(&state))
@@ -31,13 +48,31 @@ pub(super) async fn respond(State(state): State<Arc<ServerState>>) -> Json<Metad
 
 impl Metadata {
     pub(super) fn of(state: &ServerState) -> Self {
+        let asks_users = state.clients.ask_users();
+        let with_users = |values: &'static [&'static str]| if asks_users { values } else { &[] };
+        let mut authentication = SECRETS.to_vec();
+        if state.clients.iter().any(|client| client.is_public()) {
+            authentication.push("none");
+        }
         Self {
             issuer: state.issuer.url().to_owned(),
+            authorization_endpoint: asks_users.then(|| state.authorization_endpoint.clone()),
             token_endpoint: state.token_endpoint.clone(),
             jwks_uri: state.jwks_uri.clone(),
-            grant_types_supported: ["client_credentials"],
-            token_endpoint_auth_methods_supported: ["client_secret_basic", "client_secret_post"],
-            response_types_supported: [],
+            introspection_endpoint: format!("{}{}", state.issuer.url(), paths::INTROSPECTION),
+            introspection_endpoint_auth_methods_supported: SECRETS,
+            revocation_endpoint: format!("{}{}", state.issuer.url(), paths::REVOCATION),
+            revocation_endpoint_auth_methods_supported: authentication.clone(),
+            grant_types_supported: if asks_users {
+                &["authorization_code", "refresh_token", "client_credentials"]
+            } else {
+                &["client_credentials"]
+            },
+            token_endpoint_auth_methods_supported: authentication,
+            response_types_supported: with_users(&["code"]),
+            response_modes_supported: with_users(&["query"]),
+            code_challenge_methods_supported: with_users(&["S256"]),
+            authorization_response_iss_parameter_supported: asks_users,
             scopes_supported: state.clients.iter().flat_map(|client| client.scopes.iter().cloned()).collect(),
         }
     }

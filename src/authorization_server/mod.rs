@@ -7,12 +7,21 @@
 //! [misbehave](#misbehaviour), what it does on the network is correct all the same, so that a client that works with it
 //! works with a real one:
 //!
-//! - the client credentials grant (RFC 6749 §4.4), with the client authenticated by HTTP Basic or in the body,
-//! - access tokens as RFC 9068 says, signed with keys made at the start,
+//! - authorization code (RFC 6749 §4.1) with PKCE by `S256` (RFC 7636), which every client has to use: pages to log in and
+//!   to consent, codes of 60 seconds for one use, `iss` in the answer (RFC 9207), redirect URIs compared byte for byte but
+//!   for ports on loopback (RFC 8252 §7.3); `prompt` and `max_age` as OpenID Connect says,
+//! - refresh tokens (§6) that each use replaces; one that comes back ends all that came of the same consent,
+//! - client credentials (§4.4),
+//! - clients that authenticate by HTTP Basic or in the body, and public ones,
+//! - access tokens as RFC 9068 says, signed with keys made at the start, or opaque; `resource` (RFC 8707) chooses among
+//!   the client's audiences,
+//! - introspection (RFC 7662) for each client with a secret, and revocation (RFC 7009). Who checks JWTs alone does not
+//!   hear of a revocation,
 //! - metadata by RFC 8414, and at the place where OpenID Connect Discovery looks,
 //! - its public keys as a JWK Set (RFC 7517 §5), with an `ETag` and 304 for who has it already (RFC 9110 §13.1.2).
 //!
-//! It ignores `resource` (RFC 8707): a client's audiences are part of its registration.
+//! Users are asked for their consent each time. What was granted is forgotten when the process ends, and when there are
+//! more than 100,000 access tokens or consents, the oldest first.
 //!
 //! ```
 //! use tower_bearer::authorization_server::{AuthorizationServer, Client, Endpoint};
@@ -33,6 +42,29 @@
 //! assert_eq!(answer["token_type"], "Bearer");
 //! assert_eq!(answer["scope"], "read:leads");
 //! assert_eq!(server.requests(Endpoint::Token), 1);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! With users, there is an authorization endpoint to send browsers to:
+//!
+//! ```
+//! use tower_bearer::authorization_server::{AuthorizationServer, Client, User};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let app = Client::public("lead-app")
+//!     .name("Lead app")
+//!     .redirect_uri("http://127.0.0.1/callback")
+//!     .scopes(["read:leads"])
+//!     .audience("https://api.example.com");
+//! let server = AuthorizationServer::builder()
+//!     .client(app)
+//!     .user(User::new("alice", "wonderland"))
+//!     .scope_description("read:leads", "Read your leads")
+//!     .start()
+//!     .await?;
+//! assert_eq!(server.authorization_endpoint(), format!("{}/authorize", server.issuer()));
 //! # Ok(())
 //! # }
 //! ```
@@ -105,7 +137,7 @@
 //! |---|---|
 //! | `GET /` | `{"issuer": .., "running": ..}` |
 //! | `GET /clients`, `GET /users` | `{"clients": [..]}`, each a [`ClientSummary`]; `{"users": [..]}`, each a [`UserSummary`] |
-//! | `GET /requests` | the counters: `metadata`, `jwk_set`, `token`, and how many answers were 304, `not_modified` |
+//! | `GET /requests` | the counters by [endpoint](Endpoint), and how many answers were 304, `not_modified` |
 //! | `GET /requests/log` | `{"requests": [..]}`, the latest of them, each a [`RequestRecord`] |
 //! | `DELETE /requests/log` | forgets these, not the counters |
 //! | `GET /faults`, `GET /faults/jwk_set` | the faults that are set, or null; other [endpoints](Endpoint) by their names |
@@ -127,23 +159,33 @@
 //! `localhost` or `[::1]` (DNS rebinding).
 
 mod admin;
+mod authorization_request;
+mod authorization_response;
+mod authorize_endpoint;
 mod bad_key_set;
 mod builder;
 mod client_authentication;
 mod config;
 mod connections;
+mod consent_endpoint;
 mod endpoint;
 mod fault;
 mod faults;
-mod form;
+mod grants;
+mod introspection_endpoint;
 mod jwk_set_endpoint;
+mod login_endpoint;
 mod metadata_endpoint;
 mod misbehaviour;
 mod oauth_error;
 mod odd_body;
+mod pages;
+mod parameters;
 mod paths;
 mod registration;
 mod request_log;
+mod requested;
+mod revocation_endpoint;
 mod router;
 mod scope;
 mod server;

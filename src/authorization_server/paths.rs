@@ -11,8 +11,14 @@ pub(super) struct Paths {
     pub(super) token: String,
 }
 
-/// Below the issuer URL, and not to be chosen.
+// Below the issuer URL, and not to be chosen.
 pub(super) const JWK_SET: &str = "/jwks";
+pub(super) const LOGIN: &str = "/login";
+pub(super) const CONSENT: &str = "/consent";
+pub(super) const INTROSPECTION: &str = "/introspect";
+pub(super) const REVOCATION: &str = "/revoke";
+
+const FIXED: [&str; 5] = [JWK_SET, LOGIN, CONSENT, INTROSPECTION, REVOCATION];
 
 impl Default for Paths {
     fn default() -> Self {
@@ -27,7 +33,7 @@ impl Paths {
         if !(issuer.is_empty() || is_path(issuer)) {
             return Err(StartError::IssuerPath { path: issuer.clone() });
         }
-        let mut taken = vec![JWK_SET];
+        let mut taken = FIXED.to_vec();
         for (setting, path) in [("authorize_path", authorize), ("token_path", token)] {
             // Metadata is below `/.well-known`, also that of an issuer with a path.
             if !is_path(path) || path.starts_with("/.well-known") || taken.contains(&path.as_str()) {

@@ -9,6 +9,7 @@ use http::HeaderValue;
 use serde_json::Value;
 
 use super::admin::Admin;
+use super::grants::IssuedToken;
 use super::metadata_endpoint::Metadata;
 use super::service::Service;
 use super::state::ServerState;
@@ -64,6 +65,13 @@ impl AuthorizationServer {
     #[must_use]
     pub fn token_endpoint(&self) -> &str {
         &self.state.token_endpoint
+    }
+
+    /// The URL of the authorization endpoint. It is there when a client has a
+    /// [redirect URI](super::Client::redirect_uri).
+    #[must_use]
+    pub fn authorization_endpoint(&self) -> &str {
+        &self.state.authorization_endpoint
     }
 
     /// The URL of the JWK Set.
@@ -266,7 +274,13 @@ impl AuthorizationServer {
     #[must_use]
     pub fn token(&self) -> TokenBuilder {
         let issuer = &self.state.issuer;
-        self.state.clients.first().map_or_else(|| issuer.token(), |client| client.token(issuer, &client.all_scopes()))
+        self.state.clients.first().map_or_else(
+            || issuer.token(),
+            |client| {
+                let issuing = self.state.issuing(client);
+                IssuedToken::for_client(&issuing, client.scopes.clone(), client.audiences.clone()).jwt(issuer)
+            },
+        )
     }
 
     /// The same token with one thing wrong with it.

@@ -1,5 +1,6 @@
 //! What the endpoints and the handle share.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -7,17 +8,34 @@ use http::HeaderValue;
 
 use super::endpoint::PerEndpoint;
 use super::faults::Faults;
+use super::grants::{Grants, Issuing};
 use super::jwk_set_endpoint::CACHE_CONTROL;
+use super::pages::Sessions;
 use super::paths::{self, Paths};
-use super::registration::Clients;
+use super::registration::{Clients, RegisteredClient, Users};
 use super::request_log::RequestLog;
 use super::{ClientSummary, Endpoint, UserSummary};
 use crate::test_util::TestIssuer;
 
-/// Issuer, clients, faults and counters; it outlives a stop and a restart.
+/// Who is known to the server, and what scopes mean.
+pub(super) struct Registered {
+    pub(super) clients: Clients,
+    pub(super) users: Users,
+    pub(super) scope_descriptions: BTreeMap<String, String>,
+    pub(super) client_summaries: Vec<ClientSummary>,
+    pub(super) user_summaries: Vec<UserSummary>,
+}
+
+/// Issuer, clients, users, grants, faults and counters; it outlives a stop and a restart.
 pub(super) struct ServerState {
     pub(super) issuer: TestIssuer,
     pub(super) clients: Clients,
+    pub(super) users: Users,
+    /// In words, by scope.
+    pub(super) scope_descriptions: BTreeMap<String, String>,
+    pub(super) sessions: Sessions,
+    pub(super) grants: Grants,
+    pub(super) authorization_endpoint: String,
     pub(super) token_endpoint: String,
     pub(super) jwks_uri: String,
     pub(super) paths: Paths,
@@ -33,15 +51,21 @@ pub(super) struct ServerState {
 }
 
 impl ServerState {
-    pub(super) fn new(issuer: TestIssuer, clients: Clients, paths: Paths) -> Self {
+    pub(super) fn new(issuer: TestIssuer, registered: Registered, paths: Paths, port: u16) -> Self {
+        let Registered { clients, users, scope_descriptions, client_summaries, user_summaries } = registered;
         Self {
+            sessions: Sessions::new(port, issuer.url().starts_with("https:")),
+            grants: Grants::default(),
+            authorization_endpoint: format!("{}{}", issuer.url(), paths.authorize),
             token_endpoint: format!("{}{}", issuer.url(), paths.token),
             jwks_uri: format!("{}{}", issuer.url(), paths::JWK_SET),
             issuer,
             clients,
+            users,
+            scope_descriptions,
             paths,
-            client_summaries: Vec::new(),
-            user_summaries: Vec::new(),
+            client_summaries,
+            user_summaries,
             faults: Faults::default(),
             request_log: RequestLog::default(),
             cache_control: Mutex::new(Some(CACHE_CONTROL)),
@@ -50,8 +74,14 @@ impl ServerState {
         }
     }
 
-    pub(super) fn showing(self, client_summaries: Vec<ClientSummary>, user_summaries: Vec<UserSummary>) -> Self {
-        Self { client_summaries, user_summaries, ..self }
+    /// The path of an endpoint on this host.
+    pub(super) fn path(&self, endpoint: &str) -> String {
+        format!("{}{endpoint}", self.paths.issuer)
+    }
+
+    /// Tokens for this client, now.
+    pub(super) fn issuing<'a>(&'a self, client: &'a RegisteredClient) -> Issuing<'a> {
+        Issuing { issuer: &self.issuer, client, now: self.issuer.now() }
     }
 
     pub(super) fn count(&self, endpoint: Endpoint) {

@@ -68,7 +68,10 @@ async fn requests_are_shown() {
     let etag = client().get(server.jwks_uri()).send().await.unwrap().headers()[header::ETAG].clone();
     client().get(server.jwks_uri()).header(header::IF_NONE_MATCH, etag).send().await.unwrap();
     issue(&server).await;
-    let expected = json!({ "metadata": 0, "jwk_set": 2, "token": 1, "not_modified": 1 });
+    let expected = json!({
+        "metadata": 0, "jwk_set": 2, "token": 1, "authorization": 0, "login": 0, "consent": 0, "introspection": 0,
+        "revocation": 0, "not_modified": 1,
+    });
     assert_eq!(get(&server, "/requests").await, expected);
 }
 
@@ -83,7 +86,13 @@ async fn faults_are_set_shown_and_taken_back() {
     put(&server, "/faults/token", &json!("html")).await;
     let shown = serde_json::to_value(expected).unwrap();
     assert_eq!(get(&server, "/faults/jwk_set").await, shown);
-    assert_eq!(get(&server, "/faults").await, json!({ "metadata": null, "jwk_set": shown, "token": "html" }));
+    assert_eq!(
+        get(&server, "/faults").await,
+        json!({
+            "metadata": null, "jwk_set": shown, "token": "html", "authorization": null, "login": null, "consent": null,
+            "introspection": null, "revocation": null,
+        })
+    );
 
     assert_eq!(accepted(request(&server, Method::DELETE, "/faults/jwk_set")).await, Value::Null);
     assert_eq!(server.fault(Endpoint::JwkSet), None);
@@ -303,7 +312,8 @@ async fn what_is_not_there_is_refused_with_a_remedy() {
     let server = with_admin().await;
     refused(request(&server, Method::GET, "/nothing"), 404, "no_such_path").await;
 
-    let sentence = "there is no such endpoint; there are `metadata`, `jwk_set`, `token`";
+    let sentence = "there is no such endpoint; there are `metadata`, `jwk_set`, `token`, `authorization`, `login`, `consent`, \
+                    `introspection`, `revocation`";
     for (method, path) in
         [(Method::GET, "/faults/jwks"), (Method::DELETE, "/faults/jwks"), (Method::GET, "/faults/%ff")]
     {

@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test that fails should say where")]
 
 mod admin;
+mod authorization_code;
+mod browser;
 mod client_authentication;
 mod config_file;
 mod discovery;
@@ -11,6 +13,8 @@ mod faults;
 mod faults_and_resource_servers;
 mod key_set_caching;
 mod lifecycle;
+mod pages;
+mod refresh_tokens;
 mod request_log;
 mod rotation;
 mod secrecy;

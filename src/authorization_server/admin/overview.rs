@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use http::StatusCode;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::AdminState;
 use crate::authorization_server::Endpoint;
@@ -16,13 +16,12 @@ pub(super) async fn show(State(state): State<AdminState>) -> Json<Value> {
 
 /// `GET /requests`
 pub(super) async fn requests(State(state): State<AdminState>) -> Json<Value> {
-    let count = |endpoint| state.server.requests(endpoint);
-    Json(json!({
-        "metadata": count(Endpoint::Metadata),
-        "jwk_set": count(Endpoint::JwkSet),
-        "token": count(Endpoint::Token),
-        "not_modified": state.server.not_modified(),
-    }))
+    let mut counters: Map<String, Value> = Endpoint::ALL
+        .iter()
+        .map(|endpoint| (endpoint.name().to_owned(), state.server.requests(*endpoint).into()))
+        .collect();
+    counters.insert("not_modified".to_owned(), state.server.not_modified().into());
+    Json(Value::Object(counters))
 }
 
 /// `GET /clients`

@@ -5,19 +5,23 @@ use std::time::Duration;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::digest::{Digest, SHA256, digest};
-use serde_json::Value;
 
 use super::{Client, redirect_uri};
 use crate::authorization_server::StartError;
 use crate::scope::is_scope_token;
-use crate::test_util::{TestIssuer, TokenBuilder};
 
 /// A client whose settings make sense. Its secret is kept as a digest only.
 pub(in crate::authorization_server) struct RegisteredClient {
     pub(in crate::authorization_server) id: String,
+    /// For people.
+    pub(in crate::authorization_server) name: String,
     pub(in crate::authorization_server) scopes: Vec<String>,
+    pub(in crate::authorization_server) audiences: Vec<String>,
+    pub(in crate::authorization_server) opaque_tokens: bool,
     pub(in crate::authorization_server) token_lifetime: Duration,
-    audiences: Vec<String>,
+    pub(in crate::authorization_server) refresh_lifetime: Duration,
+    pub(in crate::authorization_server) refresh_absolute_lifetime: Duration,
+    pub(in crate::authorization_server) refresh_grace: Duration,
     redirect_uris: Vec<String>,
     /// `None` for a public client.
     secret_digest: Option<Digest>,
@@ -25,45 +29,45 @@ pub(in crate::authorization_server) struct RegisteredClient {
 
 impl RegisteredClient {
     fn register(client: Client) -> Result<Self, StartError> {
-        let Client { id, secret, scopes, audiences, redirect_uris, token_lifetime, .. } = client;
-        let shortest_refresh = client.refresh_lifetime.min(client.refresh_absolute_lifetime);
+        let id = client.id;
         if id.is_empty() {
             return Err(StartError::EmptyClientId);
         }
-        if secret.as_ref().is_some_and(String::is_empty) {
+        if client.secret.as_ref().is_some_and(String::is_empty) {
             return Err(StartError::EmptySecret { client_id: id });
         }
-        if secret.is_none() && redirect_uris.is_empty() {
+        let redirect_uris = client.redirect_uris;
+        if client.secret.is_none() && redirect_uris.is_empty() {
             return Err(StartError::NoRedirectUri { client_id: id });
         }
         if let Some((uri, problem)) = redirect_uris.iter().find_map(|uri| Some((uri, redirect_uri::problem(uri)?))) {
             return Err(StartError::RedirectUri { client_id: id, uri: uri.clone(), problem });
         }
-        if audiences.is_empty() {
+        if client.audiences.is_empty() {
             return Err(StartError::NoAudience { client_id: id });
         }
-        if let Some(scope) = scopes.iter().find(|scope| !is_scope_token(scope)) {
+        if let Some(scope) = client.scopes.iter().find(|scope| !is_scope_token(scope)) {
             return Err(StartError::InvalidScope { client_id: id, scope: scope.clone() });
         }
-        if token_lifetime < Duration::from_secs(1) {
+        if client.token_lifetime < Duration::from_secs(1) {
             return Err(StartError::ShortLifetime { client_id: id });
         }
-        if shortest_refresh < Duration::from_secs(1) {
+        if client.refresh_lifetime.min(client.refresh_absolute_lifetime) < Duration::from_secs(1) {
             return Err(StartError::ShortRefreshLifetime { client_id: id });
         }
-        let secret_digest = secret.map(|secret| digest(&SHA256, secret.as_bytes()));
-        Ok(Self { id, scopes, token_lifetime, audiences, redirect_uris, secret_digest })
-    }
-
-    /// A token for this client by itself: without a user, `sub` is the client (RFC 9068 §2.2).
-    pub(in crate::authorization_server) fn token(&self, issuer: &TestIssuer, scopes: &[&str]) -> TokenBuilder {
-        let aud = match self.audiences.as_slice() {
-            [only] => Value::from(only.as_str()),
-            several => Value::from(several),
-        };
-        let token =
-            issuer.token().subject(&self.id).client_id(&self.id).claim("aud", aud).expires_in(self.token_lifetime);
-        if scopes.is_empty() { token } else { token.scope(scopes.join(" ")) }
+        Ok(Self {
+            name: client.name.unwrap_or_else(|| id.clone()),
+            id,
+            scopes: client.scopes,
+            audiences: client.audiences,
+            opaque_tokens: client.opaque_tokens,
+            token_lifetime: client.token_lifetime,
+            refresh_lifetime: client.refresh_lifetime,
+            refresh_absolute_lifetime: client.refresh_absolute_lifetime,
+            refresh_grace: client.refresh_grace,
+            redirect_uris,
+            secret_digest: client.secret.map(|secret| digest(&SHA256, secret.as_bytes())),
+        })
     }
 
     /// Whether it may ask users for their consent.
@@ -71,9 +75,20 @@ impl RegisteredClient {
         !self.redirect_uris.is_empty()
     }
 
-    /// All scopes of this client.
-    pub(in crate::authorization_server) fn all_scopes(&self) -> Vec<&str> {
-        self.scopes.iter().map(String::as_str).collect()
+    /// Whether it has no secret (RFC 6749 §2.1).
+    pub(in crate::authorization_server) const fn is_public(&self) -> bool {
+        self.secret_digest.is_none()
+    }
+
+    /// Where users are sent back to, if the request may name this place, or name none (RFC 6749 §3.1.2.3).
+    pub(in crate::authorization_server) fn redirect_uri<'a>(&'a self, asked: Option<&'a str>) -> Option<&'a str> {
+        match (asked, self.redirect_uris.as_slice()) {
+            (Some(asked), registered) => {
+                registered.iter().any(|registered| redirect_uri::matches(registered, asked)).then_some(asked)
+            }
+            (None, [only]) => Some(only),
+            (None, _) => None,
+        }
     }
 }
 
@@ -103,11 +118,21 @@ impl Clients {
     /// time it takes tells neither how much of a secret is right nor which ids there are.
     pub(in crate::authorization_server) fn authenticate(&self, id: &str, secret: &str) -> Option<&RegisteredClient> {
         let presented = digest(&SHA256, secret.as_bytes());
-        let client = self.index.get(id).and_then(|position| self.in_order.get(*position));
+        let client = self.get(id);
         let expected = client.and_then(|client| client.secret_digest.as_ref());
         let compared = expected.unwrap_or(&self.stand_in);
         let equal = verify_slices_are_equal(presented.as_ref(), compared.as_ref()).is_ok();
         client.filter(|_| equal && expected.is_some())
+    }
+
+    /// The client that says it has this id, which proves nothing.
+    pub(in crate::authorization_server) fn get(&self, id: &str) -> Option<&RegisteredClient> {
+        self.index.get(id).and_then(|position| self.in_order.get(*position))
+    }
+
+    /// Whether there is a client that asks users for their consent.
+    pub(in crate::authorization_server) fn ask_users(&self) -> bool {
+        self.iter().any(RegisteredClient::asks_users)
     }
 
     pub(in crate::authorization_server) fn first(&self) -> Option<&RegisteredClient> {

@@ -12,4 +12,4 @@ pub use client::Client;
 pub(super) use clients::{Clients, RegisteredClient};
 pub use summary::{ClientSummary, UserSummary};
 pub use user::User;
-pub(super) use users::Users;
+pub(super) use users::{RegisteredUser, Users};

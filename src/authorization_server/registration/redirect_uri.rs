@@ -31,7 +31,6 @@ pub(super) fn problem(uri: &str) -> Option<&'static str> {
 
 /// Whether a request may name `asked` when `registered` is what the client registered: the same text. Nothing is
 /// normalized, so there is no second reading of it that could differ.
-#[cfg(test)]
 pub(super) fn matches(registered: &str, asked: &str) -> bool {
     registered == asked
         || match (without_loopback_port(registered), without_loopback_port(asked)) {
@@ -41,7 +40,6 @@ pub(super) fn matches(registered: &str, asked: &str) -> bool {
 }
 
 /// The host and all that comes after the port, for `http` on loopback (RFC 8252 §7.3).
-#[cfg(test)]
 fn without_loopback_port(uri: &str) -> Option<(&str, &str)> {
     let rest = uri.strip_prefix("http://")?;
     let host = ["127.0.0.1", "[::1]", "localhost"].into_iter().find(|host| rest.starts_with(host))?;

@@ -2,17 +2,24 @@
 
 use std::collections::HashSet;
 
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+use aws_lc_rs::digest::{Digest, SHA256, digest};
+
 use super::User;
 use crate::authorization_server::StartError;
 
 /// All users.
 pub(in crate::authorization_server) struct Users {
     in_order: Vec<RegisteredUser>,
+    /// What a password is compared with when there is no such user.
+    stand_in: Digest,
 }
 
-/// A user whose settings make sense.
-struct RegisteredUser {
-    subject: String,
+/// A user whose settings make sense. The password is kept as a digest only: a fast one, for passwords of tests.
+pub(in crate::authorization_server) struct RegisteredUser {
+    pub(in crate::authorization_server) username: String,
+    pub(in crate::authorization_server) subject: String,
+    password_digest: Digest,
 }
 
 impl Users {
@@ -20,17 +27,31 @@ impl Users {
         let (mut names, mut subjects) = (HashSet::new(), HashSet::new());
         let mut in_order = Vec::new();
         for user in users {
+            let user = RegisteredUser::register(user)?;
             let username = user.username.clone();
             if !names.insert(username.clone()) {
                 return Err(StartError::DuplicateUser { username });
             }
-            let user = RegisteredUser::register(user)?;
             if !subjects.insert(user.subject.clone()) {
                 return Err(StartError::DuplicateSubject { username });
             }
             in_order.push(user);
         }
-        Ok(Self { in_order })
+        Ok(Self { in_order, stand_in: digest(&SHA256, b"") })
+    }
+
+    /// The user of this name, if `password` is right; compared as [`Clients::authenticate`](super::Clients) does.
+    pub(in crate::authorization_server) fn authenticate(&self, name: &str, password: &str) -> Option<&RegisteredUser> {
+        let presented = digest(&SHA256, password.as_bytes());
+        let user = self.in_order.iter().find(|user| user.username == name);
+        let expected = user.map_or(&self.stand_in, |user| &user.password_digest);
+        let equal = verify_slices_are_equal(presented.as_ref(), expected.as_ref()).is_ok();
+        user.filter(|_| equal)
+    }
+
+    /// The user whom tokens call this.
+    pub(in crate::authorization_server) fn by_subject(&self, subject: &str) -> Option<&RegisteredUser> {
+        self.in_order.iter().find(|user| user.subject == subject)
     }
 
     pub(in crate::authorization_server) fn is_empty(&self) -> bool {
@@ -73,6 +94,6 @@ impl RegisteredUser {
         if let Some(claim) = RESERVED.into_iter().find(|claim| claims.contains_key(*claim)) {
             return Err(StartError::ReservedClaim { username, claim: claim.to_owned() });
         }
-        Ok(Self { subject })
+        Ok(Self { username, subject, password_digest: digest(&SHA256, password.as_bytes()) })
     }
 }

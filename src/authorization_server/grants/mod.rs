@@ -1,0 +1,185 @@
+//! What was granted: codes, families of refresh tokens, and every access token, behind one lock.
+//!
+//! Whatever can fail comes first: random numbers are made before the lock is taken, and all checks are over before
+//! anything changes. What follows cannot fail or be interrupted, so that no code is spent without its tokens on record
+//! and no refresh token without its successor.
+
+mod codes;
+mod expiring;
+mod families;
+mod handle;
+mod issued;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use self::codes::Codes;
+use self::families::Families;
+use self::issued::IssuedTokens;
+use super::oauth_error::OAuthError;
+use super::registration::RegisteredClient;
+use super::requested::among;
+use crate::test_util::TestIssuer;
+use crate::time::UnixTime;
+
+pub(super) use self::codes::{Code, PresentedCode};
+pub(super) use self::expiring::Expiring;
+pub(super) use self::handle::{Handle, HandleDigest};
+pub(super) use self::issued::IssuedToken;
+
+/// What a user let a client do.
+pub(super) struct Grant {
+    pub(super) client_id: String,
+    /// `sub` of the user.
+    pub(super) subject: String,
+    pub(super) scopes: Vec<String>,
+    pub(super) audiences: Vec<String>,
+    /// When the user logged in.
+    pub(super) auth_time: UnixTime,
+}
+
+/// Who issues tokens to whom, and when.
+pub(super) struct Issuing<'a> {
+    pub(super) issuer: &'a TestIssuer,
+    pub(super) client: &'a RegisteredClient,
+    pub(super) now: UnixTime,
+}
+
+/// What one request at the token endpoint brought.
+pub(super) struct Tokens {
+    pub(super) access_token: String,
+    pub(super) scopes: Vec<String>,
+    /// With a user's grant, the next refresh token.
+    pub(super) refresh_token: Option<Handle>,
+}
+
+/// All grants of a server.
+#[derive(Default)]
+pub(super) struct Grants(Mutex<Store>);
+
+#[derive(Default)]
+struct Store {
+    codes: Codes,
+    families: Families,
+    issued: IssuedTokens,
+}
+
+impl Grants {
+    /// A code for this grant.
+    pub(super) fn issue_code(&self, code: Code, now: UnixTime) -> Result<Handle, OAuthError> {
+        let handle = Handle::random()?;
+        self.store().codes.insert(handle.digest(), code, now);
+        Ok(handle)
+    }
+
+    /// Tokens for a code (RFC 6749 §4.1.3). A code that comes back ends all that its first use brought (§4.1.2).
+    pub(super) fn redeem_code(
+        &self,
+        issuing: &Issuing<'_>,
+        presented: &PresentedCode<'_>,
+    ) -> Result<Tokens, OAuthError> {
+        let (refresh_token, handle) = (Handle::random()?, Handle::random()?);
+        let mut store = self.store();
+        let code = match store.codes.check(presented, &issuing.client.id, issuing.now) {
+            Ok(code) => code,
+            Err(refusal) => {
+                if let Some(family) = refusal.replayed {
+                    tracing::warn!(client_id = issuing.client.id, "a code came back: its tokens are revoked");
+                    store.families.revoke(family);
+                }
+                return Err(OAuthError::InvalidGrant(refusal.reason));
+            }
+        };
+        // RFC 8707 §2.2: fewer audiences than were granted, for this token alone.
+        let audiences = among(&code.audiences, &presented.resources).ok_or(OAuthError::InvalidTarget)?;
+
+        let family = store.families.start(&code, &refresh_token, issuing);
+        store.codes.spend(presented.code, family);
+        let token = IssuedToken::for_user(issuing, &code, family, code.scopes.clone(), audiences);
+        Ok(store.hand_out(issuing, token, handle, Some(refresh_token)))
+    }
+
+    /// Tokens for a refresh token (RFC 6749 §6), which is spent by it.
+    pub(super) fn refresh(
+        &self,
+        issuing: &Issuing<'_>,
+        presented: &str,
+        scopes: Option<Vec<&str>>,
+        resources: &[&str],
+    ) -> Result<Tokens, OAuthError> {
+        let (refresh_token, handle) = (Handle::random()?, Handle::random()?);
+        let mut store = self.store();
+        let (family, grant) = match store.families.check(presented, issuing) {
+            Ok(found) => found,
+            Err(refusal) => {
+                if let Some(family) = refusal.reused {
+                    tracing::warn!(
+                        client_id = issuing.client.id,
+                        "a refresh token was used again: its family is revoked"
+                    );
+                    store.families.revoke(family);
+                }
+                return Err(OAuthError::InvalidGrant(refusal.reason));
+            }
+        };
+        let scopes = among(&grant.scopes, &scopes.unwrap_or_default()).ok_or(OAuthError::InvalidScope)?;
+        let audiences = among(&grant.audiences, resources).ok_or(OAuthError::InvalidTarget)?;
+
+        store.families.rotate(family, presented, &refresh_token, issuing);
+        let token = IssuedToken::for_user(issuing, &grant, family, scopes, audiences);
+        Ok(store.hand_out(issuing, token, handle, Some(refresh_token)))
+    }
+
+    /// A token for the client itself (RFC 6749 §4.4).
+    pub(super) fn issue_to_client(
+        &self,
+        issuing: &Issuing<'_>,
+        scopes: Vec<String>,
+        audiences: Vec<String>,
+    ) -> Result<Tokens, OAuthError> {
+        let token = IssuedToken::for_client(issuing, scopes, audiences);
+        let text = token.text(issuing, Handle::random()?);
+        let scopes = token.scopes.clone();
+        // Signed before the lock is taken: there is nothing to spend, and no request has to wait for another's signature.
+        self.store().issued.insert(&text, token, issuing.now);
+        Ok(Tokens { access_token: text, scopes, refresh_token: None })
+    }
+
+    /// What is known of an access token that is good now.
+    pub(super) fn active(&self, access_token: &str, now: UnixTime) -> Option<Arc<IssuedToken>> {
+        let store = self.store();
+        let token = store.issued.get(access_token, now)?;
+        let is_active = token.family.is_none_or(|family| store.families.is_there(family, now));
+        is_active.then(|| Arc::clone(token))
+    }
+
+    /// Ends a token of this client (RFC 7009 §2.1): an access token alone, a refresh token with all that came of the same
+    /// consent. Nothing happens to another client's.
+    pub(super) fn revoke(&self, token: &str, client_id: &str, now: UnixTime) {
+        let mut store = self.store();
+        if store.issued.get(token, now).is_some_and(|issued| issued.client_id == client_id) {
+            store.issued.revoke(token);
+        }
+        if let Some(family) = store.families.of_client(token, client_id, now) {
+            store.families.revoke(family);
+        }
+    }
+
+    fn store(&self) -> MutexGuard<'_, Store> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Store {
+    fn hand_out(
+        &mut self,
+        issuing: &Issuing<'_>,
+        token: IssuedToken,
+        handle: Handle,
+        refresh_token: Option<Handle>,
+    ) -> Tokens {
+        let access_token = token.text(issuing, handle);
+        let scopes = token.scopes.clone();
+        self.issued.insert(&access_token, token, issuing.now);
+        Tokens { access_token, scopes, refresh_token }
+    }
+}
