@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::admin::Admin;
 use super::connections::{Transport, listen};
+use super::grants::DeviceSettings;
 use super::paths::Paths;
 use super::registration::{ClientSummary, Clients, UserSummary, Users, demo};
 use super::router::router;
@@ -30,6 +32,7 @@ pub struct AuthorizationServerBuilder {
     clock: Arc<dyn Clock>,
     port: u16,
     paths: Paths,
+    device_settings: DeviceSettings,
     admin_port: Option<u16>,
     #[cfg(feature = "authorization-server-tls")]
     certificate: Option<Certificate>,
@@ -60,6 +63,7 @@ impl AuthorizationServerBuilder {
             clock: Arc::new(SystemClock::new()),
             port: 0,
             paths: Paths::default(),
+            device_settings: DeviceSettings::default(),
             admin_port: None,
             #[cfg(feature = "authorization-server-tls")]
             certificate: None,
@@ -157,6 +161,19 @@ impl AuthorizationServerBuilder {
         self
     }
 
+    /// How long the codes of [devices](Client::device) live; ten minutes by default.
+    pub fn device_code_lifetime(mut self, lifetime: Duration) -> Self {
+        self.device_settings.lifetime = lifetime;
+        self
+    }
+
+    /// How long a [device](Client::device) has to wait from one question to the next, in whole seconds; five by default, as
+    /// RFC 8628 says. Zero makes tests of real clients fast.
+    pub fn device_poll_interval(mut self, interval: Duration) -> Self {
+        self.device_settings.interval = Duration::from_secs(interval.as_secs());
+        self
+    }
+
     /// Opens the [admin API](super#admin-api) too, on a free port of 127.0.0.1; there is none by default. Every program
     /// on this machine can then tell the server what to do.
     pub fn admin(self) -> Self {
@@ -214,13 +231,14 @@ impl AuthorizationServerBuilder {
         let (scheme, transport) = ("http", Transport::Plain);
 
         let (clients, users) = self.register()?;
-        if let Some(client) = clients.iter().find(|client| users.is_empty() && client.asks_users()) {
+        if let Some(client) = clients.iter().find(|client| users.is_empty() && client.acts_for_users()) {
             return Err(StartError::NoUser { client_id: client.id.clone() });
         }
         let client_summaries = self.clients.iter().map(ClientSummary::of).collect();
         let user_summaries = self.users.iter().map(UserSummary::of).collect();
-        let Self { scope_descriptions, keys, clock, port, paths, admin_port, .. } = self;
-        let registered = Registered { clients, users, scope_descriptions, client_summaries, user_summaries };
+        let Self { scope_descriptions, keys, clock, port, paths, device_settings, admin_port, .. } = self;
+        let registered =
+            Registered { clients, users, scope_descriptions, client_summaries, user_summaries, device_settings };
 
         let (listener, address) = listen(loopback(port)).await?;
         let admin = match admin_port {

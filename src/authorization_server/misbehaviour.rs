@@ -135,8 +135,11 @@ fn wrong_types(state: &ServerState, endpoint: Endpoint) -> Value {
         Endpoint::JwkSet => json!({ "keys": "none" }),
         Endpoint::Token => json!({ "access_token": 1, "token_type": ["Bearer"], "expires_in": "soon" }),
         Endpoint::Introspection => json!({ "active": "yes" }),
+        Endpoint::DeviceAuthorization => json!({ "device_code": 1, "user_code": ["BCDF"], "expires_in": "soon" }),
         // These answer with pages, or with nothing.
-        Endpoint::Authorization | Endpoint::Login | Endpoint::Consent | Endpoint::Revocation => json!([]),
+        Endpoint::Authorization | Endpoint::Login | Endpoint::Consent | Endpoint::Device | Endpoint::Revocation => {
+            json!([])
+        }
     }
 }
 

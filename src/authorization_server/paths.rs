@@ -15,10 +15,12 @@ pub(super) struct Paths {
 pub(super) const JWK_SET: &str = "/jwks";
 pub(super) const LOGIN: &str = "/login";
 pub(super) const CONSENT: &str = "/consent";
+pub(super) const DEVICE: &str = "/device";
+pub(super) const DEVICE_AUTHORIZATION: &str = "/device_authorization";
 pub(super) const INTROSPECTION: &str = "/introspect";
 pub(super) const REVOCATION: &str = "/revoke";
 
-const FIXED: [&str; 5] = [JWK_SET, LOGIN, CONSENT, INTROSPECTION, REVOCATION];
+const FIXED: [&str; 7] = [JWK_SET, LOGIN, CONSENT, DEVICE, DEVICE_AUTHORIZATION, INTROSPECTION, REVOCATION];
 
 impl Default for Paths {
     fn default() -> Self {

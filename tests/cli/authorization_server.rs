@@ -106,6 +106,16 @@ async fn it_prints_what_there_is_and_ends_with_ctrl_c() {
     assert!(!text.contains('\u{1b}'));
     let answer = curl(lines_of(&text, "A token for the client itself")[0]).await;
     assert_eq!((&answer["token_type"], &answer["expires_in"]), (&"Bearer".into(), &300.into()));
+    // A device asks, and waits for its user.
+    let device = lines_of(&text, "A token for a user of a device");
+    let codes = curl(device[0]).await;
+    assert!(codes["user_code"].is_string());
+    let introspect = lines_of(&text, "Whether a token is good")[0];
+    let token = answer["access_token"].as_str().unwrap();
+    assert_eq!(curl(&introspect.replace("$TOKEN", token)).await["active"], true);
+    let authorize = lines_of(&text, "A token for a user (authorization code")[0];
+    let page = http().get(authorize.split_once("open in a browser: ").unwrap().1).send().await.unwrap();
+    assert_eq!(page.status(), 200);
     let keys = curl(lines_of(&text, "The keys that verify tokens")[0]).await;
     assert_eq!(keys["keys"].as_array().unwrap().len(), 1);
 

@@ -21,6 +21,8 @@ pub(super) struct Document {
     issuer_path: Option<String>,
     authorize_path: Option<String>,
     token_path: Option<String>,
+    device_code_lifetime: Option<Span>,
+    device_poll_interval: Option<Span>,
     /// The first signs.
     #[serde(default)]
     pub(super) keys: Vec<KeyEntry>,
@@ -56,6 +58,8 @@ pub(super) struct ClientEntry {
     #[serde(default)]
     pub(super) redirect_uris: Vec<String>,
     #[serde(default)]
+    device: bool,
+    #[serde(default)]
     opaque_tokens: bool,
     token_lifetime: Option<Span>,
     pub(super) refresh_lifetime: Option<Span>,
@@ -81,6 +85,8 @@ impl Document {
         builder = with(builder, self.issuer_path.clone(), AuthorizationServerBuilder::issuer_path);
         builder = with(builder, self.authorize_path.clone(), AuthorizationServerBuilder::authorize_path);
         builder = with(builder, self.token_path.clone(), AuthorizationServerBuilder::token_path);
+        builder = with(builder, duration(&self.device_code_lifetime), AuthorizationServerBuilder::device_code_lifetime);
+        builder = with(builder, duration(&self.device_poll_interval), AuthorizationServerBuilder::device_poll_interval);
         for (scope, description) in &self.scopes {
             builder = builder.scope_description(scope, description);
         }
@@ -99,11 +105,11 @@ impl ClientEntry {
         let client = self.audiences.iter().fold(client, Client::audience);
         let client = self.redirect_uris.iter().fold(client, Client::redirect_uri);
         let client = if self.opaque_tokens { client.opaque_tokens() } else { client };
-        let lifetime = |span: &Option<Span>| span.as_ref().map(|Span(lifetime)| *lifetime);
-        let client = with(client, lifetime(&self.token_lifetime), Client::token_lifetime);
-        let client = with(client, lifetime(&self.refresh_lifetime), Client::refresh_lifetime);
-        let client = with(client, lifetime(&self.refresh_absolute_lifetime), Client::refresh_absolute_lifetime);
-        with(client, lifetime(&self.refresh_grace), Client::refresh_grace)
+        let client = if self.device { client.device() } else { client };
+        let client = with(client, duration(&self.token_lifetime), Client::token_lifetime);
+        let client = with(client, duration(&self.refresh_lifetime), Client::refresh_lifetime);
+        let client = with(client, duration(&self.refresh_absolute_lifetime), Client::refresh_absolute_lifetime);
+        with(client, duration(&self.refresh_grace), Client::refresh_grace)
     }
 }
 
@@ -113,6 +119,10 @@ impl UserEntry {
         let user = with(User::new(&self.username, password), self.subject.as_deref(), User::subject);
         self.claims.iter().fold(user, |user, (name, value)| user.claim(name, value.clone()))
     }
+}
+
+fn duration(span: &Option<Span>) -> Option<Duration> {
+    span.as_ref().map(|Span(duration)| *duration)
 }
 
 /// Sets what the file has, and leaves the default otherwise.

@@ -20,6 +20,7 @@ pub(in crate::authorization_server) fn clients() -> Vec<Client> {
             .scopes(leads)
             .audience(AUDIENCE)
             .redirect_uri("http://127.0.0.1/callback"),
+        Client::public("demo-tv").name("Demo television").scopes(["read:leads"]).audience(AUDIENCE).device(),
     ]
 }
 

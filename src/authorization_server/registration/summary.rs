@@ -20,6 +20,8 @@ pub struct ClientSummary {
     pub audiences: Vec<String>,
     /// Where users may be sent back to.
     pub redirect_uris: Vec<String>,
+    /// Whether it may run on devices without a browser.
+    pub device: bool,
     /// The secret, when it is that of a [demo client](crate::authorization_server::AuthorizationServerBuilder::demo), which everybody knows.
     pub demo_secret: Option<String>,
 }
@@ -46,6 +48,7 @@ impl ClientSummary {
             scopes: client.scopes.clone(),
             audiences: client.audiences.clone(),
             redirect_uris: client.redirect_uris.clone(),
+            device: client.is_device,
             demo_secret: demo::clients().into_iter().find(is_demo).and_then(|demo| demo.secret),
         }
     }

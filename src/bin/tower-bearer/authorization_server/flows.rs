@@ -18,10 +18,14 @@ const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
 /// Those that the metadata names.
 pub(super) fn of(server: &AuthorizationServer) -> Vec<Flow> {
     let metadata = server.metadata();
-    [client_credentials(server, &metadata), authorization_code(server, &metadata), keys(&metadata)]
-        .into_iter()
-        .flatten()
-        .collect()
+    let flows = [
+        client_credentials(server, &metadata),
+        authorization_code(server, &metadata),
+        device(server, &metadata),
+        about_tokens(server, &metadata),
+        keys(&metadata),
+    ];
+    flows.into_iter().flatten().collect()
 }
 
 fn client_credentials(server: &AuthorizationServer, metadata: &Value) -> Option<Flow> {
@@ -58,6 +62,32 @@ fn authorization_code(server: &AuthorizationServer, metadata: &Value) -> Option<
             "and when the access token has expired:".to_owned(),
             format!("{post} -d grant_type=refresh_token -d refresh_token=$REFRESH_TOKEN"),
         ],
+    })
+}
+
+fn device(server: &AuthorizationServer, metadata: &Value) -> Option<Flow> {
+    let client = server.clients().iter().find(|client| client.device)?;
+    let ask = post(metadata, "device_authorization_endpoint", client)?;
+    // curl only sends a form when there is something in it.
+    let ask = if client.public { ask } else { format!("{ask} -d client_id={}", client.id) };
+    let poll = post(metadata, "token_endpoint", client)?;
+    Some(Flow {
+        title: "A token for a user of a device without a browser (device authorization, RFC 8628)",
+        lines: vec![
+            ask,
+            "then open verification_uri in a browser, enter user_code, and:".to_owned(),
+            format!("{poll} -d grant_type=urn:ietf:params:oauth:grant-type:device_code -d device_code=$DEVICE_CODE"),
+        ],
+    })
+}
+
+fn about_tokens(server: &AuthorizationServer, metadata: &Value) -> Option<Flow> {
+    let client = server.clients().iter().find(|client| !client.public)?;
+    let introspect = post(metadata, "introspection_endpoint", client)?;
+    let revoke = post(metadata, "revocation_endpoint", client)?;
+    Some(Flow {
+        title: "Whether a token is good, and its end (introspection, RFC 7662; revocation, RFC 7009)",
+        lines: vec![format!("{introspect} -d token=$TOKEN"), format!("{revoke} -d token=$TOKEN")],
     })
 }
 
