@@ -5,8 +5,13 @@
 
 use std::collections::HashMap;
 
+use aws_lc_rs::digest::{SHA256, digest};
 use axum::Router;
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use reqwest::header::{
+    AUTHORIZATION, CONTENT_TYPE, COOKIE, HeaderMap, LOCATION, RETRY_AFTER, SET_COOKIE, WWW_AUTHENTICATE,
+};
 use reqwest::{Client, Request, RequestBuilder, StatusCode};
 use serde_json::Value;
 
@@ -23,6 +28,67 @@ pub(crate) async fn serve(api: Router) -> Result<String, Failure> {
     let url = format!("http://{}", listener.local_addr()?);
     tokio::spawn(axum::serve(listener, api).into_future());
     Ok(url)
+}
+
+/// What the user has before them: it keeps the cookie that it is given.
+pub(crate) struct Browser {
+    http: Client,
+    cookie: String,
+}
+
+impl Browser {
+    pub(crate) fn new(http: &Client) -> Self {
+        Self { http: http.clone(), cookie: String::new() }
+    }
+
+    pub(crate) async fn open(&mut self, url: &str) -> Result<Answer, Failure> {
+        let request = self.http.get(url);
+        self.go(request, 200).await
+    }
+
+    /// Sends the form of a page with these fields beside its hidden ones.
+    pub(crate) async fn submit(
+        &mut self,
+        url: &str,
+        page: &Answer,
+        fields: &[(&str, &str)],
+        expected: u16,
+    ) -> Result<Answer, Failure> {
+        let mut form = vec![("csrf", page.hidden("csrf")?)];
+        form.extend(page.hidden("request").map(|request| ("request", request)));
+        form.extend(fields.iter().map(|(name, value)| (*name, (*value).to_owned())));
+        let request = self.http.post(url).form(&form);
+        self.go(request, expected).await
+    }
+
+    async fn go(&mut self, request: RequestBuilder, expected: u16) -> Result<Answer, Failure> {
+        let answer = send(&self.http, request.header(COOKIE, &self.cookie), expected).await?;
+        if let Some((cookie, _attributes)) = answer.header(SET_COOKIE.as_str()).split_once(';') {
+            self.cookie = cookie.to_owned();
+        }
+        Ok(answer)
+    }
+}
+
+/// A secret of the client for one login, and what of it may be seen (RFC 7636 §4).
+pub(crate) struct Pkce {
+    pub(crate) verifier: String,
+    pub(crate) challenge: String,
+}
+
+impl Pkce {
+    pub(crate) fn new() -> Result<Self, Failure> {
+        let verifier = random()?;
+        let digest = digest(&SHA256, verifier.as_bytes());
+        Ok(Self { challenge: URL_SAFE_NO_PAD.encode(digest), verifier })
+    }
+}
+
+/// 256 random bits as text.
+pub(crate) fn random() -> Result<String, Failure> {
+    let mut bytes = [0; 32];
+    aws_lc_rs::rand::fill(&mut bytes)?;
+    Ok(URL_SAFE_NO_PAD.encode(bytes))
 }
 
 /// Prints what comes next.
@@ -157,9 +223,8 @@ pub(crate) fn shortened(name: &str, value: &str) -> String {
 
 /// The claims of a token, which everybody who has it can read.
 pub(crate) fn print_claims(token: &str) -> Result<(), Failure> {
-    use base64::Engine as _;
     let payload = token.split('.').nth(1).ok_or("the token is no JWT")?;
-    let claims = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(payload)?;
+    let claims = URL_SAFE_NO_PAD.decode(payload)?;
     let claims: serde_json::Map<String, Value> = serde_json::from_slice(&claims)?;
     println!("what the token says:");
     for (name, value) in claims {
