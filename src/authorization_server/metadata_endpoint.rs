@@ -11,7 +11,7 @@ use super::paths;
 use super::state::ServerState;
 
 /// The metadata document. The same one serves those who look where OpenID Connect says: they find the keys there, but
-/// this server is no OpenID provider and does not claim to be.
+/// without a client that may ask for `openid` this server is no OpenID provider, and does not claim to be.
 #[derive(Serialize)]
 pub(super) struct Metadata {
     issuer: String,
@@ -35,6 +35,12 @@ pub(super) struct Metadata {
     /// RFC 9207 §3.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     authorization_response_iss_parameter_supported: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    userinfo_endpoint: Option<String>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    subject_types_supported: &'static [&'static str],
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    id_token_signing_alg_values_supported: Vec<&'static str>,
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     scopes_supported: BTreeSet<String>,
 }
@@ -45,6 +51,7 @@ const SECRETS: [&str; 2] = ["client_secret_basic", "client_secret_post"];
 pub(super) async fn respond(State(state): State<Arc<ServerState>>) -> Json<Metadata> {
     let asks_users = state.clients.ask_users();
     let with_users = |values: &'static [&'static str]| if asks_users { values } else { &[] };
+    let is_openid = state.clients.ask_who_users_are();
     let mut authentication = SECRETS.to_vec();
     if state.clients.iter().any(|client| client.is_public()) {
         authentication.push("none");
@@ -68,6 +75,12 @@ pub(super) async fn respond(State(state): State<Arc<ServerState>>) -> Json<Metad
         response_modes_supported: with_users(&["query"]),
         code_challenge_methods_supported: with_users(&["S256"]),
         authorization_response_iss_parameter_supported: asks_users,
+        userinfo_endpoint: is_openid.then(|| format!("{}{}", state.issuer.url(), paths::USERINFO)),
+        subject_types_supported: if is_openid { &["public"] } else { &[] },
+        id_token_signing_alg_values_supported: is_openid
+            .then(|| state.issuer.signing_key().algorithm().name())
+            .into_iter()
+            .collect(),
         scopes_supported: state.clients.iter().flat_map(|client| client.scopes.iter().cloned()).collect(),
     })
 }

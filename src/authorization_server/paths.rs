@@ -17,8 +17,9 @@ pub(super) const LOGIN: &str = "/login";
 pub(super) const CONSENT: &str = "/consent";
 pub(super) const INTROSPECTION: &str = "/introspect";
 pub(super) const REVOCATION: &str = "/revoke";
+pub(super) const USERINFO: &str = "/userinfo";
 
-const FIXED: [&str; 5] = [JWK_SET, LOGIN, CONSENT, INTROSPECTION, REVOCATION];
+const FIXED: [&str; 6] = [JWK_SET, LOGIN, CONSENT, INTROSPECTION, REVOCATION, USERINFO];
 
 impl Default for Paths {
     fn default() -> Self {
