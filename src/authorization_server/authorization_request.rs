@@ -21,6 +21,7 @@ pub(super) struct AuthorizationRequest<'a> {
     pub(super) audiences: Vec<String>,
     /// By the method `S256`.
     pub(super) challenge: String,
+    pub(super) nonce: Option<String>,
     pub(super) login_hint: Option<String>,
     /// Whether no page may be shown.
     pub(super) is_silent: bool,
@@ -61,6 +62,7 @@ impl<'a> AuthorizationRequest<'a> {
             scopes: asked.scopes,
             audiences: asked.audiences,
             challenge: asked.challenge,
+            nonce: parameters.value("nonce").map(str::to_owned),
             login_hint: parameters.value("login_hint").map(str::to_owned),
             is_silent: asked.prompts.contains(&"none"),
             wants_login: asked.prompts.iter().any(|prompt| matches!(*prompt, "login" | "select_account")),

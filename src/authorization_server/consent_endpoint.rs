@@ -101,7 +101,12 @@ pub(super) async fn respond(
         audiences: request.audiences,
         auth_time: session.auth_time,
     };
-    let code = Code { grant: Arc::new(grant), redirect_uri: request.named_redirect_uri, challenge: request.challenge };
+    let code = Code {
+        grant: Arc::new(grant),
+        redirect_uri: request.named_redirect_uri,
+        nonce: request.nonce,
+        challenge: request.challenge,
+    };
     let code = state.grants.issue_code(code, now)?;
     tracing::debug!(client_id = request.client.id, "code issued");
     Ok(request.address.code(&code.into_secret()))

@@ -67,6 +67,8 @@ endpoints! {
     Introspection introspection,
     /// Revocation of tokens (RFC 7009).
     Revocation revocation,
+    /// What clients may know of the user (OpenID Connect).
+    Userinfo userinfo,
 }
 
 impl fmt::Display for Endpoint {

@@ -12,7 +12,7 @@ use super::state::ServerState;
 use super::token_endpoint::DEVICE_CODE;
 
 /// The metadata document. The same one serves those who look where OpenID Connect says: they find the keys there, but
-/// this server is no OpenID provider and does not claim to be.
+/// without a client that may ask for `openid` this server is no OpenID provider, and does not claim to be.
 #[derive(Serialize)]
 pub(super) struct Metadata {
     issuer: String,
@@ -38,6 +38,12 @@ pub(super) struct Metadata {
     /// RFC 9207 §3.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     authorization_response_iss_parameter_supported: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    userinfo_endpoint: Option<String>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    subject_types_supported: &'static [&'static str],
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    id_token_signing_alg_values_supported: Vec<&'static str>,
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     scopes_supported: BTreeSet<String>,
 }
@@ -53,6 +59,7 @@ impl Metadata {
     pub(super) fn of(state: &ServerState) -> Self {
         let asks_users = state.clients.ask_users();
         let with_users = |values: &'static [&'static str]| if asks_users { values } else { &[] };
+        let is_openid = state.clients.ask_who_users_are();
         let has_devices = state.clients.have_devices();
         let grant_types = [
             (asks_users, "authorization_code"),
@@ -81,6 +88,12 @@ impl Metadata {
             response_modes_supported: with_users(&["query"]),
             code_challenge_methods_supported: with_users(&["S256"]),
             authorization_response_iss_parameter_supported: asks_users,
+            userinfo_endpoint: is_openid.then(|| format!("{}{}", state.issuer.url(), paths::USERINFO)),
+            subject_types_supported: if is_openid { &["public"] } else { &[] },
+            id_token_signing_alg_values_supported: is_openid
+                .then(|| state.issuer.signing_key().algorithm().name())
+                .into_iter()
+                .collect(),
             scopes_supported: state.clients.iter().flat_map(|client| client.scopes.iter().cloned()).collect(),
         }
     }

@@ -17,6 +17,7 @@
 //! - clients that authenticate by HTTP Basic or in the body, and public ones,
 //! - access tokens as RFC 9068 says, signed with keys made at the start, or opaque; `resource` (RFC 8707) chooses among
 //!   the client's audiences,
+//! - for clients with the scope `openid`, ID tokens and the userinfo endpoint (OpenID Connect Core 1.0),
 //! - introspection (RFC 7662) for each client with a secret, and revocation (RFC 7009). Who checks JWTs alone does not
 //!   hear of a revocation,
 //! - metadata by RFC 8414, and at the place where OpenID Connect Discovery looks,
@@ -187,6 +188,7 @@ mod endpoint;
 mod fault;
 mod faults;
 mod grants;
+mod id_token;
 mod introspection_endpoint;
 mod jwk_set_endpoint;
 mod login_endpoint;
@@ -213,6 +215,7 @@ mod steering;
 mod tls;
 mod token_endpoint;
 mod user_code;
+mod userinfo_endpoint;
 
 pub use builder::AuthorizationServerBuilder;
 pub use config::ConfigFileError;

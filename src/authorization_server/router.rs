@@ -11,6 +11,7 @@ use super::state::ServerState;
 use super::{
     Endpoint, authorize_endpoint, consent_endpoint, device_authorization_endpoint, device_page, introspection_endpoint,
     jwk_set_endpoint, login_endpoint, metadata_endpoint, misbehaviour, revocation_endpoint, token_endpoint,
+    userinfo_endpoint,
 };
 
 /// All routes; another method than the one named gets 405 with `Allow`.
@@ -33,6 +34,11 @@ pub(super) fn router(state: Arc<ServerState>) -> Router {
         routes.extend([
             (state.path(authorize), Endpoint::Authorization, authorization),
             (state.path(paths::LOGIN), Endpoint::Login, post(login_endpoint::respond)),
+            (
+                state.path(paths::USERINFO),
+                Endpoint::Userinfo,
+                get(userinfo_endpoint::respond).post(userinfo_endpoint::respond),
+            ),
             (state.path(paths::CONSENT), Endpoint::Consent, post(consent_endpoint::respond)),
         ]);
     }

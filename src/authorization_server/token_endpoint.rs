@@ -8,7 +8,8 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use super::client_authentication::authenticate;
-use super::grants::{PresentedCode, Tokens};
+use super::grants::{Handle, PresentedCode, Tokens};
+use super::id_token::{self, OPENID};
 use super::oauth_error::{NO_STORE, OAuthError};
 use super::parameters::Parameters;
 use super::registration::RegisteredClient;
@@ -33,11 +34,17 @@ pub(super) async fn respond(State(state): State<Arc<ServerState>>, request: Requ
         Some(_) => Err(OAuthError::UnsupportedGrantType),
         None => Err(OAuthError::InvalidRequest("grant_type is missing")),
     }?;
+    let wants_id_token = tokens.scopes.iter().any(|scope| scope == OPENID);
+    let (refresh_token, login) = tokens.of_user.unzip();
+    let id_token = login
+        .filter(|_| wants_id_token)
+        .map(|login| id_token::sign(&state.issuing(client), &login, &tokens.access_token));
     let answer = AccessTokenResponse {
         access_token: tokens.access_token,
         token_type: "Bearer",
         expires_in: client.token_lifetime.as_secs(),
-        refresh_token: tokens.refresh_token.map(|handle| handle.into_secret()),
+        refresh_token: refresh_token.map(Handle::into_secret),
+        id_token,
         scope: tokens.scopes.join(" "),
     };
     tracing::debug!(client_id = client.id, scope = answer.scope, "token issued");
@@ -53,6 +60,9 @@ struct AccessTokenResponse {
     expires_in: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     refresh_token: Option<String>,
+    /// OpenID Connect Core 1.0 §3.1.3.3.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id_token: Option<String>,
     /// What was granted, which is all of the client's scopes when it asked for none.
     #[serde(skip_serializing_if = "String::is_empty")]
     scope: String,

@@ -26,7 +26,13 @@ pub(crate) fn user_builder() -> AuthorizationServerBuilder {
     builder()
         .client(web())
         .client(Client::public("phone").scopes(["read:leads"]).audience(AUDIENCE).redirect_uri("com.example.app:/cb"))
-        .user(User::new("alice", PASSWORD).subject("user-1").claim("name", "Alice").claim("email", "alice@example.com"))
+        .user(
+            User::new("alice", PASSWORD)
+                .subject("user-1")
+                .claim("name", "Alice")
+                .claim("email", "alice@example.com")
+                .claim("tenant", "acme"),
+        )
         .scope_description("read:leads", "Read your leads")
 }
 

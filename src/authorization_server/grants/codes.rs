@@ -25,6 +25,8 @@ pub(in crate::authorization_server) struct Code {
     pub(in crate::authorization_server) grant: Arc<Grant>,
     /// As the authorization request named it, if it did; the token request then has to name the same.
     pub(in crate::authorization_server) redirect_uri: Option<String>,
+    /// For the ID token.
+    pub(in crate::authorization_server) nonce: Option<String>,
     /// `code_challenge` by the method `S256`.
     pub(in crate::authorization_server) challenge: String,
 }
@@ -69,7 +71,7 @@ impl Codes {
         presented: &PresentedCode<'_>,
         client_id: &str,
         now: UnixTime,
-    ) -> Result<Arc<Grant>, Refusal> {
+    ) -> Result<&Code, Refusal> {
         let refused = |reason| Err(Refusal { reason, replayed: None });
         let entry = self.0.get(HandleDigest::of(presented.code), now);
         // Another client's code is as unknown as any.
@@ -92,7 +94,7 @@ impl Codes {
         if verify_slices_are_equal(challenge.as_bytes(), entry.code.challenge.as_bytes()).is_err() {
             return refused("code_verifier does not fit code_challenge");
         }
-        Ok(Arc::clone(&entry.code.grant))
+        Ok(&entry.code)
     }
 
     /// Remembers what a good code brought.

@@ -42,6 +42,14 @@ pub(super) struct Grant {
     pub(super) auth_time: UnixTime,
 }
 
+/// What a client may be told about how its user logged in.
+pub(super) struct UserLogin {
+    pub(super) subject: String,
+    pub(super) auth_time: UnixTime,
+    /// What ties the ID token to the client's own session.
+    pub(super) nonce: Option<String>,
+}
+
 /// Who issues tokens to whom, and when.
 pub(super) struct Issuing<'a> {
     pub(super) issuer: &'a TestIssuer,
@@ -54,8 +62,14 @@ pub(super) struct Issuing<'a> {
 pub(super) struct Tokens {
     pub(super) access_token: String,
     pub(super) scopes: Vec<String>,
-    /// With a user's grant, the next refresh token.
-    pub(super) refresh_token: Option<Handle>,
+    /// With a user's grant, the next refresh token, and what an ID token says.
+    pub(super) of_user: Option<(Handle, UserLogin)>,
+}
+
+impl UserLogin {
+    fn of(grant: &Grant, nonce: Option<String>) -> Self {
+        Self { subject: grant.subject.clone(), auth_time: grant.auth_time, nonce }
+    }
 }
 
 /// All grants of a server.
@@ -86,8 +100,8 @@ impl Grants {
     ) -> Result<Tokens, OAuthError> {
         let (refresh_token, handle) = (Handle::random()?, Handle::random()?);
         let mut store = self.store();
-        let code = match store.codes.check(presented, &issuing.client.id, issuing.now) {
-            Ok(code) => code,
+        let (grant, nonce) = match store.codes.check(presented, &issuing.client.id, issuing.now) {
+            Ok(code) => (Arc::clone(&code.grant), code.nonce.clone()),
             Err(refusal) => {
                 if let Some(family) = refusal.replayed {
                     tracing::warn!(client_id = issuing.client.id, "a code came back: its tokens are revoked");
@@ -97,12 +111,12 @@ impl Grants {
             }
         };
         // RFC 8707 §2.2: fewer audiences than were granted, for this token alone.
-        let audiences = among(&code.audiences, &presented.resources).ok_or(OAuthError::InvalidTarget)?;
+        let audiences = among(&grant.audiences, &presented.resources).ok_or(OAuthError::InvalidTarget)?;
 
-        let family = store.families.start(&code, &refresh_token, issuing);
+        let family = store.families.start(&grant, &refresh_token, issuing);
         store.codes.spend(presented.code, family);
-        let token = IssuedToken::for_user(issuing, &code, family, code.scopes.clone(), audiences);
-        Ok(store.hand_out(issuing, token, handle, Some(refresh_token)))
+        let token = IssuedToken::for_user(issuing, &grant, family, grant.scopes.clone(), audiences);
+        Ok(store.hand_out(issuing, token, handle, refresh_token, UserLogin::of(&grant, nonce)))
     }
 
     /// A code for a device that asks for this, which users know by `user_code`.
@@ -145,7 +159,7 @@ impl Grants {
         let family = store.families.start(&grant, &refresh_token, issuing);
         store.devices.spend(device_code, family);
         let token = IssuedToken::for_user(issuing, &grant, family, grant.scopes.clone(), grant.audiences.clone());
-        Ok(store.hand_out(issuing, token, handle, Some(refresh_token)))
+        Ok(store.hand_out(issuing, token, handle, refresh_token, UserLogin::of(&grant, None)))
     }
 
     /// Tokens for a refresh token (RFC 6749 §6), which is spent by it.
@@ -176,7 +190,8 @@ impl Grants {
 
         store.families.rotate(family, presented, &refresh_token, issuing);
         let token = IssuedToken::for_user(issuing, &grant, family, scopes, audiences);
-        Ok(store.hand_out(issuing, token, handle, Some(refresh_token)))
+        // OpenID Connect Core 1.0 §12.2: the nonce was for the first ID token.
+        Ok(store.hand_out(issuing, token, handle, refresh_token, UserLogin::of(&grant, None)))
     }
 
     /// A token for the client itself (RFC 6749 §4.4).
@@ -191,7 +206,7 @@ impl Grants {
         let scopes = token.scopes.clone();
         // Signed before the lock is taken: there is nothing to spend, and no request has to wait for another's signature.
         self.store().issued.insert(&text, token, issuing.now);
-        Ok(Tokens { access_token: text, scopes, refresh_token: None })
+        Ok(Tokens { access_token: text, scopes, of_user: None })
     }
 
     /// What is known of an access token that is good now.
@@ -236,11 +251,12 @@ impl Store {
         issuing: &Issuing<'_>,
         token: IssuedToken,
         handle: Handle,
-        refresh_token: Option<Handle>,
+        refresh_token: Handle,
+        login: UserLogin,
     ) -> Tokens {
         let access_token = token.text(issuing, handle);
         let scopes = token.scopes.clone();
         self.issued.insert(&access_token, token, issuing.now);
-        Tokens { access_token, scopes, refresh_token }
+        Tokens { access_token, scopes, of_user: Some((refresh_token, login)) }
     }
 }

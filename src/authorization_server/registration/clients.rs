@@ -8,6 +8,7 @@ use aws_lc_rs::digest::{Digest, SHA256, digest};
 
 use super::{Client, redirect_uri};
 use crate::authorization_server::StartError;
+use crate::authorization_server::id_token::OPENID;
 use crate::scope::is_scope_token;
 
 /// A client whose settings make sense. Its secret is kept as a digest only.
@@ -146,6 +147,11 @@ impl Clients {
     /// Whether there is a client that gets tokens of users.
     pub(in crate::authorization_server) fn act_for_users(&self) -> bool {
         self.iter().any(RegisteredClient::acts_for_users)
+    }
+
+    /// Whether there is a client that asks who users are (OpenID Connect).
+    pub(in crate::authorization_server) fn ask_who_users_are(&self) -> bool {
+        self.iter().any(|client| client.acts_for_users() && client.scopes.iter().any(|scope| scope == OPENID))
     }
 
     /// Whether there is a client that asks users for their consent.

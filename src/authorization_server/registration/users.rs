@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::digest::{Digest, SHA256, digest};
+use serde_json::{Map, Value};
 
 use super::User;
 use crate::authorization_server::StartError;
@@ -19,6 +20,8 @@ pub(in crate::authorization_server) struct Users {
 pub(in crate::authorization_server) struct RegisteredUser {
     pub(in crate::authorization_server) username: String,
     pub(in crate::authorization_server) subject: String,
+    /// For the userinfo endpoint.
+    pub(in crate::authorization_server) claims: Map<String, Value>,
     password_digest: Digest,
 }
 
@@ -99,6 +102,6 @@ impl RegisteredUser {
         if let Some(claim) = RESERVED.into_iter().find(|claim| claims.contains_key(*claim)) {
             return Err(StartError::ReservedClaim { username, claim: claim.to_owned() });
         }
-        Ok(Self { username, subject, password_digest: digest(&SHA256, password.as_bytes()) })
+        Ok(Self { username, subject, claims, password_digest: digest(&SHA256, password.as_bytes()) })
     }
 }
