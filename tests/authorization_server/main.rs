@@ -12,6 +12,7 @@ mod discovery;
 mod fault_settings;
 mod faults;
 mod faults_and_resource_servers;
+mod guide;
 mod introspection_and_revocation;
 mod key_set_caching;
 mod lifecycle;
