@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::routing::get;
+use serde_json::Value;
 use tower_bearer::authorization_server::{AuthorizationServer, Client, User};
 use tower_bearer::time::{ManualClock, UnixTime};
 use tower_bearer::{Issuer, RequireScopes, ResourceServer, ValidatedToken};
@@ -44,7 +45,8 @@ async fn main() -> Result<(), Failure> {
 
     step("1. The television asks for two codes: one for itself, and one to show");
     let metadata = server.metadata();
-    let endpoint = metadata["device_authorization_endpoint"].as_str().ok_or("no device flow there")?;
+    let endpoint =
+        metadata.get("device_authorization_endpoint").and_then(Value::as_str).ok_or("no device flow there")?;
     let ask = http.post(endpoint).form(&[("client_id", "television"), ("scope", "recordings:read")]);
     let answer = send(&http, ask, 200).await?;
     let (device_code, user_code) = (answer.text("device_code")?, answer.text("user_code")?);

@@ -101,7 +101,7 @@ async fn main() -> Result<(), Failure> {
     send(&http, page(&refreshed.text("access_token")?), 200).await?;
 
     step("Better still: it refreshes when `expires_in` is nearly over, and nothing breaks at all");
-    assert_eq!(refreshed.json()?["expires_in"], 300);
+    assert_eq!(refreshed.json()?.get("expires_in"), Some(&300.into()));
     clock.advance(Duration::from_secs(270));
     let again = refreshed.text("refresh_token")?;
     let refresh = [("grant_type", "refresh_token"), ("refresh_token", &*again), ("client_id", "export")];
@@ -119,7 +119,7 @@ struct Steps;
 impl StepListener for Steps {
     fn step(&mut self, step: Step<'_>) {
         let mark = if step.passed { '✓' } else { '✗' };
-        println!("    {mark} {:<12} {}  (expected: {})", step.check.name(), step.found, step.expected);
+        println!("    {mark} {:<17} {}  (expected: {})", step.check.name(), step.found, step.expected);
     }
 }
 
