@@ -17,9 +17,10 @@ pub(super) const LOGIN: &str = "/login";
 pub(super) const CONSENT: &str = "/consent";
 pub(super) const INTROSPECTION: &str = "/introspect";
 pub(super) const REVOCATION: &str = "/revoke";
+pub(super) const PUSHED: &str = "/par";
 pub(super) const USERINFO: &str = "/userinfo";
 
-const FIXED: [&str; 6] = [JWK_SET, LOGIN, CONSENT, INTROSPECTION, REVOCATION, USERINFO];
+const FIXED: [&str; 7] = [JWK_SET, LOGIN, CONSENT, INTROSPECTION, REVOCATION, USERINFO, PUSHED];
 
 impl Default for Paths {
     fn default() -> Self {

@@ -10,7 +10,8 @@ use super::paths::{self, Paths};
 use super::state::ServerState;
 use super::{
     Endpoint, authorize_endpoint, consent_endpoint, introspection_endpoint, jwk_set_endpoint, login_endpoint,
-    metadata_endpoint, misbehaviour, revocation_endpoint, token_endpoint, userinfo_endpoint,
+    metadata_endpoint, misbehaviour, pushed_authorization_endpoint, revocation_endpoint, token_endpoint,
+    userinfo_endpoint,
 };
 
 /// All routes; another method than the one named gets 405 with `Allow`.
@@ -38,6 +39,7 @@ pub(super) fn router(state: Arc<ServerState>) -> Router {
                 Endpoint::Userinfo,
                 get(userinfo_endpoint::respond).post(userinfo_endpoint::respond),
             ),
+            (state.path(paths::PUSHED), Endpoint::PushedAuthorization, post(pushed_authorization_endpoint::respond)),
             (state.path(paths::CONSENT), Endpoint::Consent, post(consent_endpoint::respond)),
         ]);
     }

@@ -70,7 +70,7 @@ async fn requests_are_shown() {
     issue(&server).await;
     let expected = json!({
         "metadata": 0, "jwk_set": 2, "token": 1, "authorization": 0, "login": 0, "consent": 0, "introspection": 0,
-        "revocation": 0, "userinfo": 0, "not_modified": 1,
+        "revocation": 0, "userinfo": 0, "pushed_authorization": 0, "not_modified": 1,
     });
     assert_eq!(get(&server, "/requests").await, expected);
 }
@@ -90,7 +90,7 @@ async fn faults_are_set_shown_and_taken_back() {
         get(&server, "/faults").await,
         json!({
             "metadata": null, "jwk_set": shown, "token": "html", "authorization": null, "login": null, "consent": null,
-            "introspection": null, "revocation": null, "userinfo": null,
+            "introspection": null, "revocation": null, "userinfo": null, "pushed_authorization": null,
         })
     );
 
@@ -313,7 +313,7 @@ async fn what_is_not_there_is_refused_with_a_remedy() {
     refused(request(&server, Method::GET, "/nothing"), 404, "no_such_path").await;
 
     let sentence = "there is no such endpoint; there are `metadata`, `jwk_set`, `token`, `authorization`, `login`, `consent`, \
-                    `introspection`, `revocation`, `userinfo`";
+                    `introspection`, `revocation`, `userinfo`, `pushed_authorization`";
     for (method, path) in
         [(Method::GET, "/faults/jwks"), (Method::DELETE, "/faults/jwks"), (Method::GET, "/faults/%ff")]
     {

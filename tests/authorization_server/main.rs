@@ -15,6 +15,7 @@ mod key_set_caching;
 mod lifecycle;
 mod openid;
 mod pages;
+mod pushed_requests;
 mod real_clients;
 mod refresh_tokens;
 mod rotation;
