@@ -13,6 +13,7 @@ mod faults_and_resource_servers;
 mod introspection_and_revocation;
 mod key_set_caching;
 mod lifecycle;
+mod no_input_fails;
 mod openid;
 mod pages;
 mod pushed_requests;
