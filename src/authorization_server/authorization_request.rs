@@ -5,6 +5,7 @@ use super::grants::HandleDigest;
 use super::oauth_error::OAuthError;
 use super::pages::{PageRefusal, Session};
 use super::parameters::Parameters;
+use super::pushed_requests::PushedRequests;
 use super::registration::RegisteredClient;
 use super::request_log::note_client;
 use super::requested;
@@ -28,6 +29,8 @@ pub(super) struct AuthorizationRequest<'a> {
     wants_login: bool,
     /// Seconds.
     max_age: Option<u64>,
+    /// Of a request that was pushed.
+    pub(super) request_uri: Option<String>,
     /// The whole request, for the forms of the pages: it is read again, and checked again, with each of them.
     pub(super) query: String,
 }
@@ -36,6 +39,18 @@ impl<'a> AuthorizationRequest<'a> {
     /// Reads the request. Until client and redirect URI are proven, nothing is sent there.
     pub(super) fn read(state: &'a ServerState, parameters: &Parameters) -> Result<Self, AuthorizationError> {
         let invalid = PageRefusal::invalid_request;
+        let query = parameters.to_query();
+        let request_uri = parameters.value("request_uri").filter(|uri| PushedRequests::is_pushed(uri));
+        let pushed = match request_uri {
+            Some(uri) => {
+                let pushed = state.pushed_requests.get(uri, state.issuer.now());
+                // RFC 9126 §4: it belongs to the client that pushed it.
+                let pushed = pushed.filter(|pushed| pushed.value("client_id") == parameters.value("client_id"));
+                Some(pushed.ok_or(invalid("request_uri is unknown, expired, used, or another client's"))?)
+            }
+            None => None,
+        };
+        let parameters = pushed.as_ref().unwrap_or(parameters);
         let client_id = parameters.value("client_id").ok_or(invalid("client_id is missing"))?;
         let client = state.clients.get(client_id).filter(|client| client.asks_users());
         let client = client.ok_or(invalid("client_id is not that of a client that may send users here"))?;
@@ -67,7 +82,8 @@ impl<'a> AuthorizationRequest<'a> {
             is_silent: asked.prompts.contains(&"none"),
             wants_login: asked.prompts.iter().any(|prompt| matches!(*prompt, "login" | "select_account")),
             max_age: asked.max_age,
-            query: parameters.to_query(),
+            request_uri: request_uri.map(str::to_owned),
+            query,
         })
     }
 

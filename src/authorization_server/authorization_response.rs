@@ -74,6 +74,16 @@ impl ReturnAddress {
     }
 }
 
+impl AuthorizationError {
+    /// What is wrong, for a client that asked directly.
+    pub(super) const fn code(&self) -> ErrorCode {
+        match self {
+            Self::Page(refusal) => refusal.code(),
+            Self::Answer(_, code) => *code,
+        }
+    }
+}
+
 impl From<PageRefusal> for AuthorizationError {
     fn from(refusal: PageRefusal) -> Self {
         Self::Page(refusal)

@@ -85,6 +85,10 @@ pub(super) async fn respond(
     let Some(session) = session.filter(|_| !switches) else {
         return Ok(see_other(&format!("{}?{}", state.path(&state.paths.authorize), request.query)));
     };
+    // What was pushed is good for one decision.
+    if let Some(request_uri) = &request.request_uri {
+        state.pushed_requests.spend(request_uri);
+    }
     if form.value("decision") != Some("approve") {
         return Err(AuthorizationError::Answer(request.address, ACCESS_DENIED));
     }

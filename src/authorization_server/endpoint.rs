@@ -69,6 +69,8 @@ endpoints! {
     Revocation revocation,
     /// What clients may know of the user (OpenID Connect).
     Userinfo userinfo,
+    /// Authorization requests that are sent ahead (RFC 9126).
+    PushedAuthorization pushed_authorization,
 }
 
 impl fmt::Display for Endpoint {

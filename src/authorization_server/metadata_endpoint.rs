@@ -38,6 +38,9 @@ pub(super) struct Metadata {
     /// RFC 9207 §3.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     authorization_response_iss_parameter_supported: bool,
+    /// RFC 9126 §5.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pushed_authorization_request_endpoint: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     userinfo_endpoint: Option<String>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
@@ -88,6 +91,8 @@ impl Metadata {
             response_modes_supported: with_users(&["query"]),
             code_challenge_methods_supported: with_users(&["S256"]),
             authorization_response_iss_parameter_supported: asks_users,
+            pushed_authorization_request_endpoint: asks_users
+                .then(|| format!("{}{}", state.issuer.url(), paths::PUSHED)),
             userinfo_endpoint: is_openid.then(|| format!("{}{}", state.issuer.url(), paths::USERINFO)),
             subject_types_supported: if is_openid { &["public"] } else { &[] },
             id_token_signing_alg_values_supported: is_openid

@@ -134,6 +134,7 @@ fn wrong_types(state: &ServerState, endpoint: Endpoint) -> Value {
         Endpoint::Metadata => json!({ "issuer": [state.issuer.url()], "token_endpoint": 1, "jwks_uri": 1 }),
         Endpoint::JwkSet => json!({ "keys": "none" }),
         Endpoint::Token => json!({ "access_token": 1, "token_type": ["Bearer"], "expires_in": "soon" }),
+        Endpoint::PushedAuthorization => json!({ "request_uri": 1, "expires_in": "soon" }),
         Endpoint::Userinfo => json!({ "sub": 1 }),
         Endpoint::Introspection => json!({ "active": "yes" }),
         Endpoint::DeviceAuthorization => json!({ "device_code": 1, "user_code": ["BCDF"], "expires_in": "soon" }),

@@ -10,6 +10,7 @@
 //! - authorization code (RFC 6749 §4.1) with PKCE by `S256` (RFC 7636), which every client has to use: pages to log in and
 //!   to consent, codes of 60 seconds for one use, `iss` in the answer (RFC 9207), redirect URIs compared byte for byte but
 //!   for ports on loopback (RFC 8252 §7.3); `prompt` and `max_age` as OpenID Connect says,
+//! - authorization requests that are pushed ahead (RFC 9126),
 //! - refresh tokens (§6) that each use replaces; one that comes back ends all that came of the same consent,
 //! - client credentials (§4.4),
 //! - device authorization (RFC 8628): codes of eight consonants, a page to enter them, and a limit of ten wrong ones in five
@@ -200,6 +201,8 @@ mod odd_body;
 mod pages;
 mod parameters;
 mod paths;
+mod pushed_authorization_endpoint;
+mod pushed_requests;
 mod registration;
 mod request_log;
 mod requested;

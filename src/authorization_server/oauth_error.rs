@@ -69,16 +69,21 @@ impl OAuthError {
 
 impl IntoResponse for OAuthError {
     fn into_response(self) -> Response {
-        let (status, (error, description)) = (self.status(), self.texts());
-        tracing::debug!(error, description, "token request refused");
-        let body = Json(json!({ "error": error, "error_description": description }));
-        let mut response = (status, NO_STORE, body).into_response();
+        let status = self.status();
+        let mut response = answer(status, self.texts());
         if status == StatusCode::UNAUTHORIZED {
             // RFC 6749 §5.2 asks for this when the client used HTTP authentication, RFC 9110 §15.5.2 with every 401.
             response.headers_mut().insert(header::WWW_AUTHENTICATE, BASIC_CHALLENGE);
         }
         response
     }
+}
+
+/// The answer with `error` and `error_description`, for a client that asked directly.
+pub(super) fn answer(status: StatusCode, (error, description): (&'static str, &'static str)) -> Response {
+    tracing::debug!(error, description, "token request refused");
+    let body = Json(json!({ "error": error, "error_description": description }));
+    (status, NO_STORE, body).into_response()
 }
 
 /// RFC 6749 §5.1: answers with tokens, and refusals of them, are not kept by caches.

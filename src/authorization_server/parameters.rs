@@ -15,6 +15,7 @@ const MAX_BODY_BYTES: usize = 64 * 1024;
 const REPEATABLE: &str = "resource";
 
 /// The parameters of a request, in its order, each at most once.
+#[derive(Clone)]
 pub(super) struct Parameters(Vec<(String, String)>);
 
 impl Parameters {
@@ -47,6 +48,18 @@ impl Parameters {
     /// Each value of a parameter that may be there several times.
     pub(super) fn values(&self, name: &'static str) -> impl Iterator<Item = &str> {
         self.0.iter().filter(move |(other, value)| other == name && !value.is_empty()).map(|(_, value)| value.as_str())
+    }
+
+    /// The other parameters.
+    pub(super) fn without(mut self, names: &[&str]) -> Self {
+        self.0.retain(|(name, _)| !names.contains(&name.as_str()));
+        self
+    }
+
+    /// These and one more, which is not among them.
+    pub(super) fn with(mut self, name: &str, value: &str) -> Self {
+        self.0.push((name.to_owned(), value.to_owned()));
+        self
     }
 
     /// The same parameters as text, which is always the same for the same ones.

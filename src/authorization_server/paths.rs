@@ -19,9 +19,11 @@ pub(super) const DEVICE: &str = "/device";
 pub(super) const DEVICE_AUTHORIZATION: &str = "/device_authorization";
 pub(super) const INTROSPECTION: &str = "/introspect";
 pub(super) const REVOCATION: &str = "/revoke";
+pub(super) const PUSHED: &str = "/par";
 pub(super) const USERINFO: &str = "/userinfo";
 
-const FIXED: [&str; 8] = [JWK_SET, LOGIN, CONSENT, DEVICE, DEVICE_AUTHORIZATION, INTROSPECTION, REVOCATION, USERINFO];
+const FIXED: [&str; 9] =
+    [JWK_SET, LOGIN, CONSENT, DEVICE, DEVICE_AUTHORIZATION, INTROSPECTION, REVOCATION, USERINFO, PUSHED];
 
 impl Default for Paths {
     fn default() -> Self {

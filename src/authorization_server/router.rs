@@ -10,8 +10,8 @@ use super::paths::{self, Paths};
 use super::state::ServerState;
 use super::{
     Endpoint, authorize_endpoint, consent_endpoint, device_authorization_endpoint, device_page, introspection_endpoint,
-    jwk_set_endpoint, login_endpoint, metadata_endpoint, misbehaviour, revocation_endpoint, token_endpoint,
-    userinfo_endpoint,
+    jwk_set_endpoint, login_endpoint, metadata_endpoint, misbehaviour, pushed_authorization_endpoint,
+    revocation_endpoint, token_endpoint, userinfo_endpoint,
 };
 
 /// All routes; another method than the one named gets 405 with `Allow`.
@@ -39,6 +39,7 @@ pub(super) fn router(state: Arc<ServerState>) -> Router {
                 Endpoint::Userinfo,
                 get(userinfo_endpoint::respond).post(userinfo_endpoint::respond),
             ),
+            (state.path(paths::PUSHED), Endpoint::PushedAuthorization, post(pushed_authorization_endpoint::respond)),
             (state.path(paths::CONSENT), Endpoint::Consent, post(consent_endpoint::respond)),
         ]);
     }

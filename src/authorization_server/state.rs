@@ -14,6 +14,7 @@ use super::jwk_set_endpoint::CACHE_CONTROL;
 use super::next_token::NextTokens;
 use super::pages::Sessions;
 use super::paths::{self, Paths};
+use super::pushed_requests::PushedRequests;
 use super::registration::{Clients, RegisteredClient, Users};
 use super::request_log::RequestLog;
 use super::{ClientSummary, Endpoint, UserSummary};
@@ -38,6 +39,7 @@ pub(super) struct ServerState {
     pub(super) scope_descriptions: BTreeMap<String, String>,
     pub(super) sessions: Sessions,
     pub(super) grants: Grants,
+    pub(super) pushed_requests: PushedRequests,
     pub(super) authorization_endpoint: String,
     pub(super) token_endpoint: String,
     pub(super) jwks_uri: String,
@@ -63,6 +65,7 @@ impl ServerState {
         Self {
             sessions: Sessions::new(port, issuer.url().starts_with("https:")),
             grants: Grants::default(),
+            pushed_requests: PushedRequests::default(),
             authorization_endpoint: format!("{}{}", issuer.url(), paths.authorize),
             token_endpoint: format!("{}{}", issuer.url(), paths.token),
             jwks_uri: format!("{}{}", issuer.url(), paths::JWK_SET),

@@ -21,6 +21,11 @@ static CLIENT: LazyLock<reqwest::Client> = LazyLock::new(|| {
     builder.redirect(Policy::none()).build().unwrap()
 });
 
+/// A client that shows redirects instead of following them.
+pub(crate) fn without_redirects() -> &'static reqwest::Client {
+    &CLIENT
+}
+
 /// A server with the confidential client `web`, the public client `phone`, and the user Alice.
 pub(crate) fn user_builder() -> AuthorizationServerBuilder {
     builder()

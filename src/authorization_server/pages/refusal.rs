@@ -21,6 +21,11 @@ impl PageRefusal {
         Self { status: StatusCode::BAD_REQUEST, error: "invalid_request", reason }
     }
 
+    /// `error` and `error_description`.
+    pub(in crate::authorization_server) const fn code(&self) -> (&'static str, &'static str) {
+        (self.error, self.reason)
+    }
+
     /// A form that did not come from a page of this session.
     pub(in crate::authorization_server) const fn forged() -> Self {
         let reason = "the form is not one that this server showed to you, or you have logged in elsewhere since";
