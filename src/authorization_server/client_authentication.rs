@@ -1,42 +1,45 @@
-//! Who asks: client authentication at the token endpoint (RFC 6749 §2.3.1).
+//! Who asks: client authentication (RFC 6749 §2.3.1).
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::{HeaderMap, HeaderValue, header};
 
-use super::client::{Clients, RegisteredClient};
-use super::form::{self, Form};
 use super::oauth_error::OAuthError;
+use super::parameters::{self, Parameters};
+use super::registration::{Clients, RegisteredClient};
+use super::request_log::note_client;
 
-/// The client that the request proves to come from, by HTTP Basic or by `client_id` and `client_secret` in the body.
+/// The client that the request comes from: proven by HTTP Basic or by `client_id` and `client_secret` in the body, or,
+/// for a public client, named by `client_id` alone (RFC 6749 §3.2.1).
 pub(super) fn authenticate<'a>(
     headers: &HeaderMap,
-    form: &Form,
+    parameters: &Parameters,
     clients: &'a Clients,
 ) -> Result<&'a RegisteredClient, OAuthError> {
     let mut authorization = headers.get_all(header::AUTHORIZATION).iter();
-    let credentials = match (authorization.next(), authorization.next()) {
-        (None, _) => in_body(form),
+    let (id, secret) = match (authorization.next(), authorization.next()) {
+        (None, _) => {
+            let id = parameters.value("client_id").ok_or(OAuthError::InvalidClient)?;
+            let Some(secret) = parameters.value("client_secret") else {
+                let public = clients.get(id).filter(|client| client.is_public());
+                return public.inspect(|client| note_client(&client.id)).ok_or(OAuthError::InvalidClient);
+            };
+            (id.to_owned(), secret.to_owned())
+        }
         (Some(value), None) => {
             // RFC 6749 §2.3: one method a request.
-            if form.value("client_secret").is_some() {
+            if parameters.value("client_secret").is_some() {
                 return Err(OAuthError::InvalidRequest("the client authenticates in two ways"));
             }
-            let credentials = basic(value);
-            let elsewhere = form.value("client_id");
-            if credentials.as_ref().is_some_and(|(id, _)| elsewhere.is_some_and(|other| other != id)) {
+            let (id, secret) = basic(value).ok_or(OAuthError::InvalidClient)?;
+            if parameters.value("client_id").is_some_and(|other| other != id) {
                 return Err(OAuthError::InvalidRequest("client_id is not the client that authenticates"));
             }
-            credentials
+            (id, secret)
         }
         (Some(_), Some(_)) => return Err(OAuthError::InvalidRequest("there are several Authorization headers")),
     };
-    let (id, secret) = credentials.ok_or(OAuthError::InvalidClient)?;
-    clients.authenticate(&id, &secret).ok_or(OAuthError::InvalidClient)
-}
-
-fn in_body(form: &Form) -> Option<(String, String)> {
-    Some((form.value("client_id")?.to_owned(), form.value("client_secret")?.to_owned()))
+    clients.authenticate(&id, &secret).inspect(|client| note_client(&client.id)).ok_or(OAuthError::InvalidClient)
 }
 
 /// Id and secret from `Basic base64(id ":" secret)` (RFC 7617 §2), each form-urlencoded before (RFC 6749 §2.3.1).
@@ -47,5 +50,5 @@ fn basic(value: &HeaderValue) -> Option<(String, String)> {
     }
     let pair = String::from_utf8(STANDARD.decode(encoded.trim_start_matches(' ')).ok()?).ok()?;
     let (id, secret) = pair.split_once(':')?;
-    Some((form::decode(id), form::decode(secret)))
+    Some((parameters::decode(id), parameters::decode(secret)))
 }

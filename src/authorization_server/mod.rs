@@ -7,12 +7,25 @@
 //! [misbehave](#misbehaviour), what it does on the network is correct all the same, so that a client that works with it
 //! works with a real one:
 //!
-//! - the client credentials grant (RFC 6749 §4.4), with the client authenticated by HTTP Basic or in the body,
-//! - access tokens as RFC 9068 says, signed with keys made at the start,
+//! - authorization code (RFC 6749 §4.1) with PKCE by `S256` (RFC 7636), which every client has to use: pages to log in and
+//!   to consent, codes of 60 seconds for one use, `iss` in the answer (RFC 9207), redirect URIs compared byte for byte but
+//!   for ports on loopback (RFC 8252 §7.3); `prompt` and `max_age` as OpenID Connect says,
+//! - authorization requests that are pushed ahead (RFC 9126),
+//! - refresh tokens (§6) that each use replaces; one that comes back ends all that came of the same consent,
+//! - client credentials (§4.4),
+//! - device authorization (RFC 8628): codes of eight consonants, a page to enter them, and a limit of ten wrong ones in five
+//!   minutes for all users together,
+//! - clients that authenticate by HTTP Basic or in the body, and public ones,
+//! - access tokens as RFC 9068 says, signed with keys made at the start, or opaque; `resource` (RFC 8707) chooses among
+//!   the client's audiences,
+//! - for clients with the scope `openid`, ID tokens and the userinfo endpoint (OpenID Connect Core 1.0),
+//! - introspection (RFC 7662) for each client with a secret, and revocation (RFC 7009). Who checks JWTs alone does not
+//!   hear of a revocation,
 //! - metadata by RFC 8414, and at the place where OpenID Connect Discovery looks,
 //! - its public keys as a JWK Set (RFC 7517 §5), with an `ETag` and 304 for who has it already (RFC 9110 §13.1.2).
 //!
-//! It ignores `resource` (RFC 8707): a client's audiences are part of its registration.
+//! Users are asked for their consent each time. What was granted is forgotten when the process ends, and when there are
+//! more than 100,000 access tokens or consents, the oldest first.
 //!
 //! ```
 //! use tower_bearer::authorization_server::{AuthorizationServer, Client, Endpoint};
@@ -37,6 +50,29 @@
 //! # }
 //! ```
 //!
+//! With users, there is an authorization endpoint to send browsers to:
+//!
+//! ```
+//! use tower_bearer::authorization_server::{AuthorizationServer, Client, User};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let app = Client::public("lead-app")
+//!     .name("Lead app")
+//!     .redirect_uri("http://127.0.0.1/callback")
+//!     .scopes(["read:leads"])
+//!     .audience("https://api.example.com");
+//! let server = AuthorizationServer::builder()
+//!     .client(app)
+//!     .user(User::new("alice", "wonderland"))
+//!     .scope_description("read:leads", "Read your leads")
+//!     .start()
+//!     .await?;
+//! assert_eq!(server.authorization_endpoint(), format!("{}/authorize", server.issuer()));
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! A setting that makes no sense is refused at the start, with what to do about it:
 //!
 //! ```
@@ -48,6 +84,15 @@
 //! let reason = refused.map(drop).map_err(|error| error.to_string());
 //! assert_eq!(reason, Err("client `reporting` has no audience; name the API with `Client::audience`".to_owned()));
 //! # }
+//! ```
+//!
+//! # Configuration file
+//!
+//! Clients, users, scopes, keys and paths can be in a file instead, in TOML or, with the same fields, in JSON:
+//! [`AuthorizationServerBuilder::from_file`]. What is wrong in it is told with line, column and field. All fields:
+//!
+//! ```toml
+#![doc = include_str!("../../docs/authorization-server/as.toml")]
 //! ```
 //!
 //! # Misbehaviour
@@ -65,7 +110,12 @@
 //!   [`Cache-Control`](AuthorizationServer::set_cache_control) anything, and tokens [defective](crate::test_util::Defect).
 //! - With the feature `authorization-server-tls`, the builder's `tls` gives it a certificate that is valid, expired,
 //!   self-signed or another host's.
-//! - [`requests`](AuthorizationServer::requests) counts what an endpoint was asked, faulty answers included.
+//! - [`script_next_token`](AuthorizationServer::script_next_token) gives the next token other claims or a defect, or the next
+//!   request an error; [`script_device`](AuthorizationServer::script_device) decides for the users of devices.
+//! - [`issued_tokens`](AuthorizationServer::issued_tokens) lists what was issued, [`revoke`](AuthorizationServer::revoke)
+//!   ends it.
+//! - [`requests`](AuthorizationServer::requests) counts what an endpoint was asked, faulty answers included, and
+//!   [`request_log`](AuthorizationServer::request_log) says who asked and what came of it.
 //!
 //! ```
 //! use std::time::Duration;
@@ -94,7 +144,10 @@
 //! | request | what it does |
 //! |---|---|
 //! | `GET /` | `{"issuer": .., "running": ..}` |
-//! | `GET /requests` | the counters: `metadata`, `jwk_set`, `token`, and how many answers were 304, `not_modified` |
+//! | `GET /clients`, `GET /users` | `{"clients": [..]}`, each a [`ClientSummary`]; `{"users": [..]}`, each a [`UserSummary`] |
+//! | `GET /requests` | the counters by [endpoint](Endpoint), and how many answers were 304, `not_modified` |
+//! | `GET /requests/log` | `{"requests": [..]}`, the latest of them, each a [`RequestRecord`] |
+//! | `DELETE /requests/log` | forgets these, not the counters |
 //! | `GET /faults`, `GET /faults/jwk_set` | the faults that are set, or null; other [endpoints](Endpoint) by their names |
 //! | `PUT /faults/jwk_set` with a [`Fault`] | sets it: `"html"`, or `{"slow_body": {"pause_ms": 1000}}` |
 //! | `DELETE /faults/jwk_set` | the endpoint behaves again |
@@ -104,6 +157,11 @@
 //! | `POST /keys/next` | announces the key that signs after the next rotation |
 //! | `DELETE /keys/{kid}` | withdraws the key |
 //! | `POST /keys/{kid}/replace` | gives the `kid` a new key |
+//! | `GET /tokens` | `{"tokens": [..]}`, what was issued, each an [`IssuedTokenSummary`] |
+//! | `POST /tokens/revoke` with `{"token": ".."}` | revokes an access token, or a refresh token with all of its consent |
+//! | `POST /next-tokens` with a [`NextToken`] | scripts an answer of the token endpoint: `{"claims": {"scope": null}}` |
+//! | `GET`, `DELETE /next-tokens` | those that wait; forgets them |
+//! | `POST /devices/next` with `{"polls": ["pending", ..]}` | scripts what the next device hears, each a [`DevicePoll`] |
 //! | `GET`, `PUT /clock` with `{"offset_s": -3600}` | makes the clock wrong by so many seconds |
 //! | `POST /stop`, `POST /restart` | an outage of the server, and its end |
 //!
@@ -114,35 +172,64 @@
 //! `localhost` or `[::1]` (DNS rebinding).
 
 mod admin;
+mod authorization_request;
+mod authorization_response;
+mod authorize_endpoint;
 mod bad_key_set;
 mod builder;
-mod client;
 mod client_authentication;
+mod config;
 mod connections;
+mod consent_endpoint;
+mod device_authorization_endpoint;
+mod device_page;
+mod device_poll;
+mod device_scripts;
 mod endpoint;
 mod fault;
 mod faults;
-mod form;
+mod grants;
+mod id_token;
+mod introspection_endpoint;
 mod jwk_set_endpoint;
+mod login_endpoint;
 mod metadata_endpoint;
 mod misbehaviour;
+mod next_token;
 mod oauth_error;
 mod odd_body;
+mod pages;
+mod parameters;
+mod paths;
+mod pushed_authorization_endpoint;
+mod pushed_requests;
+mod registration;
+mod request_log;
+mod requested;
+mod revocation_endpoint;
 mod router;
 mod scope;
 mod server;
 mod service;
 mod start_error;
 mod state;
+mod steering;
 #[cfg(feature = "authorization-server-tls")]
 mod tls;
 mod token_endpoint;
+mod user_code;
+mod userinfo_endpoint;
 
 pub use builder::AuthorizationServerBuilder;
-pub use client::Client;
+pub use config::ConfigFileError;
+pub use device_poll::DevicePoll;
 pub use endpoint::Endpoint;
 pub use fault::{Fault, FaultError};
+pub use next_token::{NextToken, ScriptError};
+pub use registration::{Client, ClientSummary, User, UserSummary};
+pub use request_log::RequestRecord;
 pub use server::AuthorizationServer;
 pub use start_error::StartError;
+pub use steering::IssuedTokenSummary;
 #[cfg(feature = "authorization-server-tls")]
 pub use tls::Certificate;

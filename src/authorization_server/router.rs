@@ -6,24 +6,57 @@ use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{MethodRouter, get, post};
 
+use super::paths::{self, Paths};
 use super::state::ServerState;
-use super::{Endpoint, jwk_set_endpoint, metadata_endpoint, misbehaviour, token_endpoint};
+use super::{
+    Endpoint, authorize_endpoint, consent_endpoint, device_authorization_endpoint, device_page, introspection_endpoint,
+    jwk_set_endpoint, login_endpoint, metadata_endpoint, misbehaviour, pushed_authorization_endpoint,
+    revocation_endpoint, token_endpoint, userinfo_endpoint,
+};
 
 /// All routes; another method than the one named gets 405 with `Allow`.
 pub(super) fn router(state: Arc<ServerState>) -> Router {
-    let path = &state.issuer_path;
+    let Paths { issuer, authorize, token } = &state.paths;
     // RFC 8414 §3.1 puts the well-known part before the issuer's path, OpenID Connect Discovery 1.0 §4.1 after it.
-    let rfc_8414 = format!("/.well-known/oauth-authorization-server{path}");
-    let openid = format!("{path}/.well-known/openid-configuration");
+    let rfc_8414 = format!("/.well-known/oauth-authorization-server{issuer}");
+    let openid = format!("{issuer}/.well-known/openid-configuration");
 
-    let endpoint = |endpoint: Endpoint, route: MethodRouter<Arc<ServerState>>| {
+    let mut routes = vec![
+        (rfc_8414, Endpoint::Metadata, get(metadata_endpoint::respond)),
+        (openid, Endpoint::Metadata, get(metadata_endpoint::respond)),
+        (state.path(paths::JWK_SET), Endpoint::JwkSet, get(jwk_set_endpoint::respond)),
+        (state.path(token), Endpoint::Token, post(token_endpoint::respond)),
+        (state.path(paths::INTROSPECTION), Endpoint::Introspection, post(introspection_endpoint::respond)),
+        (state.path(paths::REVOCATION), Endpoint::Revocation, post(revocation_endpoint::respond)),
+    ];
+    if state.clients.ask_users() {
+        let authorization = get(authorize_endpoint::respond).post(authorize_endpoint::respond);
+        routes.extend([
+            (state.path(authorize), Endpoint::Authorization, authorization),
+            (state.path(paths::LOGIN), Endpoint::Login, post(login_endpoint::respond)),
+            (
+                state.path(paths::USERINFO),
+                Endpoint::Userinfo,
+                get(userinfo_endpoint::respond).post(userinfo_endpoint::respond),
+            ),
+            (state.path(paths::PUSHED), Endpoint::PushedAuthorization, post(pushed_authorization_endpoint::respond)),
+            (state.path(paths::CONSENT), Endpoint::Consent, post(consent_endpoint::respond)),
+        ]);
+    }
+    if state.clients.have_devices() {
+        let asking = post(device_authorization_endpoint::respond);
+        let pages = get(device_page::show).post(device_page::respond);
+        routes.extend([
+            (state.path(paths::DEVICE_AUTHORIZATION), Endpoint::DeviceAuthorization, asking),
+            (state.path(paths::DEVICE), Endpoint::Device, pages),
+        ]);
+    }
+    let watched = |endpoint: Endpoint, route: MethodRouter<Arc<ServerState>>| {
         // Requests by another method never get to the endpoint.
         route.route_layer(from_fn_with_state((Arc::clone(&state), endpoint), misbehaviour::respond))
     };
-    Router::new()
-        .route(&rfc_8414, endpoint(Endpoint::Metadata, get(metadata_endpoint::respond)))
-        .route(&openid, endpoint(Endpoint::Metadata, get(metadata_endpoint::respond)))
-        .route(&format!("{path}/jwks"), endpoint(Endpoint::JwkSet, get(jwk_set_endpoint::respond)))
-        .route(&format!("{path}/token"), endpoint(Endpoint::Token, post(token_endpoint::respond)))
+    routes
+        .into_iter()
+        .fold(Router::new(), |router, (path, endpoint, route)| router.route(&path, watched(endpoint, route)))
         .with_state(Arc::clone(&state))
 }

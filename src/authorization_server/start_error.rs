@@ -24,6 +24,34 @@ pub enum StartError {
         /// The client without a secret.
         client_id: String,
     },
+    /// A public client that nothing can be given to: without a secret it has no tokens of its own.
+    #[error(
+        "public client `{client_id}` has no redirect URI; give it one with `Client::redirect_uri`, or let it run on devices \
+         with `Client::device`"
+    )]
+    NoRedirectUri {
+        /// The client without a redirect URI.
+        client_id: String,
+    },
+    /// A redirect URI that no code may be sent to.
+    #[error(
+        "the redirect URI {uri:?} of client `{client_id}` {problem}; give `Client::redirect_uri` a URL such as \
+         `https://app.example.com/callback` or `http://127.0.0.1/callback`"
+    )]
+    RedirectUri {
+        /// The client that has it.
+        client_id: String,
+        /// The redirect URI as given.
+        uri: String,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// A client that asks users, of whom there are none.
+    #[error("client `{client_id}` has a redirect URI, but there is nobody to log in; add a user with `user`")]
+    NoUser {
+        /// The client with the redirect URI.
+        client_id: String,
+    },
     /// A client whose tokens would be for no API; RFC 9068 §2.2 requires `aud`.
     #[error("client `{client_id}` has no audience; name the API with `Client::audience`")]
     NoAudience {
@@ -46,6 +74,67 @@ pub enum StartError {
     ShortLifetime {
         /// The client with that lifetime.
         client_id: String,
+    },
+    /// A client whose refresh tokens would be expired at once.
+    #[error(
+        "refresh tokens for client `{client_id}` live less than a second; give `Client::refresh_lifetime` and \
+         `Client::refresh_absolute_lifetime` at least one"
+    )]
+    ShortRefreshLifetime {
+        /// The client with that lifetime.
+        client_id: String,
+    },
+    /// A user without a name.
+    #[error("a user has an empty name; give `User::new` a name")]
+    EmptyUsername,
+    /// Two users of one name: which password would count?
+    #[error("there are two users with the name `{username}`; give each `User` a name of its own")]
+    DuplicateUser {
+        /// The name that both have.
+        username: String,
+    },
+    /// A user whom anyone could be.
+    #[error("user `{username}` has an empty password; give `User::new` a password")]
+    EmptyPassword {
+        /// The user without a password.
+        username: String,
+    },
+    /// A user whom no token can name.
+    #[error("user `{username}` has an empty subject; leave `User::subject` out to use the name")]
+    EmptySubject {
+        /// The user with the empty subject.
+        username: String,
+    },
+    /// A user whom tokens could not tell from another one.
+    #[error("user `{username}` has the subject of another user; give `User::subject` one of its own")]
+    DuplicateSubject {
+        /// The second user with that subject.
+        username: String,
+    },
+    /// A claim that the server sets itself.
+    #[error("user `{username}` has the claim `{claim}`, which the server sets itself; leave it out of `User::claim`")]
+    ReservedClaim {
+        /// The user that has it.
+        username: String,
+        /// The claim.
+        claim: String,
+    },
+    /// A description of what cannot be a scope (RFC 6749 §3.3).
+    #[error("{scope:?} cannot be a scope; give `scope_description` a scope such as `read:leads` and a text for people")]
+    ScopeDescription {
+        /// The scope as given.
+        scope: String,
+    },
+    /// A path for an endpoint that cannot be one, or leads somewhere else already.
+    #[error(
+        "the path {path:?} is not usable for `{setting}`; give it a text like `/oauth2/token`, made as an issuer path is, \
+         that is the path of no other endpoint"
+    )]
+    EndpointPath {
+        /// The setting of the builder.
+        setting: &'static str,
+        /// The path as given.
+        path: String,
     },
     /// A path that cannot be part of an issuer URL as it is written.
     #[error(

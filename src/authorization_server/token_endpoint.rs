@@ -1,4 +1,4 @@
-//! The token endpoint (RFC 6749 §3.2) with the client credentials grant (§4.4).
+//! The token endpoint (RFC 6749 §3.2): authorization codes, device codes, refresh tokens, client credentials.
 
 use std::sync::Arc;
 
@@ -7,22 +7,48 @@ use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
-use super::client::RegisteredClient;
 use super::client_authentication::authenticate;
-use super::form::Form;
+use super::grants::{Handle, PresentedCode, Tokens};
+use super::id_token::{self, OPENID};
 use super::oauth_error::{NO_STORE, OAuthError};
-use super::scope;
+use super::parameters::Parameters;
+use super::registration::RegisteredClient;
 use super::state::ServerState;
+use super::{requested, scope};
+
+/// The grant type of RFC 8628 §3.4.
+pub(super) const DEVICE_CODE: &str = "urn:ietf:params:oauth:grant-type:device_code";
 
 pub(super) async fn respond(State(state): State<Arc<ServerState>>, request: Request) -> Result<Response, OAuthError> {
+    if let Some(refusal) = state.next_tokens.refusal() {
+        return Ok(refusal);
+    }
     let headers = request.headers().clone();
-    let form = Form::read(request).await?;
-    let client = authenticate(&headers, &form, &state.clients)?;
-    match form.value("grant_type") {
-        Some("client_credentials") => client_credentials(&state, client, &form),
+    let parameters = Parameters::read(request).await?;
+    let client = authenticate(&headers, &parameters, &state.clients)?;
+    let tokens = match parameters.value("grant_type") {
+        Some("client_credentials") => client_credentials(&state, client, &parameters),
+        Some("authorization_code") if state.clients.ask_users() => authorization_code(&state, client, &parameters),
+        Some(DEVICE_CODE) if state.clients.have_devices() => device_code(&state, client, &parameters),
+        Some("refresh_token") if state.clients.act_for_users() => refresh_token(&state, client, &parameters),
         Some(_) => Err(OAuthError::UnsupportedGrantType),
         None => Err(OAuthError::InvalidRequest("grant_type is missing")),
-    }
+    }?;
+    let wants_id_token = tokens.scopes.iter().any(|scope| scope == OPENID);
+    let (refresh_token, login) = tokens.of_user.unzip();
+    let id_token = login
+        .filter(|_| wants_id_token)
+        .map(|login| id_token::sign(&state.issuing(client), &login, &tokens.access_token));
+    let answer = AccessTokenResponse {
+        access_token: tokens.access_token,
+        token_type: "Bearer",
+        expires_in: client.token_lifetime.as_secs(),
+        refresh_token: refresh_token.map(Handle::into_secret),
+        id_token,
+        scope: tokens.scopes.join(" "),
+    };
+    tracing::debug!(client_id = client.id, scope = answer.scope, "token issued");
+    Ok((NO_STORE, Json(answer)).into_response())
 }
 
 /// A successful answer (RFC 6749 §5.1).
@@ -32,33 +58,70 @@ struct AccessTokenResponse {
     token_type: &'static str,
     /// Seconds.
     expires_in: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refresh_token: Option<String>,
+    /// OpenID Connect Core 1.0 §3.1.3.3.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id_token: Option<String>,
     /// What was granted, which is all of the client's scopes when it asked for none.
     #[serde(skip_serializing_if = "String::is_empty")]
     scope: String,
 }
 
-fn client_credentials(state: &ServerState, client: &RegisteredClient, form: &Form) -> Result<Response, OAuthError> {
-    let scopes = granted_scopes(client, form.value("scope"))?;
-    let answer = AccessTokenResponse {
-        access_token: client.token(&state.issuer, &scopes).sign(),
-        token_type: "Bearer",
-        expires_in: client.token_lifetime.as_secs(),
-        scope: scopes.join(" "),
-    };
-    tracing::debug!(client_id = client.id, scope = answer.scope, "token issued");
-    Ok((NO_STORE, Json(answer)).into_response())
+/// RFC 6749 §4.4: for clients that can prove who they are.
+fn client_credentials(
+    state: &ServerState,
+    client: &RegisteredClient,
+    parameters: &Parameters,
+) -> Result<Tokens, OAuthError> {
+    if client.is_public() {
+        return Err(OAuthError::UnauthorizedClient);
+    }
+    let scopes = requested::scopes(client, parameters)?;
+    let audiences = requested::audiences(client, parameters)?;
+    state.grants.issue_to_client(&state.issuing(client), scopes, audiences)
 }
 
-/// What was asked for, if the client may have all of it. A part of it is not granted: a client that gets less than it
-/// asked for fails later, and further from the cause.
-fn granted_scopes<'a>(client: &'a RegisteredClient, asked: Option<&'a str>) -> Result<Vec<&'a str>, OAuthError> {
-    let Some(asked) = asked else {
-        return Ok(client.all_scopes());
-    };
-    let scopes = scope::parse(asked).ok_or(OAuthError::InvalidScope)?;
-    if scopes.iter().all(|scope| client.scopes.iter().any(|allowed| allowed == scope)) {
-        Ok(scopes)
-    } else {
-        Err(OAuthError::InvalidScope)
+/// RFC 6749 §4.1.3.
+fn authorization_code(
+    state: &ServerState,
+    client: &RegisteredClient,
+    parameters: &Parameters,
+) -> Result<Tokens, OAuthError> {
+    if !client.asks_users() {
+        return Err(OAuthError::UnauthorizedClient);
     }
+    let presented = PresentedCode {
+        code: parameters.value("code").ok_or(OAuthError::InvalidRequest("code is missing"))?,
+        redirect_uri: parameters.value("redirect_uri"),
+        verifier: parameters.value("code_verifier"),
+        resources: requested::resources(parameters),
+    };
+    state.grants.redeem_code(&state.issuing(client), &presented)
+}
+
+/// RFC 8628 §3.4.
+fn device_code(state: &ServerState, client: &RegisteredClient, parameters: &Parameters) -> Result<Tokens, OAuthError> {
+    if !client.is_device {
+        return Err(OAuthError::UnauthorizedClient);
+    }
+    let presented = parameters.value("device_code").ok_or(OAuthError::InvalidRequest("device_code is missing"))?;
+    state.grants.redeem_device(&state.issuing(client), presented)
+}
+
+/// RFC 6749 §6.
+fn refresh_token(
+    state: &ServerState,
+    client: &RegisteredClient,
+    parameters: &Parameters,
+) -> Result<Tokens, OAuthError> {
+    if !client.acts_for_users() {
+        return Err(OAuthError::UnauthorizedClient);
+    }
+    let presented = parameters.value("refresh_token").ok_or(OAuthError::InvalidRequest("refresh_token is missing"))?;
+    let scopes = match parameters.value("scope") {
+        Some(text) => Some(scope::parse(text).ok_or(OAuthError::InvalidScope)?),
+        None => None,
+    };
+    state.grants.refresh(&state.issuing(client), presented, scopes, &requested::resources(parameters))
 }

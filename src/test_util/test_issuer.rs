@@ -13,6 +13,8 @@ use super::offset_clock::OffsetClock;
 use super::{KeyChangeError, SigningError, SigningKey, TokenBuilder};
 use crate::issuer::Issuer;
 use crate::jose::Algorithm;
+#[cfg(feature = "authorization-server")]
+use crate::time::UnixTime;
 use crate::time::{Clock, SystemClock};
 
 /// An issuer without a network: it signs tokens and shows its public keys.
@@ -224,11 +226,20 @@ impl TestIssuer {
     /// builder is told otherwise.
     #[must_use]
     pub fn token(&self) -> TokenBuilder {
-        let clock = match self.clock_offset() {
+        TokenBuilder::new(&self.url, self.signing_key(), self.clock())
+    }
+
+    /// The time that tokens get, with its offset.
+    #[cfg(feature = "authorization-server")]
+    pub(crate) fn now(&self) -> UnixTime {
+        self.clock().now().unwrap_or(UnixTime::from_secs(0))
+    }
+
+    fn clock(&self) -> Arc<dyn Clock> {
+        match self.clock_offset() {
             0 => Arc::clone(&self.clock),
             offset_s => Arc::new(OffsetClock { clock: Arc::clone(&self.clock), offset_s }),
-        };
-        TokenBuilder::new(&self.url, self.signing_key(), clock)
+        }
     }
 
     /// Changes the keys, all or nothing: whoever reads them meanwhile sees the old ones and does not wait.

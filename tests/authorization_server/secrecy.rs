@@ -4,10 +4,11 @@ use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
 
 use reqwest::header::AUTHORIZATION;
-use tower_bearer::authorization_server::{AuthorizationServer, Client};
+use tower_bearer::authorization_server::{AuthorizationServer, Client, User};
 use tower_bearer::jose::Algorithm;
 use tracing_subscriber::fmt::MakeWriter;
 
+use crate::browser::{Browser, PASSWORD, REQUEST, VERIFIER, answer, introspect, redeem, refresh, text, user_server};
 use crate::support::{AUDIENCE, basic, client, unauthenticated};
 
 const SECRET: &str = "canary-secret";
@@ -20,8 +21,10 @@ async fn neither_secrets_nor_what_was_sent_come_back() {
     tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(logs.clone()).init();
 
     let app = Client::new("app", SECRET).scopes(["read:leads"]).audience(AUDIENCE);
-    let builder = AuthorizationServer::builder().client(app.clone()).signing_algorithm(Algorithm::ES256);
-    let mut seen = vec![format!("{app:?} {builder:?}")];
+    let alice = User::new("alice", SECRET).claim("email", SECRET);
+    let builder =
+        AuthorizationServer::builder().client(app.clone()).user(alice.clone()).signing_algorithm(Algorithm::ES256);
+    let mut seen = vec![format!("{app:?} {alice:?} {builder:?}")];
     let server = builder.start().await.unwrap();
     seen.push(format!("{server:?}"));
 
@@ -52,14 +55,46 @@ async fn neither_secrets_nor_what_was_sent_come_back() {
         seen.extend([headers, body]);
     }
 
+    let secrets = user_secrets().await;
+
     // Only the server's own log lines: the client that these tests use logs on the same thread.
     let logs = logs.lines_of("tower_bearer");
     assert!(logs.contains("token issued") && logs.contains("token request refused"), "{logs}");
-    assert!(!logs.contains(&token.unwrap()));
+    assert!(logs.contains("code issued") && logs.contains("a login failed") && logs.contains("used again"), "{logs}");
+    for secret in secrets.iter().chain(&token) {
+        assert!(secret.len() >= 10 && !logs.contains(secret), "{logs}");
+    }
     seen.push(logs);
     for text in seen {
         assert!(!text.contains(SECRET) && !text.contains(SENT), "{text}");
     }
+}
+
+/// The secrets of a user's whole way: password, cookies, form tokens, code, tokens.
+async fn user_secrets() -> Vec<String> {
+    let server = user_server().await;
+    let mut browser = Browser::new(&server);
+    let login = browser.authorize(&REQUEST).await;
+    let first_cookie = browser.cookie.clone().unwrap();
+    browser.submit(&login, &[("username", SENT), ("password", SENT)]).await;
+    let consent = browser.log_in(&login).await;
+    let code = browser.approve(&consent).await.code();
+    let tokens = answer(redeem(&server, &code)).await;
+    let next = answer(refresh(&server, text(&tokens, "refresh_token"), &[])).await;
+    for token in [&tokens, &next] {
+        introspect(&server, text(token, "access_token")).await;
+    }
+    // Reuse and replay are told, without what was reused.
+    refresh(&server, text(&tokens, "refresh_token"), &[]).send().await.unwrap();
+    redeem(&server, &code).send().await.unwrap();
+
+    let id = |cookie: &str| cookie.split('=').nth(1).unwrap().to_owned();
+    let form_tokens = [&login, &consent].map(|page| page.hidden_fields()[0].1.clone());
+    let cookies = [id(&first_cookie), id(&browser.cookie.unwrap())];
+    let issued =
+        [&tokens, &next].map(|answer| ["access_token", "refresh_token"].map(|name| text(answer, name).to_owned()));
+    let secrets = [PASSWORD.to_owned(), VERIFIER.to_owned(), code].into_iter().chain(form_tokens).chain(cookies);
+    secrets.chain(issued.into_iter().flatten()).collect()
 }
 
 #[derive(Clone, Default)]

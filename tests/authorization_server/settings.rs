@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tower_bearer::authorization_server::{AuthorizationServer, AuthorizationServerBuilder, Client};
+use tower_bearer::authorization_server::{AuthorizationServer, AuthorizationServerBuilder, Client, User};
 use tower_bearer::jose::Algorithm;
 
 use crate::support::AUDIENCE;
@@ -11,7 +11,14 @@ use crate::support::AUDIENCE;
 async fn contradictions_are_refused_with_a_remedy() {
     let client = |id: &str, secret: &str| Client::new(id, secret).audience(AUDIENCE);
     let with = |client: Client| AuthorizationServer::builder().client(client);
-    let cases = [
+    let with_user = |user: User| AuthorizationServer::builder().user(user);
+    let endpoint_path = |path: &str, setting: &str| {
+        format!(
+            "the path {path:?} is not usable for `{setting}`; give it a text like `/oauth2/token`, made as an issuer path \
+             is, that is the path of no other endpoint"
+        )
+    };
+    let cases: [(_, &str); 23] = [
         (with(client("", "s3cret")), "a client has an empty id; give `Client::new` an id"),
         (with(client("app", "")), "client `app` has an empty secret; give `Client::new` a secret"),
         (
@@ -38,6 +45,52 @@ async fn contradictions_are_refused_with_a_remedy() {
             "no key for `signing_algorithm`: HS256 has no key pair; choose an algorithm with a public key, such as RS256 \
              or ES256",
         ),
+        (
+            with(Client::public("app").audience(AUDIENCE)),
+            "public client `app` has no redirect URI; give it one with `Client::redirect_uri`, or let it run on devices \
+             with `Client::device`",
+        ),
+        (
+            with(client("app", "s3cret").redirect_uri("http://app.example.com/cb")),
+            "the redirect URI \"http://app.example.com/cb\" of client `app` is `http` outside loopback, where anybody on \
+             the way could read the code; give `Client::redirect_uri` a URL such as `https://app.example.com/callback` or \
+             `http://127.0.0.1/callback`",
+        ),
+        (
+            with(client("app", "s3cret").redirect_uri("https://app.example.com/cb")),
+            "client `app` has a redirect URI, but there is nobody to log in; add a user with `user`",
+        ),
+        (
+            with(client("app", "s3cret").refresh_absolute_lifetime(Duration::ZERO)),
+            "refresh tokens for client `app` live less than a second; give `Client::refresh_lifetime` and \
+             `Client::refresh_absolute_lifetime` at least one",
+        ),
+        (with_user(User::new("", "p")), "a user has an empty name; give `User::new` a name"),
+        (with_user(User::new("a", "")), "user `a` has an empty password; give `User::new` a password"),
+        (
+            with_user(User::new("a", "p").subject("")),
+            "user `a` has an empty subject; leave `User::subject` out to use the name",
+        ),
+        (
+            with_user(User::new("a", "p")).user(User::new("a", "q")),
+            "there are two users with the name `a`; give each `User` a name of its own",
+        ),
+        (
+            with_user(User::new("a", "p")).user(User::new("b", "q").subject("a")),
+            "user `b` has the subject of another user; give `User::subject` one of its own",
+        ),
+        (
+            with_user(User::new("a", "p").claim("exp", 1)),
+            "user `a` has the claim `exp`, which the server sets itself; leave it out of `User::claim`",
+        ),
+        (
+            AuthorizationServer::builder().scope_description("read leads", "Read your leads"),
+            "\"read leads\" cannot be a scope; give `scope_description` a scope such as `read:leads` and a text for people",
+        ),
+        (AuthorizationServer::builder().authorize_path("auth"), &endpoint_path("auth", "authorize_path")),
+        (AuthorizationServer::builder().token_path("/jwks"), &endpoint_path("/jwks", "token_path")),
+        (AuthorizationServer::builder().token_path("/authorize"), &endpoint_path("/authorize", "token_path")),
+        (AuthorizationServer::builder().token_path("/.well-known/x"), &endpoint_path("/.well-known/x", "token_path")),
     ];
     for (builder, sentence) in cases {
         assert_eq!(refusal(builder).await, sentence);

@@ -1,6 +1,6 @@
 //! Request parameters: `application/x-www-form-urlencoded` (RFC 6749 appendix B).
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 
 use axum::extract::Request;
 use http::{HeaderMap, header};
@@ -11,10 +11,14 @@ use super::oauth_error::OAuthError;
 /// The most that is read of a body: many times what any request needs.
 const MAX_BODY_BYTES: usize = 64 * 1024;
 
-/// The parameters of a request's body, each at most once.
-pub(super) struct Form(HashMap<String, String>);
+/// The one parameter that may be there several times (RFC 8707 §2).
+const REPEATABLE: &str = "resource";
 
-impl Form {
+/// The parameters of a request, in its order, each at most once.
+#[derive(Clone)]
+pub(super) struct Parameters(Vec<(String, String)>);
+
+impl Parameters {
     /// Reads the body and takes it apart. Parameters in the URL are not looked at (RFC 6749 §2.3.1 forbids secrets there).
     pub(super) async fn read(request: Request) -> Result<Self, OAuthError> {
         if !is_form(request.headers()) {
@@ -25,20 +29,42 @@ impl Form {
         Self::parse(&body.map_err(|_| OAuthError::BodyTooLarge)?)
     }
 
-    fn parse(body: &[u8]) -> Result<Self, OAuthError> {
-        let mut parameters = HashMap::new();
-        for (name, value) in form_urlencoded::parse(body) {
-            // RFC 6749 §3.2: no parameter more than once.
-            if parameters.insert(name.into_owned(), value.into_owned()).is_some() {
-                return Err(OAuthError::InvalidRequest("a parameter is there more than once"));
-            }
+    /// Takes the query of a URL apart.
+    pub(super) fn parse(text: &[u8]) -> Result<Self, OAuthError> {
+        let parameters: Vec<(String, String)> = form_urlencoded::parse(text).into_owned().collect();
+        let mut names = HashSet::new();
+        // RFC 6749 §3.1, §3.2: no parameter more than once.
+        if parameters.iter().any(|(name, _)| !names.insert(name) && name != REPEATABLE) {
+            return Err(OAuthError::InvalidRequest("a parameter is there more than once"));
         }
         Ok(Self(parameters))
     }
 
-    /// The parameter's value; one without a value counts as left out (RFC 6749 §3.2).
+    /// The parameter's value; one without a value counts as left out (RFC 6749 §3.1, §3.2).
     pub(super) fn value(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
+        self.0.iter().find(|(other, value)| other == name && !value.is_empty()).map(|(_, value)| value.as_str())
+    }
+
+    /// Each value of a parameter that may be there several times.
+    pub(super) fn values(&self, name: &'static str) -> impl Iterator<Item = &str> {
+        self.0.iter().filter(move |(other, value)| other == name && !value.is_empty()).map(|(_, value)| value.as_str())
+    }
+
+    /// The other parameters.
+    pub(super) fn without(mut self, names: &[&str]) -> Self {
+        self.0.retain(|(name, _)| !names.contains(&name.as_str()));
+        self
+    }
+
+    /// These and one more, which is not among them.
+    pub(super) fn with(mut self, name: &str, value: &str) -> Self {
+        self.0.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// The same parameters as text, which is always the same for the same ones.
+    pub(super) fn to_query(&self) -> String {
+        form_urlencoded::Serializer::new(String::new()).extend_pairs(&self.0).finish()
     }
 }
 

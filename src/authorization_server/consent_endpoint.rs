@@ -1,0 +1,117 @@
+//! The page to consent, and where it sends the decision.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::extract::{Request, State};
+use axum::response::Response;
+use http::StatusCode;
+
+use super::authorization_request::AuthorizationRequest;
+use super::authorization_response::{ACCESS_DENIED, AuthorizationError};
+use super::grants::{Code, Grant};
+use super::pages::{Browser, PageRefusal, page, see_other};
+use super::parameters::Parameters;
+use super::paths;
+use super::registration::RegisteredUser;
+use super::state::ServerState;
+
+#[derive(Template)]
+#[template(path = "consent.html")]
+struct ConsentPage<'a> {
+    action: String,
+    csrf: String,
+    request: &'a str,
+    client_name: &'a str,
+    username: &'a str,
+    scopes: Vec<DescribedScope<'a>>,
+    destination: String,
+}
+
+pub(super) struct DescribedScope<'a> {
+    pub(super) name: &'a str,
+    pub(super) description: &'a str,
+}
+
+/// Scopes for people.
+pub(super) fn described<'a>(state: &'a ServerState, scopes: &'a [String]) -> Vec<DescribedScope<'a>> {
+    let describe = |name: &'a String| {
+        let description = state.scope_descriptions.get(name).filter(|text| !text.is_empty()).unwrap_or(name);
+        DescribedScope { name, description }
+    };
+    scopes.iter().map(describe).collect()
+}
+
+/// The page. The user is asked each time: nobody but the user says yes.
+pub(super) fn show(
+    state: &ServerState,
+    request: &AuthorizationRequest<'_>,
+    browser: &Browser,
+    user: &RegisteredUser,
+) -> Response {
+    let template = ConsentPage {
+        action: state.path(paths::CONSENT),
+        csrf: browser.csrf_token(),
+        request: &request.query,
+        client_name: &request.client.name,
+        username: &user.username,
+        scopes: described(state, &request.scopes),
+        destination: request.address.destination(),
+    };
+    let mut response = page(StatusCode::OK, &template, &request.address.form_target());
+    state.sessions.tell(browser, response.headers_mut());
+    response
+}
+
+/// The decision. Yes brings the client a code; anything but yes brings it none.
+pub(super) async fn respond(
+    State(state): State<Arc<ServerState>>,
+    request: Request,
+) -> Result<Response, AuthorizationError> {
+    let browser = state.sessions.browser(request.headers())?;
+    let form = Parameters::read(request).await?;
+    if !browser.showed(form.value("csrf")) {
+        return Err(PageRefusal::forged().into());
+    }
+    let parameters = Parameters::parse(form.value("request").unwrap_or_default().as_bytes())?;
+    let request = AuthorizationRequest::read(&state, &parameters)?;
+    let now = state.issuer.now();
+    let session = state.sessions.current(&browser, now).filter(|session| request.accepts(session, now));
+
+    let switches = form.value("decision") == Some("switch");
+    if switches {
+        state.sessions.log_out(&browser);
+    }
+    let Some(session) = session.filter(|_| !switches) else {
+        return Ok(see_other(&format!("{}?{}", state.path(&state.paths.authorize), request.query)));
+    };
+    // What was pushed is good for one decision.
+    if let Some(request_uri) = &request.request_uri {
+        state.pushed_requests.spend(request_uri);
+    }
+    if form.value("decision") != Some("approve") {
+        return Err(AuthorizationError::Answer(request.address, ACCESS_DENIED));
+    }
+    let is_allowed = |scope: &String| form.value(&format!("allow.{scope}")).is_some();
+    let scopes: Vec<_> = request.scopes.iter().filter(|scope| is_allowed(scope)).cloned().collect();
+    if scopes.is_empty() && !request.scopes.is_empty() {
+        return Err(AuthorizationError::Answer(request.address, ACCESS_DENIED));
+    }
+
+    let grant = Grant {
+        client_id: request.client.id.clone(),
+        subject: session.subject,
+        scopes,
+        audiences: request.audiences,
+        auth_time: session.auth_time,
+    };
+    let code = Code {
+        grant: Arc::new(grant),
+        redirect_uri: request.named_redirect_uri,
+        nonce: request.nonce,
+        challenge: request.challenge,
+    };
+    let code = state.grants.issue_code(code, now)?;
+    tracing::debug!(client_id = request.client.id, "code issued");
+    Ok(request.address.code(&code.into_secret()))
+}

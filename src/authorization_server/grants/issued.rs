@@ -1,0 +1,124 @@
+//! Every access token that was issued, JWT or not.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::families::FamilyId;
+use super::{Expiring, Grant, Handle, HandleDigest, Issuing};
+use crate::test_util::{TestIssuer, TokenBuilder};
+use crate::time::UnixTime;
+
+const CAPACITY: usize = 100_000;
+
+/// What is known of an access token. Its text is not kept.
+pub(in crate::authorization_server) struct IssuedToken {
+    pub(in crate::authorization_server) client_id: String,
+    pub(in crate::authorization_server) subject: String,
+    pub(in crate::authorization_server) scopes: Vec<String>,
+    pub(in crate::authorization_server) audiences: Vec<String>,
+    pub(in crate::authorization_server) issued: UnixTime,
+    pub(in crate::authorization_server) ends: UnixTime,
+    /// For a user's token, when the user logged in.
+    pub(in crate::authorization_server) auth_time: Option<UnixTime>,
+    /// The family of a user's token: it ends with it.
+    pub(super) family: Option<FamilyId>,
+}
+
+impl IssuedToken {
+    /// A token for the client by itself: without a user, `sub` is the client (RFC 9068 §2.2).
+    pub(in crate::authorization_server) fn for_client(
+        issuing: &Issuing<'_>,
+        scopes: Vec<String>,
+        audiences: Vec<String>,
+    ) -> Self {
+        let Issuing { client, now, .. } = issuing;
+        Self {
+            client_id: client.id.clone(),
+            subject: client.id.clone(),
+            scopes,
+            audiences,
+            issued: *now,
+            ends: now.saturating_add(client.token_lifetime),
+            auth_time: None,
+            family: None,
+        }
+    }
+
+    pub(super) fn for_user(
+        issuing: &Issuing<'_>,
+        grant: &Grant,
+        family: FamilyId,
+        scopes: Vec<String>,
+        audiences: Vec<String>,
+    ) -> Self {
+        let subject = grant.subject.clone();
+        let of_client = Self::for_client(issuing, scopes, audiences);
+        Self { subject, auth_time: Some(grant.auth_time), family: Some(family), ..of_client }
+    }
+
+    /// The token itself: a JWT, or the handle for a client whose tokens are opaque.
+    pub(super) fn text(&self, issuing: &Issuing<'_>, handle: Handle) -> String {
+        if issuing.client.opaque_tokens {
+            handle.into_secret()
+        } else {
+            issuing.next_tokens.sign(self.jwt(issuing.issuer))
+        }
+    }
+
+    /// The token as a JWT (RFC 9068 §2), not signed yet.
+    pub(in crate::authorization_server) fn jwt(&self, issuer: &TestIssuer) -> TokenBuilder {
+        let aud = match self.audiences.as_slice() {
+            [only] => Value::from(only.as_str()),
+            several => Value::from(several),
+        };
+        let token = issuer
+            .token()
+            .subject(&self.subject)
+            .client_id(&self.client_id)
+            .claim("aud", aud)
+            .claim("iat", self.issued.as_secs())
+            .claim("exp", self.ends.as_secs());
+        let token = if self.scopes.is_empty() { token } else { token.scope(self.scopes.join(" ")) };
+        match self.auth_time {
+            Some(auth_time) => token.claim("auth_time", auth_time.as_secs()),
+            None => token,
+        }
+    }
+}
+
+/// The tokens that have not expired, found by their text: a JWT that was changed in any way is none of them.
+pub(super) struct IssuedTokens(Expiring<HandleDigest, Entry>);
+
+struct Entry {
+    token: Arc<IssuedToken>,
+    revoked: bool,
+}
+
+impl Default for IssuedTokens {
+    fn default() -> Self {
+        Self(Expiring::with_capacity(CAPACITY))
+    }
+}
+
+impl IssuedTokens {
+    pub(super) fn insert(&mut self, text: &str, token: IssuedToken, now: UnixTime) {
+        let ends = token.ends;
+        self.0.insert(HandleDigest::of(text), Entry { token: Arc::new(token), revoked: false }, ends, now);
+    }
+
+    pub(super) fn get(&self, text: &str, now: UnixTime) -> Option<&Arc<IssuedToken>> {
+        self.0.get(HandleDigest::of(text), now).filter(|entry| !entry.revoked).map(|entry| &entry.token)
+    }
+
+    /// Each, and whether it was revoked.
+    pub(super) fn all(&self, now: UnixTime) -> impl Iterator<Item = (&Arc<IssuedToken>, bool)> {
+        self.0.iter(now).map(|entry| (&entry.token, entry.revoked))
+    }
+
+    pub(super) fn revoke(&mut self, text: &str) {
+        if let Some(entry) = self.0.get_mut(HandleDigest::of(text)) {
+            entry.revoked = true;
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! The page to log in, and where it sends name and password.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::extract::{Request, State};
+use axum::response::Response;
+use http::StatusCode;
+
+use super::authorization_request::AuthorizationRequest;
+use super::authorization_response::AuthorizationError;
+use super::pages::{Browser, PageRefusal, Session, page, see_other};
+use super::parameters::Parameters;
+use super::paths;
+use super::state::ServerState;
+
+#[derive(Template)]
+#[template(path = "login.html")]
+pub(super) struct LoginPage<'a> {
+    pub(super) action: String,
+    pub(super) csrf: String,
+    pub(super) request: &'a str,
+    pub(super) client_name: &'a str,
+    pub(super) username: &'a str,
+    pub(super) failed: bool,
+}
+
+/// The page; after a failure, with the name that was tried.
+pub(super) fn show(
+    state: &ServerState,
+    request: &AuthorizationRequest<'_>,
+    browser: &Browser,
+    failed_as: Option<&str>,
+) -> Response {
+    let template = LoginPage {
+        action: state.path(paths::LOGIN),
+        csrf: browser.csrf_token(),
+        request: &request.query,
+        client_name: &request.client.name,
+        username: failed_as.or(request.login_hint.as_deref()).unwrap_or_default(),
+        failed: failed_as.is_some(),
+    };
+    let status = if template.failed { StatusCode::FORBIDDEN } else { StatusCode::OK };
+    let mut response = page(status, &template, &request.address.form_target());
+    state.sessions.tell(browser, response.headers_mut());
+    response
+}
+
+/// Name and password: the request goes on when they are right.
+pub(super) async fn respond(
+    State(state): State<Arc<ServerState>>,
+    request: Request,
+) -> Result<Response, AuthorizationError> {
+    let browser = state.sessions.browser(request.headers())?;
+    let form = Parameters::read(request).await?;
+    if !browser.showed(form.value("csrf")) {
+        return Err(PageRefusal::forged().into());
+    }
+    let parameters = Parameters::parse(form.value("request").unwrap_or_default().as_bytes())?;
+    let request = AuthorizationRequest::read(&state, &parameters)?;
+
+    let username = form.value("username").unwrap_or_default();
+    let Some(user) = state.users.authenticate(username, form.value("password").unwrap_or_default()) else {
+        tracing::debug!("a login failed");
+        return Ok(show(&state, &request, &browser, Some(username)));
+    };
+    let session =
+        Session { subject: user.subject.clone(), auth_time: state.issuer.now(), logged_in_for: request.digest() };
+    let browser = state.sessions.log_in(&browser, session)?;
+    let mut response = see_other(&format!("{}?{}", state.path(&state.paths.authorize), request.query));
+    state.sessions.tell(&browser, response.headers_mut());
+    Ok(response)
+}

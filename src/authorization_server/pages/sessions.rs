@@ -1,0 +1,117 @@
+//! Who is logged in, by a cookie; and that a form comes from a page of the same browser.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+use aws_lc_rs::digest::{SHA256, digest};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use http::{HeaderMap, HeaderValue, header};
+
+use crate::authorization_server::grants::{Expiring, Handle, HandleDigest};
+use crate::authorization_server::oauth_error::OAuthError;
+use crate::time::UnixTime;
+
+const LIFETIME: Duration = Duration::from_secs(8 * 3600);
+const CAPACITY: usize = 10_000;
+
+/// A user who has logged in.
+#[derive(Clone)]
+pub(in crate::authorization_server) struct Session {
+    /// `sub` of the user.
+    pub(in crate::authorization_server) subject: String,
+    pub(in crate::authorization_server) auth_time: UnixTime,
+    /// The request that the user logged in for: one that wants a new login has had it.
+    pub(in crate::authorization_server) logged_in_for: HandleDigest,
+}
+
+/// All sessions, and how their cookie is set.
+pub(in crate::authorization_server) struct Sessions {
+    sessions: Mutex<Expiring<HandleDigest, Session>>,
+    /// With the port in it: cookies do not tell ports apart, and servers run beside each other on one host.
+    cookie: String,
+    attributes: &'static str,
+}
+
+/// The browser that sent a request, by its cookie. It has one from the first page on, logged in or not.
+pub(in crate::authorization_server) struct Browser {
+    id: String,
+    is_new: bool,
+}
+
+impl Sessions {
+    pub(in crate::authorization_server) fn new(port: u16, is_https: bool) -> Self {
+        Self {
+            sessions: Mutex::new(Expiring::with_capacity(CAPACITY)),
+            cookie: format!("session-{port}"),
+            attributes: if is_https {
+                "; Path=/; HttpOnly; SameSite=Lax; Secure"
+            } else {
+                "; Path=/; HttpOnly; SameSite=Lax"
+            },
+        }
+    }
+
+    /// The browser of a request; one without a cookie gets an id that is still to be [told](Self::tell) to it.
+    pub(in crate::authorization_server) fn browser(&self, headers: &HeaderMap) -> Result<Browser, OAuthError> {
+        let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+        let mut pairs = cookies.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
+        match pairs.find(|(name, value)| *name == self.cookie && value.len() == ID_LENGTH) {
+            Some((_, id)) => Ok(Browser { id: id.to_owned(), is_new: false }),
+            None => Ok(Browser { id: Handle::random()?.into_secret(), is_new: true }),
+        }
+    }
+
+    /// Who is logged in there.
+    pub(in crate::authorization_server) fn current(&self, browser: &Browser, now: UnixTime) -> Option<Session> {
+        self.sessions().get(HandleDigest::of(&browser.id), now).cloned()
+    }
+
+    /// Logs a user in, under a new id: one that somebody else chose for the browser before is worth nothing.
+    pub(in crate::authorization_server) fn log_in(
+        &self,
+        before: &Browser,
+        session: Session,
+    ) -> Result<Browser, OAuthError> {
+        let id = Handle::random()?.into_secret();
+        let now = session.auth_time;
+        let mut sessions = self.sessions();
+        sessions.remove(HandleDigest::of(&before.id));
+        sessions.insert(HandleDigest::of(&id), session, now.saturating_add(LIFETIME), now);
+        Ok(Browser { id, is_new: true })
+    }
+
+    pub(in crate::authorization_server) fn log_out(&self, browser: &Browser) {
+        self.sessions().remove(HandleDigest::of(&browser.id));
+    }
+
+    /// Gives the browser its id, if it has not got it.
+    pub(in crate::authorization_server) fn tell(&self, browser: &Browser, headers: &mut HeaderMap) {
+        let cookie = format!("{}={}{}", self.cookie, browser.id, self.attributes);
+        if let (true, Ok(cookie)) = (browser.is_new, HeaderValue::try_from(cookie)) {
+            headers.append(header::SET_COOKIE, cookie);
+        }
+    }
+
+    fn sessions(&self) -> MutexGuard<'_, Expiring<HandleDigest, Session>> {
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Browser {
+    /// What a form has to bring back. It follows from the cookie, which no other site can read, and does not tell it.
+    pub(in crate::authorization_server) fn csrf_token(&self) -> String {
+        URL_SAFE_NO_PAD.encode(digest(&SHA256, format!("csrf:{}", self.id).as_bytes()))
+    }
+
+    /// Whether a form comes from a page that this browser was shown.
+    pub(in crate::authorization_server) fn showed(&self, csrf_token: Option<&str>) -> bool {
+        let expected = self.csrf_token();
+        let presented = csrf_token.unwrap_or_default();
+        !self.is_new && verify_slices_are_equal(presented.as_bytes(), expected.as_bytes()).is_ok()
+    }
+}
+
+/// Characters of a [`Handle`]: 256 bits in base64url.
+const ID_LENGTH: usize = 43;

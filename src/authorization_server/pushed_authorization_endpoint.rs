@@ -1,0 +1,35 @@
+//! The endpoint for authorization requests that are sent ahead (RFC 9126 §2).
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+use serde_json::json;
+
+use super::authorization_request::AuthorizationRequest;
+use super::client_authentication::authenticate;
+use super::oauth_error::{self, NO_STORE, OAuthError};
+use super::parameters::Parameters;
+use super::pushed_requests::LIFETIME;
+use super::state::ServerState;
+
+/// Checks the request as the authorization endpoint would, and keeps it for the client's user.
+pub(super) async fn respond(State(state): State<Arc<ServerState>>, request: Request) -> Result<Response, OAuthError> {
+    let headers = request.headers().clone();
+    let parameters = Parameters::read(request).await?;
+    let client = authenticate(&headers, &parameters, &state.clients)?;
+    if parameters.value("request_uri").is_some() {
+        return Err(OAuthError::InvalidRequest("a pushed request has no request_uri"));
+    }
+    // What belongs to the authentication alone is not kept; the client's id always is.
+    let pushed = parameters.without(&["client_id", "client_secret"]).with("client_id", &client.id);
+    if let Err(error) = AuthorizationRequest::read(&state, &pushed) {
+        return Ok(oauth_error::answer(StatusCode::BAD_REQUEST, error.code()));
+    }
+    let request_uri = state.pushed_requests.keep(pushed, state.issuer.now())?;
+    tracing::debug!(client_id = client.id, "authorization request pushed");
+    let body = Json(json!({ "request_uri": request_uri, "expires_in": LIFETIME.as_secs() }));
+    Ok((StatusCode::CREATED, NO_STORE, body).into_response())
+}

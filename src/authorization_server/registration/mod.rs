@@ -1,0 +1,15 @@
+//! Who is registered: clients with their redirect URIs, and users; checked at the start.
+
+mod client;
+mod clients;
+pub(super) mod demo;
+mod redirect_uri;
+mod summary;
+mod user;
+mod users;
+
+pub use client::Client;
+pub(super) use clients::{Clients, RegisteredClient};
+pub use summary::{ClientSummary, UserSummary};
+pub use user::User;
+pub(super) use users::{RegisteredUser, Users};
