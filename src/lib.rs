@@ -63,6 +63,10 @@
 //! [`guide::keys`] is the page for designing a deployment and for whoever is on call: defaults, states, what happens in
 //! each failure, where keys can come from, many tenants, start and health. [`KeyPolicy`] has the settings.
 //! [`guide::scaling`] says what a fleet of replicas costs its provider, in memory and in CPU.
+#![cfg_attr(
+    feature = "authorization-server",
+    doc = "[`guide::testing`] makes tokens expire and keys rotate in tests, in a CI pipeline and in staging."
+)]
 //!
 //! # With axum
 //!

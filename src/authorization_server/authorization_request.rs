@@ -7,6 +7,7 @@ use super::pages::{PageRefusal, Session};
 use super::parameters::Parameters;
 use super::pushed_requests::PushedRequests;
 use super::registration::RegisteredClient;
+use super::request_log::note_client;
 use super::requested;
 use super::state::ServerState;
 use crate::time::UnixTime;
@@ -53,6 +54,7 @@ impl<'a> AuthorizationRequest<'a> {
         let client_id = parameters.value("client_id").ok_or(invalid("client_id is missing"))?;
         let client = state.clients.get(client_id).filter(|client| client.asks_users());
         let client = client.ok_or(invalid("client_id is not that of a client that may send users here"))?;
+        note_client(&client.id);
 
         let named_redirect_uri = parameters.value("redirect_uri");
         let redirect_uri = client.redirect_uri(named_redirect_uri).ok_or(match named_redirect_uri {

@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::admin::Admin;
 use super::connections::{Transport, listen};
+use super::grants::DeviceSettings;
 use super::paths::Paths;
-use super::registration::{Clients, Users};
+use super::registration::{ClientSummary, Clients, UserSummary, Users, demo};
 use super::router::router;
 use super::service::Service;
 use super::state::{Registered, ServerState};
@@ -16,7 +18,7 @@ use super::{AuthorizationServer, Client, StartError, User};
 use super::{Certificate, tls};
 use crate::jose::Algorithm;
 use crate::scope::is_scope_token;
-use crate::test_util::{SigningKey, TestIssuer};
+use crate::test_util::{SigningError, SigningKey, TestIssuer};
 use crate::time::{Clock, SystemClock};
 
 /// Settings of an [`AuthorizationServer`]; nothing is checked or opened before [`start`](Self::start).
@@ -26,13 +28,29 @@ pub struct AuthorizationServerBuilder {
     clients: Vec<Client>,
     users: Vec<User>,
     scope_descriptions: BTreeMap<String, String>,
-    algorithms: Vec<Algorithm>,
+    keys: Vec<Key>,
     clock: Arc<dyn Clock>,
     port: u16,
     paths: Paths,
+    device_settings: DeviceSettings,
     admin_port: Option<u16>,
     #[cfg(feature = "authorization-server-tls")]
     certificate: Option<Certificate>,
+}
+
+#[derive(Debug)]
+enum Key {
+    New(Algorithm),
+    Given(SigningKey),
+}
+
+impl Key {
+    fn make(self) -> Result<SigningKey, SigningError> {
+        match self {
+            Self::New(algorithm) => SigningKey::generate(algorithm),
+            Self::Given(key) => Ok(key),
+        }
+    }
 }
 
 impl AuthorizationServerBuilder {
@@ -41,10 +59,11 @@ impl AuthorizationServerBuilder {
             clients: Vec::new(),
             users: Vec::new(),
             scope_descriptions: BTreeMap::new(),
-            algorithms: Vec::new(),
+            keys: Vec::new(),
             clock: Arc::new(SystemClock::new()),
             port: 0,
             paths: Paths::default(),
+            device_settings: DeviceSettings::default(),
             admin_port: None,
             #[cfg(feature = "authorization-server-tls")]
             certificate: None,
@@ -63,6 +82,35 @@ impl AuthorizationServerBuilder {
         self
     }
 
+    /// Adds clients and users for a first look where none was given. Their secrets are the same in every copy of this crate;
+    /// [`AuthorizationServer::clients`] and [`users`](AuthorizationServer::users) show them.
+    ///
+    /// ```
+    /// use tower_bearer::authorization_server::AuthorizationServer;
+    /// use tower_bearer::jose::Algorithm;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let server = AuthorizationServer::builder().signing_algorithm(Algorithm::ES256).demo().start().await?;
+    /// let client = server.clients().first().ok_or("no client")?;
+    /// assert_eq!((client.id.as_str(), client.demo_secret.as_deref()), ("demo-ci", Some("demo-ci-secret")));
+    /// assert_eq!(server.users().len(), 2);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn demo(mut self) -> Self {
+        if self.clients.is_empty() {
+            self.clients = demo::clients();
+            for (scope, description) in demo::SCOPES {
+                self.scope_descriptions.entry(scope.to_owned()).or_insert_with(|| description.to_owned());
+            }
+        }
+        if self.users.is_empty() {
+            self.users = demo::users();
+        }
+        self
+    }
+
     /// Says what a scope means in words, for the page that asks the user; without it the page shows the scope itself.
     pub fn scope_description(mut self, scope: impl Into<String>, description: impl Into<String>) -> Self {
         self.scope_descriptions.insert(scope.into(), description.into());
@@ -72,7 +120,14 @@ impl AuthorizationServerBuilder {
     /// Adds a key for this algorithm. The first signs, the others are published beside it; with none given there is
     /// one key for RS256, which most providers use. An RSA key takes about 100 ms to make.
     pub fn signing_algorithm(mut self, algorithm: Algorithm) -> Self {
-        self.algorithms.push(algorithm);
+        self.keys.push(Key::New(algorithm));
+        self
+    }
+
+    /// Adds a key that exists already, in the same order as those of [`signing_algorithm`](Self::signing_algorithm): tokens
+    /// by it stay good when another server is started with it.
+    pub fn signing_key(mut self, key: SigningKey) -> Self {
+        self.keys.push(Key::Given(key));
         self
     }
 
@@ -103,6 +158,19 @@ impl AuthorizationServerBuilder {
     /// Puts the token endpoint at this path below the issuer URL, such as `/oauth2/token`; `/token` by default.
     pub fn token_path(mut self, path: impl Into<String>) -> Self {
         self.paths.token = path.into();
+        self
+    }
+
+    /// How long the codes of [devices](Client::device) live; ten minutes by default.
+    pub fn device_code_lifetime(mut self, lifetime: Duration) -> Self {
+        self.device_settings.lifetime = lifetime;
+        self
+    }
+
+    /// How long a [device](Client::device) has to wait from one question to the next, in whole seconds; five by default, as
+    /// RFC 8628 says. Zero makes tests of real clients fast.
+    pub fn device_poll_interval(mut self, interval: Duration) -> Self {
+        self.device_settings.interval = Duration::from_secs(interval.as_secs());
         self
     }
 
@@ -162,26 +230,22 @@ impl AuthorizationServerBuilder {
         #[cfg(not(feature = "authorization-server-tls"))]
         let (scheme, transport) = ("http", Transport::Plain);
 
-        let Self { clients, users, scope_descriptions, algorithms, clock, port, paths, admin_port, .. } = self;
-        paths.check()?;
-        let clients = Clients::register(clients)?;
-        let users = Users::register(users)?;
-        if let Some(client) = clients.iter().find(|client| users.is_empty() && client.asks_users()) {
+        let (clients, users) = self.register()?;
+        if let Some(client) = clients.iter().find(|client| users.is_empty() && client.acts_for_users()) {
             return Err(StartError::NoUser { client_id: client.id.clone() });
         }
-        if let Some(scope) = scope_descriptions.keys().find(|scope| !is_scope_token(scope)) {
-            return Err(StartError::ScopeDescription { scope: scope.clone() });
-        }
-
-        let registered = Registered { clients, users, scope_descriptions };
+        let client_summaries = self.clients.iter().map(ClientSummary::of).collect();
+        let user_summaries = self.users.iter().map(UserSummary::of).collect();
+        let Self { scope_descriptions, keys, clock, port, paths, device_settings, admin_port, .. } = self;
+        let registered =
+            Registered { clients, users, scope_descriptions, client_summaries, user_summaries, device_settings };
 
         let (listener, address) = listen(loopback(port)).await?;
         let admin = match admin_port {
             Some(port) => Some(listen(loopback(port)).await?),
             None => None,
         };
-        let issuer =
-            make_issuer(format!("{scheme}://{address}{}", paths.issuer), &algorithms)?.with_shared_clock(clock);
+        let issuer = make_issuer(format!("{scheme}://{address}{}", paths.issuer), keys)?.with_shared_clock(clock);
 
         let state = Arc::new(ServerState::new(issuer, registered, paths, address.port()));
         let service = Arc::new(Service::serve(address, listener, router(Arc::clone(&state)), transport));
@@ -194,17 +258,27 @@ impl AuthorizationServerBuilder {
             root_certificate,
         })
     }
+
+    /// Checks each setting that a file can have. Whether they suffice together shows at the start, when all are there.
+    pub(super) fn register(&self) -> Result<(Clients, Users), StartError> {
+        self.paths.check()?;
+        if let Some(scope) = self.scope_descriptions.keys().find(|scope| !is_scope_token(scope)) {
+            return Err(StartError::ScopeDescription { scope: scope.clone() });
+        }
+        Ok((Clients::register(self.clients.clone())?, Users::register(self.users.clone())?))
+    }
 }
 
 fn loopback(port: u16) -> SocketAddr {
     SocketAddr::from((Ipv4Addr::LOCALHOST, port))
 }
 
-fn make_issuer(url: String, algorithms: &[Algorithm]) -> Result<TestIssuer, StartError> {
-    let (first, others) = algorithms.split_first().unwrap_or((&Algorithm::RS256, &[]));
-    let issuer = TestIssuer::with_algorithm(url, *first)?;
-    for algorithm in others {
-        issuer.add_key(SigningKey::generate(*algorithm)?);
+fn make_issuer(url: String, keys: Vec<Key>) -> Result<TestIssuer, StartError> {
+    let mut keys = keys.into_iter().map(Key::make);
+    let first = keys.next().unwrap_or_else(|| Key::New(Algorithm::RS256).make())?;
+    let issuer = TestIssuer::with_key(url, first);
+    for key in keys {
+        issuer.add_key(key?);
     }
     Ok(issuer)
 }

@@ -7,6 +7,7 @@ use http::{HeaderMap, HeaderValue, header};
 use super::oauth_error::OAuthError;
 use super::parameters::{self, Parameters};
 use super::registration::{Clients, RegisteredClient};
+use super::request_log::note_client;
 
 /// The client that the request comes from: proven by HTTP Basic or by `client_id` and `client_secret` in the body, or,
 /// for a public client, named by `client_id` alone (RFC 6749 §3.2.1).
@@ -20,7 +21,8 @@ pub(super) fn authenticate<'a>(
         (None, _) => {
             let id = parameters.value("client_id").ok_or(OAuthError::InvalidClient)?;
             let Some(secret) = parameters.value("client_secret") else {
-                return clients.get(id).filter(|client| client.is_public()).ok_or(OAuthError::InvalidClient);
+                let public = clients.get(id).filter(|client| client.is_public());
+                return public.inspect(|client| note_client(&client.id)).ok_or(OAuthError::InvalidClient);
             };
             (id.to_owned(), secret.to_owned())
         }
@@ -37,7 +39,7 @@ pub(super) fn authenticate<'a>(
         }
         (Some(_), Some(_)) => return Err(OAuthError::InvalidRequest("there are several Authorization headers")),
     };
-    clients.authenticate(&id, &secret).ok_or(OAuthError::InvalidClient)
+    clients.authenticate(&id, &secret).inspect(|client| note_client(&client.id)).ok_or(OAuthError::InvalidClient)
 }
 
 /// Id and secret from `Basic base64(id ":" secret)` (RFC 7617 §2), each form-urlencoded before (RFC 6749 §2.3.1).

@@ -28,9 +28,18 @@ struct ConsentPage<'a> {
     destination: String,
 }
 
-struct DescribedScope<'a> {
-    name: &'a str,
-    description: &'a str,
+pub(super) struct DescribedScope<'a> {
+    pub(super) name: &'a str,
+    pub(super) description: &'a str,
+}
+
+/// Scopes for people.
+pub(super) fn described<'a>(state: &'a ServerState, scopes: &'a [String]) -> Vec<DescribedScope<'a>> {
+    let describe = |name: &'a String| {
+        let description = state.scope_descriptions.get(name).filter(|text| !text.is_empty()).unwrap_or(name);
+        DescribedScope { name, description }
+    };
+    scopes.iter().map(describe).collect()
 }
 
 /// The page. The user is asked each time: nobody but the user says yes.
@@ -40,18 +49,13 @@ pub(super) fn show(
     browser: &Browser,
     user: &RegisteredUser,
 ) -> Response {
-    let described = |name: &'_ String| state.scope_descriptions.get(name).map_or("", String::as_str);
-    let scopes = request.scopes.iter().map(|name| match described(name) {
-        "" => DescribedScope { name, description: name },
-        description => DescribedScope { name, description },
-    });
     let template = ConsentPage {
         action: state.path(paths::CONSENT),
         csrf: browser.csrf_token(),
         request: &request.query,
         client_name: &request.client.name,
         username: &user.username,
-        scopes: scopes.collect(),
+        scopes: described(state, &request.scopes),
         destination: request.address.destination(),
     };
     let mut response = page(StatusCode::OK, &template, &request.address.form_target());

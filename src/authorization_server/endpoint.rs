@@ -59,6 +59,10 @@ endpoints! {
     Login login,
     /// Where the page to consent sends the decision.
     Consent consent,
+    /// Where devices ask for codes (RFC 8628).
+    DeviceAuthorization device_authorization,
+    /// The pages for users of devices.
+    Device device,
     /// Introspection of tokens (RFC 7662).
     Introspection introspection,
     /// Revocation of tokens (RFC 7009).

@@ -12,7 +12,7 @@ pub(super) const OPENID: &str = "openid";
 
 /// The ID token beside an access token. It lives as long as that does.
 pub(super) fn sign(issuing: &Issuing<'_>, login: &UserLogin, access_token: &str) -> String {
-    let Issuing { issuer, client, now } = issuing;
+    let Issuing { issuer, client, now, .. } = issuing;
     let key = issuer.signing_key();
     let token = issuer
         .token()

@@ -16,13 +16,13 @@ use super::state::ServerState;
 
 #[derive(Template)]
 #[template(path = "login.html")]
-struct LoginPage<'a> {
-    action: String,
-    csrf: String,
-    request: &'a str,
-    client_name: &'a str,
-    username: &'a str,
-    failed: bool,
+pub(super) struct LoginPage<'a> {
+    pub(super) action: String,
+    pub(super) csrf: String,
+    pub(super) request: &'a str,
+    pub(super) client_name: &'a str,
+    pub(super) username: &'a str,
+    pub(super) failed: bool,
 }
 
 /// The page; after a failure, with the name that was tried.

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::paths;
 use super::state::ServerState;
+use super::token_endpoint::DEVICE_CODE;
 
 /// The metadata document. The same one serves those who look where OpenID Connect says: they find the keys there, but
 /// without a client that may ask for `openid` this server is no OpenID provider, and does not claim to be.
@@ -17,13 +18,15 @@ pub(super) struct Metadata {
     issuer: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     authorization_endpoint: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    device_authorization_endpoint: Option<String>,
     token_endpoint: String,
     jwks_uri: String,
     introspection_endpoint: String,
     introspection_endpoint_auth_methods_supported: [&'static str; 2],
     revocation_endpoint: String,
     revocation_endpoint_auth_methods_supported: Vec<&'static str>,
-    grant_types_supported: &'static [&'static str],
+    grant_types_supported: Vec<&'static str>,
     token_endpoint_auth_methods_supported: Vec<&'static str>,
     /// Empty without an authorization endpoint. RFC 8414 §3.2 leaves out empty arrays, §2 requires this one: readers
     /// that check for required members decide it.
@@ -52,39 +55,51 @@ pub(super) struct Metadata {
 const SECRETS: [&str; 2] = ["client_secret_basic", "client_secret_post"];
 
 pub(super) async fn respond(State(state): State<Arc<ServerState>>) -> Json<Metadata> {
-    let asks_users = state.clients.ask_users();
-    let with_users = |values: &'static [&'static str]| if asks_users { values } else { &[] };
-    let is_openid = state.clients.ask_who_users_are();
-    let mut authentication = SECRETS.to_vec();
-    if state.clients.iter().any(|client| client.is_public()) {
-        authentication.push("none");
+    Json(Metadata::of(&state))
+}
+
+impl Metadata {
+    pub(super) fn of(state: &ServerState) -> Self {
+        let asks_users = state.clients.ask_users();
+        let with_users = |values: &'static [&'static str]| if asks_users { values } else { &[] };
+        let is_openid = state.clients.ask_who_users_are();
+        let has_devices = state.clients.have_devices();
+        let grant_types = [
+            (asks_users, "authorization_code"),
+            (has_devices, DEVICE_CODE),
+            (state.clients.act_for_users(), "refresh_token"),
+            (true, "client_credentials"),
+        ];
+        let mut authentication = SECRETS.to_vec();
+        if state.clients.iter().any(|client| client.is_public()) {
+            authentication.push("none");
+        }
+        Self {
+            issuer: state.issuer.url().to_owned(),
+            authorization_endpoint: asks_users.then(|| state.authorization_endpoint.clone()),
+            device_authorization_endpoint: has_devices
+                .then(|| format!("{}{}", state.issuer.url(), paths::DEVICE_AUTHORIZATION)),
+            token_endpoint: state.token_endpoint.clone(),
+            jwks_uri: state.jwks_uri.clone(),
+            introspection_endpoint: format!("{}{}", state.issuer.url(), paths::INTROSPECTION),
+            introspection_endpoint_auth_methods_supported: SECRETS,
+            revocation_endpoint: format!("{}{}", state.issuer.url(), paths::REVOCATION),
+            revocation_endpoint_auth_methods_supported: authentication.clone(),
+            grant_types_supported: grant_types.into_iter().filter_map(|(there, name)| there.then_some(name)).collect(),
+            token_endpoint_auth_methods_supported: authentication,
+            response_types_supported: with_users(&["code"]),
+            response_modes_supported: with_users(&["query"]),
+            code_challenge_methods_supported: with_users(&["S256"]),
+            authorization_response_iss_parameter_supported: asks_users,
+            pushed_authorization_request_endpoint: asks_users
+                .then(|| format!("{}{}", state.issuer.url(), paths::PUSHED)),
+            userinfo_endpoint: is_openid.then(|| format!("{}{}", state.issuer.url(), paths::USERINFO)),
+            subject_types_supported: if is_openid { &["public"] } else { &[] },
+            id_token_signing_alg_values_supported: is_openid
+                .then(|| state.issuer.signing_key().algorithm().name())
+                .into_iter()
+                .collect(),
+            scopes_supported: state.clients.iter().flat_map(|client| client.scopes.iter().cloned()).collect(),
+        }
     }
-    Json(Metadata {
-        issuer: state.issuer.url().to_owned(),
-        authorization_endpoint: asks_users.then(|| state.authorization_endpoint.clone()),
-        token_endpoint: state.token_endpoint.clone(),
-        jwks_uri: state.jwks_uri.clone(),
-        introspection_endpoint: format!("{}{}", state.issuer.url(), paths::INTROSPECTION),
-        introspection_endpoint_auth_methods_supported: SECRETS,
-        revocation_endpoint: format!("{}{}", state.issuer.url(), paths::REVOCATION),
-        revocation_endpoint_auth_methods_supported: authentication.clone(),
-        grant_types_supported: if asks_users {
-            &["authorization_code", "refresh_token", "client_credentials"]
-        } else {
-            &["client_credentials"]
-        },
-        token_endpoint_auth_methods_supported: authentication,
-        response_types_supported: with_users(&["code"]),
-        response_modes_supported: with_users(&["query"]),
-        code_challenge_methods_supported: with_users(&["S256"]),
-        authorization_response_iss_parameter_supported: asks_users,
-        pushed_authorization_request_endpoint: asks_users.then(|| format!("{}{}", state.issuer.url(), paths::PUSHED)),
-        userinfo_endpoint: is_openid.then(|| format!("{}{}", state.issuer.url(), paths::USERINFO)),
-        subject_types_supported: if is_openid { &["public"] } else { &[] },
-        id_token_signing_alg_values_supported: is_openid
-            .then(|| state.issuer.signing_key().algorithm().name())
-            .into_iter()
-            .collect(),
-        scopes_supported: state.clients.iter().flat_map(|client| client.scopes.iter().cloned()).collect(),
-    })
 }

@@ -12,25 +12,31 @@ use serde_json::{Value, json};
 
 use super::odd_body::{Between, PacedBody, StreamedBody};
 use super::state::ServerState;
-use super::{Endpoint, Fault, bad_key_set};
+use super::{Endpoint, Fault, bad_key_set, request_log};
 
 /// More than any good answer of this server has.
 const MAX_GOOD_BYTES: usize = 16 << 20;
 
-/// Counts the request, and lets the endpoint answer it as well or badly as it is told to.
+/// Counts the request, logs it, and lets the endpoint answer it as well or badly as it is told to.
 pub(super) async fn respond(
     State((state, endpoint)): State<(Arc<ServerState>, Endpoint)>,
     request: Request,
     next: Next,
 ) -> Response {
     state.count(endpoint);
-    match state.faults.take_turn(endpoint) {
-        None => next.run(request).await,
-        Some(fault) => {
-            tracing::debug!(%endpoint, ?fault, "misbehaving as told");
-            misbehave(fault, &state, endpoint, request, next).await
+    let number = state.request_log.begin(request.method(), request.uri().path(), endpoint);
+    let answer = async {
+        match state.faults.take_turn(endpoint) {
+            None => next.run(request).await,
+            Some(fault) => {
+                tracing::debug!(%endpoint, ?fault, "misbehaving as told");
+                misbehave(fault, &state, endpoint, request, next).await
+            }
         }
-    }
+    };
+    let (answer, client_id) = request_log::with_client(answer).await;
+    state.request_log.end(number, answer.status(), client_id);
+    answer
 }
 
 async fn misbehave(fault: Fault, state: &ServerState, endpoint: Endpoint, request: Request, next: Next) -> Response {
@@ -131,8 +137,11 @@ fn wrong_types(state: &ServerState, endpoint: Endpoint) -> Value {
         Endpoint::PushedAuthorization => json!({ "request_uri": 1, "expires_in": "soon" }),
         Endpoint::Userinfo => json!({ "sub": 1 }),
         Endpoint::Introspection => json!({ "active": "yes" }),
+        Endpoint::DeviceAuthorization => json!({ "device_code": 1, "user_code": ["BCDF"], "expires_in": "soon" }),
         // These answer with pages, or with nothing.
-        Endpoint::Authorization | Endpoint::Login | Endpoint::Consent | Endpoint::Revocation => json!([]),
+        Endpoint::Authorization | Endpoint::Login | Endpoint::Consent | Endpoint::Device | Endpoint::Revocation => {
+            json!([])
+        }
     }
 }
 

@@ -13,6 +13,8 @@
 //! - authorization requests that are pushed ahead (RFC 9126),
 //! - refresh tokens (§6) that each use replaces; one that comes back ends all that came of the same consent,
 //! - client credentials (§4.4),
+//! - device authorization (RFC 8628): codes of eight consonants, a page to enter them, and a limit of ten wrong ones in five
+//!   minutes for all users together,
 //! - clients that authenticate by HTTP Basic or in the body, and public ones,
 //! - access tokens as RFC 9068 says, signed with keys made at the start, or opaque; `resource` (RFC 8707) chooses among
 //!   the client's audiences,
@@ -84,6 +86,15 @@
 //! # }
 //! ```
 //!
+//! # Configuration file
+//!
+//! Clients, users, scopes, keys and paths can be in a file instead, in TOML or, with the same fields, in JSON:
+//! [`AuthorizationServerBuilder::from_file`]. What is wrong in it is told with line, column and field. All fields:
+//!
+//! ```toml
+#![doc = include_str!("../../docs/authorization-server/as.toml")]
+//! ```
+//!
 //! # Misbehaviour
 //!
 //! How a service does when its provider does badly can only be tested with a provider that does so when told to:
@@ -99,7 +110,12 @@
 //!   [`Cache-Control`](AuthorizationServer::set_cache_control) anything, and tokens [defective](crate::test_util::Defect).
 //! - With the feature `authorization-server-tls`, the builder's `tls` gives it a certificate that is valid, expired,
 //!   self-signed or another host's.
-//! - [`requests`](AuthorizationServer::requests) counts what an endpoint was asked, faulty answers included.
+//! - [`script_next_token`](AuthorizationServer::script_next_token) gives the next token other claims or a defect, or the next
+//!   request an error; [`script_device`](AuthorizationServer::script_device) decides for the users of devices.
+//! - [`issued_tokens`](AuthorizationServer::issued_tokens) lists what was issued, [`revoke`](AuthorizationServer::revoke)
+//!   ends it.
+//! - [`requests`](AuthorizationServer::requests) counts what an endpoint was asked, faulty answers included, and
+//!   [`request_log`](AuthorizationServer::request_log) says who asked and what came of it.
 //!
 //! ```
 //! use std::time::Duration;
@@ -128,7 +144,10 @@
 //! | request | what it does |
 //! |---|---|
 //! | `GET /` | `{"issuer": .., "running": ..}` |
+//! | `GET /clients`, `GET /users` | `{"clients": [..]}`, each a [`ClientSummary`]; `{"users": [..]}`, each a [`UserSummary`] |
 //! | `GET /requests` | the counters by [endpoint](Endpoint), and how many answers were 304, `not_modified` |
+//! | `GET /requests/log` | `{"requests": [..]}`, the latest of them, each a [`RequestRecord`] |
+//! | `DELETE /requests/log` | forgets these, not the counters |
 //! | `GET /faults`, `GET /faults/jwk_set` | the faults that are set, or null; other [endpoints](Endpoint) by their names |
 //! | `PUT /faults/jwk_set` with a [`Fault`] | sets it: `"html"`, or `{"slow_body": {"pause_ms": 1000}}` |
 //! | `DELETE /faults/jwk_set` | the endpoint behaves again |
@@ -138,6 +157,11 @@
 //! | `POST /keys/next` | announces the key that signs after the next rotation |
 //! | `DELETE /keys/{kid}` | withdraws the key |
 //! | `POST /keys/{kid}/replace` | gives the `kid` a new key |
+//! | `GET /tokens` | `{"tokens": [..]}`, what was issued, each an [`IssuedTokenSummary`] |
+//! | `POST /tokens/revoke` with `{"token": ".."}` | revokes an access token, or a refresh token with all of its consent |
+//! | `POST /next-tokens` with a [`NextToken`] | scripts an answer of the token endpoint: `{"claims": {"scope": null}}` |
+//! | `GET`, `DELETE /next-tokens` | those that wait; forgets them |
+//! | `POST /devices/next` with `{"polls": ["pending", ..]}` | scripts what the next device hears, each a [`DevicePoll`] |
 //! | `GET`, `PUT /clock` with `{"offset_s": -3600}` | makes the clock wrong by so many seconds |
 //! | `POST /stop`, `POST /restart` | an outage of the server, and its end |
 //!
@@ -154,8 +178,13 @@ mod authorize_endpoint;
 mod bad_key_set;
 mod builder;
 mod client_authentication;
+mod config;
 mod connections;
 mod consent_endpoint;
+mod device_authorization_endpoint;
+mod device_page;
+mod device_poll;
+mod device_scripts;
 mod endpoint;
 mod fault;
 mod faults;
@@ -166,6 +195,7 @@ mod jwk_set_endpoint;
 mod login_endpoint;
 mod metadata_endpoint;
 mod misbehaviour;
+mod next_token;
 mod oauth_error;
 mod odd_body;
 mod pages;
@@ -174,6 +204,7 @@ mod paths;
 mod pushed_authorization_endpoint;
 mod pushed_requests;
 mod registration;
+mod request_log;
 mod requested;
 mod revocation_endpoint;
 mod router;
@@ -182,16 +213,23 @@ mod server;
 mod service;
 mod start_error;
 mod state;
+mod steering;
 #[cfg(feature = "authorization-server-tls")]
 mod tls;
 mod token_endpoint;
+mod user_code;
 mod userinfo_endpoint;
 
 pub use builder::AuthorizationServerBuilder;
+pub use config::ConfigFileError;
+pub use device_poll::DevicePoll;
 pub use endpoint::Endpoint;
 pub use fault::{Fault, FaultError};
-pub use registration::{Client, User};
+pub use next_token::{NextToken, ScriptError};
+pub use registration::{Client, ClientSummary, User, UserSummary};
+pub use request_log::RequestRecord;
 pub use server::AuthorizationServer;
 pub use start_error::StartError;
+pub use steering::IssuedTokenSummary;
 #[cfg(feature = "authorization-server-tls")]
 pub use tls::Certificate;

@@ -23,6 +23,14 @@ pub(super) enum OAuthError {
     InvalidScope,
     /// A `resource` that is not among the client's audiences (RFC 8707 §2).
     InvalidTarget,
+    /// The user of the device has not decided yet (RFC 8628 §3.5, as the next three).
+    AuthorizationPending,
+    /// The device asks too often.
+    SlowDown,
+    /// The user of the device said no.
+    AccessDenied,
+    /// The device's codes have ended.
+    ExpiredToken,
     /// The machine has no random numbers to give.
     NoRandomness,
 }
@@ -41,6 +49,10 @@ impl OAuthError {
             }
             Self::InvalidScope => ("invalid_scope", "the scope is malformed or more than the client may have"),
             Self::InvalidTarget => ("invalid_target", "a resource is not one of the client's audiences"),
+            Self::AuthorizationPending => ("authorization_pending", "the user has not decided yet"),
+            Self::SlowDown => ("slow_down", "wait five seconds longer from now on"),
+            Self::AccessDenied => ("access_denied", "the user said no"),
+            Self::ExpiredToken => ("expired_token", "the device code has expired"),
             Self::NoRandomness => ("server_error", "there are no random numbers"),
         }
     }

@@ -15,12 +15,15 @@ pub(super) struct Paths {
 pub(super) const JWK_SET: &str = "/jwks";
 pub(super) const LOGIN: &str = "/login";
 pub(super) const CONSENT: &str = "/consent";
+pub(super) const DEVICE: &str = "/device";
+pub(super) const DEVICE_AUTHORIZATION: &str = "/device_authorization";
 pub(super) const INTROSPECTION: &str = "/introspect";
 pub(super) const REVOCATION: &str = "/revoke";
 pub(super) const PUSHED: &str = "/par";
 pub(super) const USERINFO: &str = "/userinfo";
 
-const FIXED: [&str; 7] = [JWK_SET, LOGIN, CONSENT, INTROSPECTION, REVOCATION, USERINFO, PUSHED];
+const FIXED: [&str; 9] =
+    [JWK_SET, LOGIN, CONSENT, DEVICE, DEVICE_AUTHORIZATION, INTROSPECTION, PUSHED, REVOCATION, USERINFO];
 
 impl Default for Paths {
     fn default() -> Self {

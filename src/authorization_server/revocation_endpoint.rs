@@ -17,6 +17,6 @@ pub(super) async fn respond(State(state): State<Arc<ServerState>>, request: Requ
     let parameters = Parameters::read(request).await?;
     let client = authenticate(&headers, &parameters, &state.clients)?;
     let token = parameters.value("token").ok_or(OAuthError::InvalidRequest("token is missing"))?;
-    state.grants.revoke(token, &client.id, state.issuer.now());
+    state.grants.revoke(token, Some(&client.id), state.issuer.now());
     Ok(NO_STORE.into_response())
 }

@@ -9,9 +9,9 @@ use axum::routing::{MethodRouter, get, post};
 use super::paths::{self, Paths};
 use super::state::ServerState;
 use super::{
-    Endpoint, authorize_endpoint, consent_endpoint, introspection_endpoint, jwk_set_endpoint, login_endpoint,
-    metadata_endpoint, misbehaviour, pushed_authorization_endpoint, revocation_endpoint, token_endpoint,
-    userinfo_endpoint,
+    Endpoint, authorize_endpoint, consent_endpoint, device_authorization_endpoint, device_page, introspection_endpoint,
+    jwk_set_endpoint, login_endpoint, metadata_endpoint, misbehaviour, pushed_authorization_endpoint,
+    revocation_endpoint, token_endpoint, userinfo_endpoint,
 };
 
 /// All routes; another method than the one named gets 405 with `Allow`.
@@ -41,6 +41,14 @@ pub(super) fn router(state: Arc<ServerState>) -> Router {
             ),
             (state.path(paths::PUSHED), Endpoint::PushedAuthorization, post(pushed_authorization_endpoint::respond)),
             (state.path(paths::CONSENT), Endpoint::Consent, post(consent_endpoint::respond)),
+        ]);
+    }
+    if state.clients.have_devices() {
+        let asking = post(device_authorization_endpoint::respond);
+        let pages = get(device_page::show).post(device_page::respond);
+        routes.extend([
+            (state.path(paths::DEVICE_AUTHORIZATION), Endpoint::DeviceAuthorization, asking),
+            (state.path(paths::DEVICE), Endpoint::Device, pages),
         ]);
     }
     let watched = |endpoint: Endpoint, route: MethodRouter<Arc<ServerState>>| {

@@ -6,12 +6,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderValue;
+use serde_json::Value;
 
 use super::admin::Admin;
 use super::grants::IssuedToken;
+use super::metadata_endpoint::Metadata;
 use super::service::Service;
 use super::state::ServerState;
-use super::{AuthorizationServerBuilder, Endpoint, Fault, FaultError, StartError};
+use super::{
+    AuthorizationServerBuilder, ClientSummary, Endpoint, Fault, FaultError, RequestRecord, StartError, UserSummary,
+};
 use crate::test_util::{Defect, KeyChangeError, SigningError, SigningKey, TestIssuer, TokenBuilder};
 
 /// A running authorization server. **Not for production**: see the [module](super).
@@ -76,6 +80,25 @@ impl AuthorizationServer {
         &self.state.jwks_uri
     }
 
+    /// The metadata document (RFC 8414 §2), as the server publishes it: what there is, and where.
+    #[must_use]
+    pub fn metadata(&self) -> Value {
+        // Plain strings and lists of them can be nothing but JSON.
+        serde_json::to_value(Metadata::of(&self.state)).unwrap_or_default()
+    }
+
+    /// The registered clients, in the order in which they were given.
+    #[must_use]
+    pub fn clients(&self) -> &[ClientSummary] {
+        &self.state.client_summaries
+    }
+
+    /// The registered users, in the order in which they were given.
+    #[must_use]
+    pub fn users(&self) -> &[UserSummary] {
+        &self.state.user_summaries
+    }
+
     /// Where the server listens, also while it is stopped.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
@@ -109,6 +132,35 @@ impl AuthorizationServer {
     #[must_use]
     pub fn not_modified_answers(&self) -> u64 {
         self.state.not_modified()
+    }
+
+    /// The latest 1000 of those requests, oldest first, without anything secret.
+    ///
+    /// ```
+    /// use tower_bearer::authorization_server::{AuthorizationServer, Endpoint};
+    /// use tower_bearer::jose::Algorithm;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let server = AuthorizationServer::builder().signing_algorithm(Algorithm::ES256).demo().start().await?;
+    /// let grant = [("grant_type", "client_credentials")];
+    /// let request = reqwest::Client::new().post(server.token_endpoint()).form(&grant);
+    /// request.basic_auth("demo-ci", Some("demo-ci-secret")).send().await?;
+    ///
+    /// let log = server.request_log();
+    /// let asked = log.last().ok_or("no request came")?;
+    /// assert_eq!((asked.endpoint, asked.status, asked.client_id.as_deref()), (Endpoint::Token, Some(200), Some("demo-ci")));
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn request_log(&self) -> Vec<RequestRecord> {
+        self.state.request_log.latest()
+    }
+
+    /// Forgets the [request log](Self::request_log), not the counters.
+    pub fn clear_request_log(&self) {
+        self.state.request_log.clear();
     }
 
     /// Makes an endpoint misbehave from now on, in place of what it did wrong before. Answers under way stay as they are.

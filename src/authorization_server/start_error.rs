@@ -25,7 +25,10 @@ pub enum StartError {
         client_id: String,
     },
     /// A public client that nothing can be given to: without a secret it has no tokens of its own.
-    #[error("public client `{client_id}` has no redirect URI; give it one with `Client::redirect_uri`")]
+    #[error(
+        "public client `{client_id}` has no redirect URI; give it one with `Client::redirect_uri`, or let it run on devices \
+         with `Client::device`"
+    )]
     NoRedirectUri {
         /// The client without a redirect URI.
         client_id: String,

@@ -6,22 +6,28 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use http::HeaderValue;
 
-use super::Endpoint;
+use super::device_scripts::DeviceScripts;
 use super::endpoint::PerEndpoint;
 use super::faults::Faults;
-use super::grants::{Grants, Issuing};
+use super::grants::{DeviceSettings, Grants, Issuing};
 use super::jwk_set_endpoint::CACHE_CONTROL;
+use super::next_token::NextTokens;
 use super::pages::Sessions;
 use super::paths::{self, Paths};
 use super::pushed_requests::PushedRequests;
 use super::registration::{Clients, RegisteredClient, Users};
+use super::request_log::RequestLog;
+use super::{ClientSummary, Endpoint, UserSummary};
 use crate::test_util::TestIssuer;
 
-/// Who is known to the server, and what scopes mean.
+/// Who is known to the server, what scopes mean, and how devices are treated.
 pub(super) struct Registered {
     pub(super) clients: Clients,
     pub(super) users: Users,
     pub(super) scope_descriptions: BTreeMap<String, String>,
+    pub(super) client_summaries: Vec<ClientSummary>,
+    pub(super) user_summaries: Vec<UserSummary>,
+    pub(super) device_settings: DeviceSettings,
 }
 
 /// Issuer, clients, users, grants, faults and counters; it outlives a stop and a restart.
@@ -38,7 +44,14 @@ pub(super) struct ServerState {
     pub(super) token_endpoint: String,
     pub(super) jwks_uri: String,
     pub(super) paths: Paths,
+    /// Who is registered, without secrets.
+    pub(super) client_summaries: Vec<ClientSummary>,
+    pub(super) user_summaries: Vec<UserSummary>,
     pub(super) faults: Faults,
+    pub(super) request_log: RequestLog,
+    pub(super) device_settings: DeviceSettings,
+    pub(super) device_scripts: DeviceScripts,
+    pub(super) next_tokens: NextTokens,
     /// Of the JWK Set.
     cache_control: Mutex<Option<HeaderValue>>,
     requests: PerEndpoint<AtomicU64>,
@@ -47,7 +60,8 @@ pub(super) struct ServerState {
 
 impl ServerState {
     pub(super) fn new(issuer: TestIssuer, registered: Registered, paths: Paths, port: u16) -> Self {
-        let Registered { clients, users, scope_descriptions } = registered;
+        let Registered { clients, users, scope_descriptions, client_summaries, user_summaries, device_settings } =
+            registered;
         Self {
             sessions: Sessions::new(port, issuer.url().starts_with("https:")),
             grants: Grants::default(),
@@ -60,7 +74,13 @@ impl ServerState {
             users,
             scope_descriptions,
             paths,
+            client_summaries,
+            user_summaries,
             faults: Faults::default(),
+            request_log: RequestLog::default(),
+            device_settings,
+            device_scripts: DeviceScripts::default(),
+            next_tokens: NextTokens::default(),
             cache_control: Mutex::new(Some(CACHE_CONTROL)),
             requests: PerEndpoint::default(),
             not_modified: AtomicU64::new(0),
@@ -74,7 +94,7 @@ impl ServerState {
 
     /// Tokens for this client, now.
     pub(super) fn issuing<'a>(&'a self, client: &'a RegisteredClient) -> Issuing<'a> {
-        Issuing { issuer: &self.issuer, client, now: self.issuer.now() }
+        Issuing { issuer: &self.issuer, next_tokens: &self.next_tokens, client, now: self.issuer.now() }
     }
 
     pub(super) fn count(&self, endpoint: Endpoint) {

@@ -1,4 +1,4 @@
-//! The token endpoint (RFC 6749 §3.2): authorization codes, refresh tokens, client credentials.
+//! The token endpoint (RFC 6749 §3.2): authorization codes, device codes, refresh tokens, client credentials.
 
 use std::sync::Arc;
 
@@ -16,14 +16,21 @@ use super::registration::RegisteredClient;
 use super::state::ServerState;
 use super::{requested, scope};
 
+/// The grant type of RFC 8628 §3.4.
+pub(super) const DEVICE_CODE: &str = "urn:ietf:params:oauth:grant-type:device_code";
+
 pub(super) async fn respond(State(state): State<Arc<ServerState>>, request: Request) -> Result<Response, OAuthError> {
+    if let Some(refusal) = state.next_tokens.refusal() {
+        return Ok(refusal);
+    }
     let headers = request.headers().clone();
     let parameters = Parameters::read(request).await?;
     let client = authenticate(&headers, &parameters, &state.clients)?;
     let tokens = match parameters.value("grant_type") {
         Some("client_credentials") => client_credentials(&state, client, &parameters),
         Some("authorization_code") if state.clients.ask_users() => authorization_code(&state, client, &parameters),
-        Some("refresh_token") if state.clients.ask_users() => refresh_token(&state, client, &parameters),
+        Some(DEVICE_CODE) if state.clients.have_devices() => device_code(&state, client, &parameters),
+        Some("refresh_token") if state.clients.act_for_users() => refresh_token(&state, client, &parameters),
         Some(_) => Err(OAuthError::UnsupportedGrantType),
         None => Err(OAuthError::InvalidRequest("grant_type is missing")),
     }?;
@@ -93,13 +100,22 @@ fn authorization_code(
     state.grants.redeem_code(&state.issuing(client), &presented)
 }
 
+/// RFC 8628 §3.4.
+fn device_code(state: &ServerState, client: &RegisteredClient, parameters: &Parameters) -> Result<Tokens, OAuthError> {
+    if !client.is_device {
+        return Err(OAuthError::UnauthorizedClient);
+    }
+    let presented = parameters.value("device_code").ok_or(OAuthError::InvalidRequest("device_code is missing"))?;
+    state.grants.redeem_device(&state.issuing(client), presented)
+}
+
 /// RFC 6749 §6.
 fn refresh_token(
     state: &ServerState,
     client: &RegisteredClient,
     parameters: &Parameters,
 ) -> Result<Tokens, OAuthError> {
-    if !client.asks_users() {
+    if !client.acts_for_users() {
         return Err(OAuthError::UnauthorizedClient);
     }
     let presented = parameters.value("refresh_token").ok_or(OAuthError::InvalidRequest("refresh_token is missing"))?;

@@ -3,4 +3,6 @@
 pub mod keys;
 pub mod monitoring;
 pub mod scaling;
+#[cfg(feature = "authorization-server")]
+pub mod testing;
 pub mod tokens;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::Method;
 use reqwest::{RequestBuilder, StatusCode, header};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tower_bearer::authorization_server::{AuthorizationServer, Endpoint, Fault, StartError};
@@ -46,6 +46,11 @@ async fn refused(request: RequestBuilder, status: u16, error: &str) -> String {
     body["error_description"].as_str().unwrap().to_owned()
 }
 
+/// The same of each endpoint.
+fn by_endpoint(value: &Value) -> Value {
+    Endpoint::ALL.iter().map(|endpoint| (endpoint.name().to_owned(), value.clone())).collect::<Map<_, _>>().into()
+}
+
 #[tokio::test]
 async fn it_is_there_only_when_asked_for() {
     assert_eq!(server().await.admin_url(), None);
@@ -68,10 +73,10 @@ async fn requests_are_shown() {
     let etag = client().get(server.jwks_uri()).send().await.unwrap().headers()[header::ETAG].clone();
     client().get(server.jwks_uri()).header(header::IF_NONE_MATCH, etag).send().await.unwrap();
     issue(&server).await;
-    let expected = json!({
-        "metadata": 0, "jwk_set": 2, "token": 1, "authorization": 0, "login": 0, "consent": 0, "introspection": 0,
-        "revocation": 0, "userinfo": 0, "pushed_authorization": 0, "not_modified": 1,
-    });
+    let mut expected = by_endpoint(&json!(0));
+    for (name, count) in [("jwk_set", 2), ("token", 1), ("not_modified", 1)] {
+        expected[name] = json!(count);
+    }
     assert_eq!(get(&server, "/requests").await, expected);
 }
 
@@ -86,13 +91,10 @@ async fn faults_are_set_shown_and_taken_back() {
     put(&server, "/faults/token", &json!("html")).await;
     let shown = serde_json::to_value(expected).unwrap();
     assert_eq!(get(&server, "/faults/jwk_set").await, shown);
-    assert_eq!(
-        get(&server, "/faults").await,
-        json!({
-            "metadata": null, "jwk_set": shown, "token": "html", "authorization": null, "login": null, "consent": null,
-            "introspection": null, "revocation": null, "userinfo": null, "pushed_authorization": null,
-        })
-    );
+    let mut expected = by_endpoint(&Value::Null);
+    expected["jwk_set"] = shown;
+    expected["token"] = json!("html");
+    assert_eq!(get(&server, "/faults").await, expected);
 
     assert_eq!(accepted(request(&server, Method::DELETE, "/faults/jwk_set")).await, Value::Null);
     assert_eq!(server.fault(Endpoint::JwkSet), None);
@@ -312,8 +314,8 @@ async fn what_is_not_there_is_refused_with_a_remedy() {
     let server = with_admin().await;
     refused(request(&server, Method::GET, "/nothing"), 404, "no_such_path").await;
 
-    let sentence = "there is no such endpoint; there are `metadata`, `jwk_set`, `token`, `authorization`, `login`, `consent`, \
-                    `introspection`, `revocation`, `userinfo`, `pushed_authorization`";
+    let names: Vec<_> = Endpoint::ALL.iter().map(|endpoint| format!("`{}`", endpoint.name())).collect();
+    let sentence = format!("there is no such endpoint; there are {}", names.join(", "));
     for (method, path) in
         [(Method::GET, "/faults/jwks"), (Method::DELETE, "/faults/jwks"), (Method::GET, "/faults/%ff")]
     {

@@ -47,7 +47,8 @@ async fn contradictions_are_refused_with_a_remedy() {
         ),
         (
             with(Client::public("app").audience(AUDIENCE)),
-            "public client `app` has no redirect URI; give it one with `Client::redirect_uri`",
+            "public client `app` has no redirect URI; give it one with `Client::redirect_uri`, or let it run on devices \
+             with `Client::device`",
         ),
         (
             with(client("app", "s3cret").redirect_uri("http://app.example.com/cb")),

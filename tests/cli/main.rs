@@ -8,6 +8,7 @@
     reason = "a test ends where something unexpected happens"
 )]
 
+mod authorization_server;
 mod check;
 mod completions;
 mod load;

@@ -10,6 +10,7 @@ mod keys;
 mod overview;
 mod refusal;
 mod running;
+mod steering;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Weak};
@@ -54,7 +55,10 @@ impl Admin {
 fn router(state: AdminState) -> Router {
     Router::new()
         .route("/", get(overview::show))
+        .route("/clients", get(overview::clients))
+        .route("/users", get(overview::users))
         .route("/requests", get(overview::requests))
+        .route("/requests/log", get(overview::request_log).delete(overview::clear_request_log))
         .route("/faults", get(faults::show_all))
         .route("/faults/{endpoint}", get(faults::show).put(faults::set).delete(faults::clear))
         .route("/cache-control", get(faults::show_cache_control).put(faults::set_cache_control))
@@ -64,6 +68,13 @@ fn router(state: AdminState) -> Router {
         .route("/keys/{kid}", delete(keys::withdraw))
         .route("/keys/{kid}/replace", post(keys::replace))
         .route("/clock", get(clock::show).put(clock::set))
+        .route(
+            "/next-tokens",
+            get(steering::next_tokens).post(steering::script_next_token).delete(steering::clear_next_tokens),
+        )
+        .route("/devices/next", post(steering::script_device))
+        .route("/tokens", get(steering::issued))
+        .route("/tokens/revoke", post(steering::revoke))
         .route("/stop", post(running::stop))
         .route("/restart", post(running::restart))
         .fallback(async || Refusal::no_such_path())

@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 use http::{StatusCode, header};
 use serde_json::json;
 
-use super::super::{Endpoint, FaultError, StartError};
+use super::super::{Endpoint, FaultError, ScriptError, StartError};
 use crate::test_util::{KeyChangeError, SigningError};
 
 /// A status, a name for programs, and a sentence that says what to do.
@@ -82,6 +82,15 @@ impl Refusal {
 impl From<FaultError> for Refusal {
     fn from(error: FaultError) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "unusable_fault", error)
+    }
+}
+
+impl From<ScriptError> for Refusal {
+    fn from(error: ScriptError) -> Self {
+        match error {
+            ScriptError::TooMany { .. } => Self::new(StatusCode::CONFLICT, "too_many_scripts", error),
+            _ => Self::new(StatusCode::BAD_REQUEST, "unusable_script", error),
+        }
     }
 }
 

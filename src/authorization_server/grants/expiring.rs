@@ -44,6 +44,11 @@ impl<K: Copy + Eq + Hash, V> Expiring<K, V> {
         self.entries.get(&key).filter(|entry| now < entry.ends).map(|entry| &entry.value)
     }
 
+    /// Those that have not ended, in the order in which they came.
+    pub(in crate::authorization_server) fn iter(&self, now: UnixTime) -> impl Iterator<Item = &V> {
+        self.order.iter().filter_map(move |key| self.get(*key, now))
+    }
+
     pub(in crate::authorization_server) fn get_mut(&mut self, key: K) -> Option<&mut V> {
         self.entries.get_mut(&key).map(|entry| &mut entry.value)
     }

@@ -108,10 +108,10 @@ impl Families {
         self.families.get(id, now).is_some()
     }
 
-    /// The family of any of its refresh tokens, spent or not.
-    pub(super) fn of_client(&self, token: &str, client_id: &str, now: UnixTime) -> Option<FamilyId> {
+    /// The family of any of its refresh tokens, spent or not, if it is of a client that may ask for it.
+    pub(super) fn of_token(&self, token: &str, is_own: impl Fn(&str) -> bool, now: UnixTime) -> Option<FamilyId> {
         let id = self.tokens.get(HandleDigest::of(token), now)?.family;
-        self.families.get(id, now).filter(|family| family.grant.client_id == client_id)?;
+        self.families.get(id, now).filter(|family| is_own(&family.grant.client_id))?;
         Some(id)
     }
 

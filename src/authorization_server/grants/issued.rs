@@ -59,7 +59,11 @@ impl IssuedToken {
 
     /// The token itself: a JWT, or the handle for a client whose tokens are opaque.
     pub(super) fn text(&self, issuing: &Issuing<'_>, handle: Handle) -> String {
-        if issuing.client.opaque_tokens { handle.into_secret() } else { self.jwt(issuing.issuer).sign() }
+        if issuing.client.opaque_tokens {
+            handle.into_secret()
+        } else {
+            issuing.next_tokens.sign(self.jwt(issuing.issuer))
+        }
     }
 
     /// The token as a JWT (RFC 9068 §2), not signed yet.
@@ -84,7 +88,12 @@ impl IssuedToken {
 }
 
 /// The tokens that have not expired, found by their text: a JWT that was changed in any way is none of them.
-pub(super) struct IssuedTokens(Expiring<HandleDigest, Arc<IssuedToken>>);
+pub(super) struct IssuedTokens(Expiring<HandleDigest, Entry>);
+
+struct Entry {
+    token: Arc<IssuedToken>,
+    revoked: bool,
+}
 
 impl Default for IssuedTokens {
     fn default() -> Self {
@@ -95,14 +104,21 @@ impl Default for IssuedTokens {
 impl IssuedTokens {
     pub(super) fn insert(&mut self, text: &str, token: IssuedToken, now: UnixTime) {
         let ends = token.ends;
-        self.0.insert(HandleDigest::of(text), Arc::new(token), ends, now);
+        self.0.insert(HandleDigest::of(text), Entry { token: Arc::new(token), revoked: false }, ends, now);
     }
 
     pub(super) fn get(&self, text: &str, now: UnixTime) -> Option<&Arc<IssuedToken>> {
-        self.0.get(HandleDigest::of(text), now)
+        self.0.get(HandleDigest::of(text), now).filter(|entry| !entry.revoked).map(|entry| &entry.token)
+    }
+
+    /// Each, and whether it was revoked.
+    pub(super) fn all(&self, now: UnixTime) -> impl Iterator<Item = (&Arc<IssuedToken>, bool)> {
+        self.0.iter(now).map(|entry| (&entry.token, entry.revoked))
     }
 
     pub(super) fn revoke(&mut self, text: &str) {
-        self.0.remove(HandleDigest::of(text));
+        if let Some(entry) = self.0.get_mut(HandleDigest::of(text)) {
+            entry.revoked = true;
+        }
     }
 }

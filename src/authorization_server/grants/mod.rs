@@ -5,6 +5,7 @@
 //! and no refresh token without its successor.
 
 mod codes;
+mod devices;
 mod expiring;
 mod families;
 mod handle;
@@ -13,15 +14,19 @@ mod issued;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use self::codes::Codes;
+use self::devices::Devices;
 use self::families::Families;
 use self::issued::IssuedTokens;
+use super::next_token::NextTokens;
 use super::oauth_error::OAuthError;
 use super::registration::RegisteredClient;
 use super::requested::among;
+use super::user_code::UserCode;
 use crate::test_util::TestIssuer;
 use crate::time::UnixTime;
 
 pub(super) use self::codes::{Code, PresentedCode};
+pub(super) use self::devices::{DeviceRequest, DeviceSettings, ScriptedPoll, UserCodeRefusal};
 pub(super) use self::expiring::Expiring;
 pub(super) use self::handle::{Handle, HandleDigest};
 pub(super) use self::issued::IssuedToken;
@@ -48,6 +53,7 @@ pub(super) struct UserLogin {
 /// Who issues tokens to whom, and when.
 pub(super) struct Issuing<'a> {
     pub(super) issuer: &'a TestIssuer,
+    pub(super) next_tokens: &'a NextTokens,
     pub(super) client: &'a RegisteredClient,
     pub(super) now: UnixTime,
 }
@@ -73,6 +79,7 @@ pub(super) struct Grants(Mutex<Store>);
 #[derive(Default)]
 struct Store {
     codes: Codes,
+    devices: Devices,
     families: Families,
     issued: IssuedTokens,
 }
@@ -110,6 +117,49 @@ impl Grants {
         store.codes.spend(presented.code, family);
         let token = IssuedToken::for_user(issuing, &grant, family, grant.scopes.clone(), audiences);
         Ok(store.hand_out(issuing, token, handle, refresh_token, UserLogin::of(&grant, nonce)))
+    }
+
+    /// A code for a device that asks for this, which users know by `user_code`.
+    pub(super) fn authorize_device(
+        &self,
+        request: DeviceRequest,
+        user_code: UserCode,
+        settings: DeviceSettings,
+        script: Vec<ScriptedPoll>,
+        now: UnixTime,
+    ) -> Result<Handle, OAuthError> {
+        let handle = Handle::random()?;
+        self.store().devices.insert(handle.digest(), user_code.digest(), request, settings, script, now);
+        Ok(handle)
+    }
+
+    /// What the device asks for that shows this code; `None` is what cannot be one.
+    pub(super) fn device(&self, user_code: Option<UserCode>, now: UnixTime) -> Result<DeviceRequest, UserCodeRefusal> {
+        self.store().devices.find(user_code.map(UserCode::digest), now)
+    }
+
+    /// What the user of a device decided: with a grant, yes. `false` when it was decided before.
+    pub(super) fn decide_device(&self, user_code: UserCode, grant: Option<Arc<Grant>>, now: UnixTime) -> bool {
+        self.store().devices.decide(user_code.digest(), grant, now)
+    }
+
+    /// Tokens for a device code (RFC 8628 §3.4), once its user has allowed it.
+    pub(super) fn redeem_device(&self, issuing: &Issuing<'_>, device_code: &str) -> Result<Tokens, OAuthError> {
+        let (refresh_token, handle) = (Handle::random()?, Handle::random()?);
+        let device_code = HandleDigest::of(device_code);
+        let mut store = self.store();
+        let grant = store.devices.poll(device_code, &issuing.client.id, issuing.now).map_err(|(error, replayed)| {
+            if let Some(family) = replayed {
+                tracing::warn!(client_id = issuing.client.id, "a device code came back: its tokens are revoked");
+                store.families.revoke(family);
+            }
+            error
+        })?;
+
+        let family = store.families.start(&grant, &refresh_token, issuing);
+        store.devices.spend(device_code, family);
+        let token = IssuedToken::for_user(issuing, &grant, family, grant.scopes.clone(), grant.audiences.clone());
+        Ok(store.hand_out(issuing, token, handle, refresh_token, UserLogin::of(&grant, None)))
     }
 
     /// Tokens for a refresh token (RFC 6749 §6), which is spent by it.
@@ -167,16 +217,27 @@ impl Grants {
         is_active.then(|| Arc::clone(token))
     }
 
-    /// Ends a token of this client (RFC 7009 §2.1): an access token alone, a refresh token with all that came of the same
-    /// consent. Nothing happens to another client's.
-    pub(super) fn revoke(&self, token: &str, client_id: &str, now: UnixTime) {
+    /// Ends a token (RFC 7009 §2.1): an access token alone, a refresh token with all that came of the same consent.
+    /// Nothing happens to one that is not the client's own, when there is one; whether something did.
+    pub(super) fn revoke(&self, token: &str, client_id: Option<&str>, now: UnixTime) -> bool {
         let mut store = self.store();
-        if store.issued.get(token, now).is_some_and(|issued| issued.client_id == client_id) {
+        let is_own = |owner: &str| client_id.is_none_or(|client_id| client_id == owner);
+        let is_access_token = store.issued.get(token, now).is_some_and(|issued| is_own(&issued.client_id));
+        if is_access_token {
             store.issued.revoke(token);
         }
-        if let Some(family) = store.families.of_client(token, client_id, now) {
+        let family = store.families.of_token(token, is_own, now);
+        if let Some(family) = family {
             store.families.revoke(family);
         }
+        is_access_token || family.is_some()
+    }
+
+    /// Every access token that has not expired, in the order in which they were issued, and whether it is good.
+    pub(super) fn issued(&self, now: UnixTime) -> Vec<(Arc<IssuedToken>, bool)> {
+        let store = self.store();
+        let is_there = |token: &IssuedToken| token.family.is_none_or(|family| store.families.is_there(family, now));
+        store.issued.all(now).map(|(token, revoked)| (Arc::clone(token), !revoked && is_there(token))).collect()
     }
 
     fn store(&self) -> MutexGuard<'_, Store> {

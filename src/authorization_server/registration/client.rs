@@ -34,6 +34,7 @@ pub struct Client {
     pub(super) scopes: Vec<String>,
     pub(super) audiences: Vec<String>,
     pub(super) redirect_uris: Vec<String>,
+    pub(super) is_device: bool,
     pub(super) opaque_tokens: bool,
     pub(super) token_lifetime: Duration,
     pub(super) refresh_lifetime: Duration,
@@ -56,7 +57,8 @@ impl Client {
     }
 
     /// A public client: a program that cannot keep a secret, such as one in a browser or on a phone. It needs a
-    /// [redirect URI](Self::redirect_uri), and an [audience](Self::audience) as any client.
+    /// [redirect URI](Self::redirect_uri) or has to be for [devices](Self::device), and an [audience](Self::audience) as any
+    /// client.
     #[must_use]
     pub fn public(id: impl Into<String>) -> Self {
         Self::with_secret(id.into(), None)
@@ -70,6 +72,7 @@ impl Client {
             scopes: Vec::new(),
             audiences: Vec::new(),
             redirect_uris: Vec::new(),
+            is_device: false,
             opaque_tokens: false,
             token_lifetime: TokenBuilder::DEFAULT_LIFETIME,
             refresh_lifetime: Self::DEFAULT_REFRESH_LIFETIME,
@@ -108,6 +111,13 @@ impl Client {
     pub fn redirect_uri(mut self, uri: impl Into<String>) -> Self {
         self.redirect_uris.push(uri.into());
         self
+    }
+
+    /// Lets the client run on devices without a browser or a keyboard, such as a television or a command line: it shows a
+    /// code, which the user enters on another device (RFC 8628).
+    #[must_use]
+    pub fn device(self) -> Self {
+        Self { is_device: true, ..self }
     }
 
     /// Gives the client access tokens that only this server can read (by introspection, RFC 7662); without it they are
@@ -154,6 +164,7 @@ impl fmt::Debug for Client {
             .field("scopes", &self.scopes)
             .field("audiences", &self.audiences)
             .field("redirect_uris", &self.redirect_uris)
+            .field("device", &self.is_device)
             .field("opaque_tokens", &self.opaque_tokens)
             .field("token_lifetime", &self.token_lifetime)
             .field("refresh_lifetime", &self.refresh_lifetime)

@@ -19,6 +19,8 @@ pub(in crate::authorization_server) struct RegisteredClient {
     pub(in crate::authorization_server) scopes: Vec<String>,
     pub(in crate::authorization_server) audiences: Vec<String>,
     pub(in crate::authorization_server) opaque_tokens: bool,
+    /// Whether it may ask for codes for devices.
+    pub(in crate::authorization_server) is_device: bool,
     pub(in crate::authorization_server) token_lifetime: Duration,
     pub(in crate::authorization_server) refresh_lifetime: Duration,
     pub(in crate::authorization_server) refresh_absolute_lifetime: Duration,
@@ -38,7 +40,7 @@ impl RegisteredClient {
             return Err(StartError::EmptySecret { client_id: id });
         }
         let redirect_uris = client.redirect_uris;
-        if client.secret.is_none() && redirect_uris.is_empty() {
+        if client.secret.is_none() && redirect_uris.is_empty() && !client.is_device {
             return Err(StartError::NoRedirectUri { client_id: id });
         }
         if let Some((uri, problem)) = redirect_uris.iter().find_map(|uri| Some((uri, redirect_uri::problem(uri)?))) {
@@ -62,6 +64,7 @@ impl RegisteredClient {
             scopes: client.scopes,
             audiences: client.audiences,
             opaque_tokens: client.opaque_tokens,
+            is_device: client.is_device,
             token_lifetime: client.token_lifetime,
             refresh_lifetime: client.refresh_lifetime,
             refresh_absolute_lifetime: client.refresh_absolute_lifetime,
@@ -74,6 +77,11 @@ impl RegisteredClient {
     /// Whether it may ask users for their consent.
     pub(in crate::authorization_server) const fn asks_users(&self) -> bool {
         !self.redirect_uris.is_empty()
+    }
+
+    /// Whether it may get tokens of users, in whatever way.
+    pub(in crate::authorization_server) const fn acts_for_users(&self) -> bool {
+        self.asks_users() || self.is_device
     }
 
     /// Whether it has no secret (RFC 6749 §2.1).
@@ -131,9 +139,19 @@ impl Clients {
         self.index.get(id).and_then(|position| self.in_order.get(*position))
     }
 
+    /// Whether there is a client for devices.
+    pub(in crate::authorization_server) fn have_devices(&self) -> bool {
+        self.iter().any(|client| client.is_device)
+    }
+
+    /// Whether there is a client that gets tokens of users.
+    pub(in crate::authorization_server) fn act_for_users(&self) -> bool {
+        self.iter().any(RegisteredClient::acts_for_users)
+    }
+
     /// Whether there is a client that asks who users are (OpenID Connect).
     pub(in crate::authorization_server) fn ask_who_users_are(&self) -> bool {
-        self.iter().any(|client| client.asks_users() && client.scopes.iter().any(|scope| scope == OPENID))
+        self.iter().any(|client| client.acts_for_users() && client.scopes.iter().any(|scope| scope == OPENID))
     }
 
     /// Whether there is a client that asks users for their consent.

@@ -2,11 +2,14 @@
 
 mod client;
 mod clients;
+pub(super) mod demo;
 mod redirect_uri;
+mod summary;
 mod user;
 mod users;
 
 pub use client::Client;
 pub(super) use clients::{Clients, RegisteredClient};
+pub use summary::{ClientSummary, UserSummary};
 pub use user::User;
 pub(super) use users::{RegisteredUser, Users};

@@ -46,10 +46,15 @@ impl Users {
     /// The user of this name, if `password` is right; compared as [`Clients::authenticate`](super::Clients) does.
     pub(in crate::authorization_server) fn authenticate(&self, name: &str, password: &str) -> Option<&RegisteredUser> {
         let presented = digest(&SHA256, password.as_bytes());
-        let user = self.in_order.iter().find(|user| user.username == name);
+        let user = self.by_name(name);
         let expected = user.map_or(&self.stand_in, |user| &user.password_digest);
         let equal = verify_slices_are_equal(presented.as_ref(), expected.as_ref()).is_ok();
         user.filter(|_| equal)
+    }
+
+    /// The user of this name.
+    pub(in crate::authorization_server) fn by_name(&self, name: &str) -> Option<&RegisteredUser> {
+        self.in_order.iter().find(|user| user.username == name)
     }
 
     /// The user whom tokens call this.

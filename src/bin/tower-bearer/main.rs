@@ -1,7 +1,9 @@
 //! The command `tower-bearer`.
 
+mod authorization_server;
 mod check;
 mod clock;
+mod interrupt;
 mod load;
 mod mint;
 mod outcome;
@@ -14,7 +16,7 @@ use clap_complete::Shell;
 
 use outcome::{Failure, Outcome};
 
-/// Explains tokens, load-tests token checks, and makes tokens for tests.
+/// Explains tokens, load-tests token checks, makes tokens for tests, and runs an authorization server for tests.
 #[derive(Parser)]
 #[command(name = "tower-bearer", version, arg_required_else_help = true, after_help = outcome::EXIT_CODES)]
 #[command(styles = terminal::STYLES, propagate_version = true, max_term_width = 110)]
@@ -25,6 +27,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    AuthorizationServer(authorization_server::Serve),
     Check(Box<check::Check>),
     Load(Box<load::Load>),
     Mint(mint::Mint),
@@ -51,6 +54,7 @@ fn main() -> ExitCode {
 
 fn run(command: Command) -> Result<Outcome, Failure> {
     match command {
+        Command::AuthorizationServer(server) => server.run(),
         Command::Check(check) => check.run(),
         Command::Load(load) => load.run(),
         Command::Mint(mint) => mint.run(),

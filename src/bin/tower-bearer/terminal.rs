@@ -27,6 +27,11 @@ pub(crate) fn print_failure(failure: &Failure) {
     let _ = writeln!(anstream::stderr(), "{BAD}error:{BAD:#} {failure}");
 }
 
+/// Says on standard error what nobody should overlook.
+pub(crate) fn print_warning(warning: &str) {
+    let _ = writeln!(anstream::stderr(), "{BAD}{warning}{BAD:#}");
+}
+
 /// Writes to standard output. Styles are left out unless a terminal shows them (`NO_COLOR` is honoured). A reader that
 /// has gone away, as `| head` does, is not an error.
 pub(crate) fn write_stdout(bytes: &[u8]) -> io::Result<()> {

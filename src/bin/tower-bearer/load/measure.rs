@@ -13,7 +13,6 @@ use super::api::Usage;
 use super::drive::{Plan, Run};
 use super::embedded::Embedded;
 use super::figures::Figures;
-use super::interrupt::Interrupt;
 use super::issued;
 use super::options::Load;
 use super::pace::Schedule;
@@ -22,6 +21,7 @@ use super::results::{Measured, Requests, Results, Server, real};
 use super::target::Target;
 use super::traffic::{FLOOD_POOL, Traffic, bad_tokens};
 use crate::clock;
+use crate::interrupt::Interrupt;
 use crate::outcome::Failure;
 use crate::terminal;
 

@@ -8,7 +8,7 @@
 //! | `traffic.rs`, `pace.rs` | what is sent, and when |
 //! | `http1.rs`, `http2.rs`, `drive.rs`, `pin.rs` | connections, the threads that use them, and their cores |
 //! | `answers.rs`, `figures.rs`, `results.rs` | what came back: counted, measured, as it is kept |
-//! | `measure.rs`, `interrupt.rs` | one profile from start to end, or to Ctrl-C |
+//! | `measure.rs` | one profile from start to end, or to Ctrl-C |
 //! | `table.rs`, `plots.rs`, `report.rs` | how it is shown |
 
 mod answers;
@@ -19,7 +19,6 @@ mod embedded;
 mod figures;
 mod http1;
 mod http2;
-mod interrupt;
 mod issued;
 mod measure;
 mod options;

@@ -1,4 +1,4 @@
-//! Ctrl-C, which ends a run and not the program.
+//! Ctrl-C, which ends what the program does and not the program at once.
 
 use std::io;
 
@@ -6,11 +6,11 @@ use tokio::sync::watch;
 
 /// Whether Ctrl-C was pressed since this was made.
 #[derive(Clone)]
-pub(super) struct Interrupt(watch::Receiver<bool>);
+pub(crate) struct Interrupt(watch::Receiver<bool>);
 
 impl Interrupt {
     /// From now on Ctrl-C no longer ends the process. Needs a tokio runtime around it.
-    pub(super) fn listen() -> io::Result<Self> {
+    pub(crate) fn listen() -> io::Result<Self> {
         #[cfg(unix)]
         let mut signal = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::interrupt())?;
         #[cfg(windows)]
@@ -24,7 +24,7 @@ impl Interrupt {
     }
 
     /// Ends when Ctrl-C is or was pressed.
-    pub(super) async fn pressed(&mut self) {
+    pub(crate) async fn pressed(&mut self) {
         if self.0.wait_for(|pressed| *pressed).await.is_err() {
             // Nobody listens any more, so nobody can press it.
             std::future::pending::<()>().await;

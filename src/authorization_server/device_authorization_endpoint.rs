@@ -1,0 +1,58 @@
+//! The device authorization endpoint (RFC 8628 §3.1).
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+use super::client_authentication::authenticate;
+use super::grants::DeviceRequest;
+use super::oauth_error::{NO_STORE, OAuthError};
+use super::parameters::Parameters;
+use super::state::ServerState;
+use super::user_code::UserCode;
+use super::{paths, requested};
+
+/// RFC 8628 §3.2.
+#[derive(Serialize)]
+struct DeviceAuthorization {
+    device_code: String,
+    user_code: String,
+    verification_uri: String,
+    verification_uri_complete: String,
+    /// Seconds, as the next.
+    expires_in: u64,
+    interval: u64,
+}
+
+pub(super) async fn respond(State(state): State<Arc<ServerState>>, request: Request) -> Result<Response, OAuthError> {
+    let headers = request.headers().clone();
+    let parameters = Parameters::read(request).await?;
+    let client = authenticate(&headers, &parameters, &state.clients)?;
+    if !client.is_device {
+        return Err(OAuthError::UnauthorizedClient);
+    }
+    let request = DeviceRequest {
+        client_id: client.id.clone(),
+        scopes: requested::scopes(client, &parameters)?,
+        audiences: requested::audiences(client, &parameters)?,
+    };
+    let user_code = UserCode::random()?;
+    let settings = state.device_settings;
+    let script = state.device_scripts.take();
+    let device_code = state.grants.authorize_device(request, user_code, settings, script, state.issuer.now())?;
+    tracing::debug!(client_id = client.id, "device code issued");
+
+    let verification_uri = format!("{}{}", state.issuer.url(), paths::DEVICE);
+    let answer = DeviceAuthorization {
+        device_code: device_code.into_secret(),
+        user_code: user_code.to_string(),
+        verification_uri_complete: format!("{verification_uri}?user_code={user_code}"),
+        verification_uri,
+        expires_in: settings.lifetime.as_secs(),
+        interval: settings.interval.as_secs(),
+    };
+    Ok((NO_STORE, Json(answer)).into_response())
+}

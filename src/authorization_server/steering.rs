@@ -1,0 +1,105 @@
+//! Steering for tests: what the handle does to tokens and devices.
+
+use serde::Serialize;
+
+use super::grants::IssuedToken;
+use super::{AuthorizationServer, DevicePoll, NextToken, ScriptError};
+
+/// An access token that was issued, without its text.
+#[non_exhaustive]
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub struct IssuedTokenSummary {
+    /// Whose it is.
+    pub client_id: String,
+    /// Of whom it speaks; of the client itself without a user.
+    pub subject: String,
+    /// What it permits.
+    pub scopes: Vec<String>,
+    /// The APIs that it is for.
+    pub audiences: Vec<String>,
+    /// Seconds since 1970, as the next.
+    pub issued_at: u64,
+    /// `exp`, unless it was scripted to be another.
+    pub expires_at: u64,
+    /// Whether it has not been revoked.
+    pub active: bool,
+}
+
+impl IssuedTokenSummary {
+    pub(super) fn of(token: &IssuedToken, active: bool) -> Self {
+        Self {
+            client_id: token.client_id.clone(),
+            subject: token.subject.clone(),
+            scopes: token.scopes.clone(),
+            audiences: token.audiences.clone(),
+            issued_at: token.issued.as_secs(),
+            expires_at: token.ends.as_secs(),
+            active,
+        }
+    }
+}
+
+impl AuthorizationServer {
+    /// Scripts one answer of the token endpoint; several are given in their order.
+    ///
+    /// ```
+    /// use tower_bearer::authorization_server::{AuthorizationServer, NextToken};
+    /// use tower_bearer::jose::Algorithm;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let server = AuthorizationServer::builder().signing_algorithm(Algorithm::ES256).demo().start().await?;
+    /// server.script_next_token(NextToken::error("temporarily_unavailable"))?;
+    /// let ask = || {
+    ///     let request = reqwest::Client::new().post(server.token_endpoint()).basic_auth("demo-ci", Some("demo-ci-secret"));
+    ///     request.form(&[("grant_type", "client_credentials")]).send()
+    /// };
+    /// assert_eq!(ask().await?.status(), 400);
+    /// assert_eq!(ask().await?.status(), 200);
+    /// assert_eq!(server.issued_tokens().len(), 1);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`ScriptError`] for what cannot be an answer, and when too many wait.
+    pub fn script_next_token(&self, next: NextToken) -> Result<(), ScriptError> {
+        self.state.next_tokens.push(next)
+    }
+
+    /// Those that wait, in their order.
+    #[must_use]
+    pub fn next_tokens(&self) -> Vec<NextToken> {
+        self.state.next_tokens.all()
+    }
+
+    /// Lets the token endpoint answer as usual.
+    pub fn clear_next_tokens(&self) {
+        self.state.next_tokens.clear();
+    }
+
+    /// Scripts what the next [device](super::Client::device) hears, each time that it asks for its tokens; afterwards it
+    /// waits for a user as usual. How fast it asks does not matter meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// [`ScriptError`] when there is no such user, and when too many wait.
+    pub fn script_device(&self, polls: impl IntoIterator<Item = DevicePoll>) -> Result<(), ScriptError> {
+        self.state.device_scripts.push(polls.into_iter().collect(), &self.state.users)
+    }
+
+    /// The access tokens that have been issued over the network and have not expired, in their order; the latest
+    /// 100,000.
+    #[must_use]
+    pub fn issued_tokens(&self) -> Vec<IssuedTokenSummary> {
+        let issued = self.state.grants.issued(self.state.issuer.now());
+        issued.iter().map(|(token, active)| IssuedTokenSummary::of(token, *active)).collect()
+    }
+
+    /// Revokes a token of any client: an access token alone, a refresh token with all that came of the same consent. Whether
+    /// there was such a token. APIs that check JWTs by themselves go on accepting one until it expires.
+    pub fn revoke(&self, token: &str) -> bool {
+        self.state.grants.revoke(token, None, self.state.issuer.now())
+    }
+}

@@ -1,0 +1,107 @@
+//! Each flow as lines to paste into a shell.
+
+use serde_json::Value;
+use tower_bearer::authorization_server::{AuthorizationServer, ClientSummary};
+use url::Url;
+use url::form_urlencoded::byte_serialize;
+
+/// A flow that the server has a client for.
+pub(super) struct Flow {
+    pub(super) title: &'static str,
+    pub(super) lines: Vec<String>,
+}
+
+/// The pair of RFC 7636 appendix B. A real client makes a new one each time.
+const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
+
+/// Those that the metadata names.
+pub(super) fn of(server: &AuthorizationServer) -> Vec<Flow> {
+    let metadata = server.metadata();
+    let flows = [
+        client_credentials(server, &metadata),
+        authorization_code(server, &metadata),
+        device(server, &metadata),
+        about_tokens(server, &metadata),
+        keys(&metadata),
+    ];
+    flows.into_iter().flatten().collect()
+}
+
+fn client_credentials(server: &AuthorizationServer, metadata: &Value) -> Option<Flow> {
+    let client = server.clients().iter().find(|client| !client.public)?;
+    let post = post(metadata, "token_endpoint", client)?;
+    let title = "A token for the client itself (client credentials, RFC 6749 section 4.4)";
+    Some(Flow { title, lines: vec![format!("{post} -d grant_type=client_credentials")] })
+}
+
+fn authorization_code(server: &AuthorizationServer, metadata: &Value) -> Option<Flow> {
+    let client = server.clients().iter().find(|client| !client.redirect_uris.is_empty())?;
+    let redirect_uri = client.redirect_uris.first()?;
+    let mut authorize = Url::parse(metadata.get("authorization_endpoint")?.as_str()?).ok()?;
+    authorize
+        .query_pairs_mut()
+        .append_pair("response_type", "code")
+        .append_pair("client_id", &client.id)
+        .append_pair("redirect_uri", redirect_uri)
+        .append_pair("scope", &client.scopes.join(" "))
+        .append_pair("state", "af0ifjsldkj")
+        .append_pair("code_challenge", CHALLENGE)
+        .append_pair("code_challenge_method", "S256");
+    let post = post(metadata, "token_endpoint", client)?;
+    let redirect_uri: String = byte_serialize(redirect_uri.as_bytes()).collect();
+    Some(Flow {
+        title: "A token for a user (authorization code with PKCE, RFC 6749 section 4.1 and RFC 7636)",
+        lines: vec![
+            format!("open in a browser: {authorize}"),
+            "then, with the code that is in the address which the browser is sent to:".to_owned(),
+            format!(
+                "{post} -d grant_type=authorization_code -d code=$CODE -d redirect_uri={redirect_uri} -d \
+                 code_verifier={VERIFIER}"
+            ),
+            "and when the access token has expired:".to_owned(),
+            format!("{post} -d grant_type=refresh_token -d refresh_token=$REFRESH_TOKEN"),
+        ],
+    })
+}
+
+fn device(server: &AuthorizationServer, metadata: &Value) -> Option<Flow> {
+    let client = server.clients().iter().find(|client| client.device)?;
+    let ask = post(metadata, "device_authorization_endpoint", client)?;
+    // curl only sends a form when there is something in it.
+    let ask = if client.public { ask } else { format!("{ask} -d client_id={}", client.id) };
+    let poll = post(metadata, "token_endpoint", client)?;
+    Some(Flow {
+        title: "A token for a user of a device without a browser (device authorization, RFC 8628)",
+        lines: vec![
+            ask,
+            "then open verification_uri in a browser, enter user_code, and:".to_owned(),
+            format!("{poll} -d grant_type=urn:ietf:params:oauth:grant-type:device_code -d device_code=$DEVICE_CODE"),
+        ],
+    })
+}
+
+fn about_tokens(server: &AuthorizationServer, metadata: &Value) -> Option<Flow> {
+    let client = server.clients().iter().find(|client| !client.public)?;
+    let introspect = post(metadata, "introspection_endpoint", client)?;
+    let revoke = post(metadata, "revocation_endpoint", client)?;
+    Some(Flow {
+        title: "Whether a token is good, and its end (introspection, RFC 7662; revocation, RFC 7009)",
+        lines: vec![format!("{introspect} -d token=$TOKEN"), format!("{revoke} -d token=$TOKEN")],
+    })
+}
+
+fn keys(metadata: &Value) -> Option<Flow> {
+    let jwks_uri = metadata.get("jwks_uri")?.as_str()?;
+    Some(Flow { title: "The keys that verify tokens (RFC 7517)", lines: vec![format!("curl -s {jwks_uri}")] })
+}
+
+/// A request to the endpoint as this client. A secret of the user's own is not repeated.
+fn post(metadata: &Value, endpoint: &str, client: &ClientSummary) -> Option<String> {
+    let url = metadata.get(endpoint)?.as_str()?;
+    Some(match &client.demo_secret {
+        Some(secret) => format!("curl -s {url} -u {}:{secret}", client.id),
+        None if client.public => format!("curl -s {url} -d client_id={}", client.id),
+        None => format!("curl -s {url} -u {}:$CLIENT_SECRET", client.id),
+    })
+}
