@@ -83,8 +83,10 @@ impl<'t> Value<'_, 't> {
     /// A string after unescaping, borrowed where nothing was escaped.
     #[inline]
     pub(crate) fn text(&mut self) -> Result<Cow<'t, str>, WalkError> {
-        self.must_begin_with(|byte| byte == b'"')?;
-        Ok(self.walk.scanner.string()?)
+        if !self.walk.scanner.take(b'"') {
+            return Err(WalkError::WrongType);
+        }
+        Ok(self.walk.scanner.rest_of_string()?)
     }
 
     #[inline]
@@ -125,7 +127,7 @@ impl<'t> Value<'_, 't> {
     fn skip(&mut self) -> Result<(), WalkError> {
         let depth = self.depth + 1;
         match self.walk.scanner.peek() {
-            Some(b'"') => self.walk.scanner.string().map(drop)?,
+            Some(b'"') => self.text().map(drop)?,
             Some(b'{') => self.walk.members(depth, |_, value| value.skip())?,
             Some(b'[') => self.walk.elements(depth, |mut element| element.skip())?,
             Some(b'-' | b'0'..=b'9') => self.walk.scanner.number().map(drop)?,
@@ -146,7 +148,8 @@ impl<'t> Walk<'t> {
         let mut names = Names::new();
         let mut more = !self.scanner.take(b'}');
         while more {
-            let name = self.scanner.string()?;
+            self.scanner.expect(b'"')?;
+            let name = self.scanner.rest_of_string()?;
             self.scanner.expect(b':')?;
             if names.number() == self.max_members {
                 return Err(JsonFault::TooManyMembers.into());

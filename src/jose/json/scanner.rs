@@ -80,10 +80,9 @@ impl<'t> Scanner<'t> {
         }
     }
 
-    /// A string after unescaping, borrowed where nothing was escaped.
+    /// What follows after the quote that begins a string: the text after unescaping, borrowed where nothing was escaped.
     #[inline]
-    pub(super) fn string(&mut self) -> Result<Cow<'t, str>, JsonFault> {
-        self.expect(b'"')?;
+    pub(super) fn rest_of_string(&mut self) -> Result<Cow<'t, str>, JsonFault> {
         let start = self.position;
         let end = self.end_of_plain(start);
         match self.text.as_bytes().get(end) {
