@@ -572,6 +572,23 @@ async fn keys_come_from_where_the_options_say() {
     assert_eq!(check(&[&plain[..], &["--dangerously-allow-http"]].concat(), &internal).status.code(), Some(0));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rotation_at_the_issuer_is_named_with_both_keys() {
+    let server = AuthorizationServer::builder().signing_algorithm(Algorithm::ES256).start().await.unwrap();
+    let ask = |token: &str| check(&["--json", "--issuer", server.issuer(), "--audience", AUDIENCE], token);
+    let before = server.token().audience(AUDIENCE).sign();
+    assert_eq!(objects(&ask(&before))[0]["accepted"], true);
+
+    server.rotate_keys().unwrap();
+    let after = server.token().audience(AUDIENCE).sign();
+    let [old, new] = [&before, &after].map(|token| jsonwebtoken::decode_header(token).unwrap().kid.unwrap());
+    let after = ask(&format!("{before}\n{after}"));
+    let [refused, accepted] = &objects(&after)[..] else { panic!("{}", stderr(&after)) };
+    assert_eq!((&refused["reason"], &accepted["accepted"]), (&json!("no_matching_key"), &json!(true)));
+    let advice = refused["advice"].to_string();
+    assert!(advice.contains(&old) && advice.contains(&new) && advice.contains("rotated"), "{advice}");
+}
+
 #[test]
 fn help_teaches_by_examples() {
     let help = stdout(&run(&["check", "--help"]));
