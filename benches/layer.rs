@@ -2,8 +2,8 @@
 //!
 //! An `http::Request` goes through tower services that end in the same handler (200, empty): alone, in an axum `Router`,
 //! behind the layer, and behind the layer in a `Router`. "One token" comes again and again; of "distinct tokens" each
-//! comes once, so that nothing remembered of it helps. Beside them stands aws-lc-rs with a parsed key on the signing input
-//! alone. One thread does it, then two at the same time; all take turns, round by round. The numbers are medians over the
+//! comes once, so that nothing remembered of it helps. Beside them stands aws-lc-rs with a parsed key on the signing inputs
+//! alone, of the same tokens: one signature is checked faster again and again than many are one after the other. One thread does it, then two at the same time; all take turns, round by round. The numbers are medians over the
 //! rounds: nanoseconds of one request, what the layer added to the same without it ("added"), that over the bare
 //! signature, allocations and bytes of one request with the making of the request itself, and how many times as many
 //! requests two threads make together ("scaling").
@@ -94,6 +94,8 @@ struct Row<'a> {
     name: &'static str,
     /// The row of the same without the layer.
     without_layer: Option<&'static str>,
+    /// The row of the same tokens' signatures.
+    bare: &'static str,
     /// What so many threads do in a round. It may be done as often as [`Row::limit`] says.
     start: Box<dyn Fn(usize) -> Vec<Call> + 'a>,
     limit: u32,
@@ -108,11 +110,12 @@ impl<'a> Row<'a> {
             calls.iter_mut().for_each(|call| call());
             calls
         };
-        Self { name, without_layer, start: Box::new(start), limit: u32::MAX }
+        Self { name, without_layer, bare: BARE, start: Box::new(start), limit: u32::MAX }
     }
 }
 
 const BARE: &str = "bare signature";
+const BARE_DISTINCT: &str = "bare signature, distinct";
 const SERVICE: &str = "service_fn";
 const ROUTER: &str = "Router";
 
@@ -124,23 +127,34 @@ fn rows(subject: &Subject) -> Vec<Row<'_>> {
     let layer = subject.layer();
     let in_router = layer.clone();
     let refusing = layer.clone();
+    let limit = u32::try_from(distinct[0].len()).unwrap();
     vec![
         Row::new(BARE, None, || {
             let bare = BareCheck::new(&issuer.signing_key(), &good[0]);
             Box::new(move || bare.run())
         }),
+        Row {
+            name: BARE_DISTINCT,
+            without_layer: None,
+            bare: BARE_DISTINCT,
+            start: Box::new(|threads| {
+                distinct.iter().take(threads).map(|tokens| bare_checks(issuer, tokens)).collect()
+            }),
+            limit,
+        },
         Row::new(SERVICE, None, move || answered(ok, requests(service(), good))),
         Row::new(ROUTER, None, move || answered(ok, requests(router(), good))),
         Row::new("layer, one token", Some(SERVICE), move || answered(ok, requests(layer.layer(service()), good))),
         Row {
             name: "layer, distinct tokens",
             without_layer: Some(SERVICE),
+            bare: BARE_DISTINCT,
             start: Box::new(move |threads| {
                 let layer = subject.layer();
                 let tokens = distinct.iter().take(threads);
                 tokens.map(|tokens| answered(ok, requests(layer.layer(service()), tokens))).collect()
             }),
-            limit: u32::try_from(distinct[0].len()).unwrap(),
+            limit,
         },
         Row::new("layer, bad signature", Some(SERVICE), move || {
             answered(StatusCode::UNAUTHORIZED, requests(refusing.layer(service()), std::slice::from_ref(refused)))
@@ -149,6 +163,14 @@ fn rows(subject: &Subject) -> Vec<Row<'_>> {
             answered(ok, requests(router().route_layer(in_router.clone()), good))
         }),
     ]
+}
+
+/// Checks the signatures of these tokens one after the other.
+fn bare_checks(issuer: &TestIssuer, tokens: &[String]) -> Call {
+    let key = issuer.signing_key();
+    let checks: Vec<_> = tokens.iter().map(|token| BareCheck::new(&key, token)).collect();
+    let mut next = (0..checks.len()).cycle();
+    Box::new(move || next.next().into_iter().for_each(|next| checks[next].run()))
 }
 
 /// A request, and a look at its answer.
@@ -168,14 +190,13 @@ fn measure(subject: &Subject, options: &Options) -> Vec<Value> {
     // The median over the rounds of what is computed from each.
     let over_rounds = |of: &dyn Fn(&[[f64; 2]]) -> f64| median(rounds.iter().map(|round| of(round)).collect());
     let index = |name: &str| rows.iter().position(|row| row.name == name).unwrap();
-    let bare = index(BARE);
 
     let (algorithm, bytes) = (subject.issuer.signing_key().algorithm(), subject.good.len());
     let describe = |(row, (this, (allocations, allocated_bytes))): (&Row<'_>, (usize, (f64, f64)))| {
         let ns = over_rounds(&|round| round[this][0]);
         let two_threads = over_rounds(&|round| round[this][1]);
         let scaling = over_rounds(&|round| 2.0 * round[this][0] / round[this][1]);
-        let base = row.without_layer.map(index);
+        let (base, bare) = (row.without_layer.map(index), index(row.bare));
         let added = base.map(|base| over_rounds(&|round| round[this][0] - round[base][0]));
         let ratio = base.map(|base| over_rounds(&|round| (round[this][0] - round[base][0]) / round[bare][0]));
         let text =

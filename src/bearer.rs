@@ -112,6 +112,7 @@ fn is_b64token(token: &str) -> bool {
 
 /// Whether the query has `access_token` (RFC 6750 §2.3). Its value is not looked at.
 fn has_token_in_query(uri: &Uri) -> bool {
-    let parameters = uri.query().unwrap_or_default().split('&');
-    parameters.map(|parameter| parameter.split('=').next()).any(|name| name == Some("access_token"))
+    uri.query().is_some_and(|query| {
+        query.split('&').map(|parameter| parameter.split('=').next()).any(|name| name == Some("access_token"))
+    })
 }

@@ -1,13 +1,10 @@
 //! The claims of a token whose signature was verified (RFC 7519 §4, RFC 9068 §2.2).
 
 use std::borrow::Cow;
-use std::fmt;
 use std::time::Duration;
 
-use serde::de::{DeserializeSeed, Deserializer, MapAccess, Visitor};
-
 use crate::error::{ClaimFault, TokenError};
-use crate::jose::{Members, StringList, StringOrArray, Text, VerifiedPayload, WalkError, walk_object};
+use crate::jose::{Members, Number, StringList, Value, VerifiedPayload, WalkError, walk_object};
 use crate::scope::Scope;
 use crate::time::UnixTime;
 
@@ -90,11 +87,11 @@ impl<'p> RegisteredClaims<'p> {
 /// `iss` before the signature is checked: good for choosing among configured issuers and for nothing else.
 pub(crate) fn untrusted_iss(payload: &[u8]) -> Option<Cow<'_, str>> {
     struct IssuerReader<'p>(Option<Cow<'p, str>>);
-    impl<'de> Members<'de> for IssuerReader<'de> {
-        fn read<A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<bool, A::Error> {
+    impl<'p> Members<'p> for IssuerReader<'p> {
+        fn read(&mut self, name: &str, value: &mut Value<'_, 'p>) -> Result<bool, WalkError> {
             let is_issuer = name == "iss";
             if is_issuer {
-                self.0 = Some(map.next_value_seed(Text)?);
+                self.0 = Some(value.text()?);
             }
             Ok(is_issuer)
         }
@@ -112,92 +109,87 @@ struct ClaimsReader<'a, 'p> {
     invalid: Option<&'static str>,
 }
 
-impl<'de> Members<'de> for ClaimsReader<'_, 'de> {
-    fn read<A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<bool, A::Error> {
+impl<'p> Members<'p> for ClaimsReader<'_, 'p> {
+    fn read(&mut self, name: &str, value: &mut Value<'_, 'p>) -> Result<bool, WalkError> {
+        let claims = &mut self.claims;
+        let mut reading = |name| self.reading = name;
         match name {
+            "iss" => {
+                reading("iss");
+                claims.issuer = Some(value.text()?);
+            }
+            "sub" => {
+                reading("sub");
+                claims.subject = Some(identifier("sub", value.text()?, &mut self.invalid));
+            }
+            "jti" => {
+                reading("jti");
+                claims.token_id = Some(identifier("jti", value.text()?, &mut self.invalid));
+            }
+            "exp" => {
+                reading("exp");
+                claims.times.expires_at = Some(numeric_date(value)?);
+            }
+            "nbf" => {
+                reading("nbf");
+                claims.times.not_before = Some(numeric_date(value)?);
+            }
+            "iat" => {
+                reading("iat");
+                claims.times.issued_at = Some(numeric_date(value)?);
+            }
+            "typ" => {
+                reading("typ");
+                claims.typ = Some(value.text()?);
+            }
+            "token_use" => {
+                reading("token_use");
+                claims.token_use = Some(value.text()?);
+            }
+            _ => return self.read_by_configured_name(name, value),
+        }
+        Ok(true)
+    }
+}
+
+impl<'p> ClaimsReader<'_, 'p> {
+    /// The audience and the scopes, whose names can be configured, and what else those names may be. They are none of the
+    /// names [with rules of their own](WITH_OWN_RULES), which are compared faster because they are constants.
+    fn read_by_configured_name(&mut self, name: &str, value: &mut Value<'_, 'p>) -> Result<bool, WalkError> {
+        let names = self.names;
+        if name == &*names.audience {
+            self.reading = &names.audience;
+            return self.read_audience(name, value);
+        }
+        if let Some((preference, name)) = names.scope.iter().enumerate().find(|(_, scope)| &***scope == name) {
+            self.reading = name;
+            return self.read_scope(preference, value);
+        }
+        match name {
+            "client_id" => {
+                self.reading = "client_id";
+                self.claims.client_id = Some(identifier("client_id", value.text()?, &mut self.invalid));
+                return Ok(true);
+            }
+            // An audience that was configured to be read from elsewhere must not hide a malformed `aud`.
+            "aud" => {
+                self.reading = "aud";
+                value.text_or_texts()?;
+                return Ok(true);
+            }
             // Of these only the presence counts; the walk checks and skips their values.
             "nonce" => self.claims.has_nonce = true,
             "cnf" => self.claims.has_confirmation = true,
             "at_hash" => self.claims.foreign = Some("at_hash"),
             "c_hash" => self.claims.foreign = Some("c_hash"),
             "events" => self.claims.foreign = Some("events"),
-            _ => return self.read_value(name, map),
+            _ => {}
         }
         Ok(false)
     }
-}
 
-impl<'de> ClaimsReader<'_, 'de> {
-    fn read_value<A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<bool, A::Error> {
-        let claims = &mut self.claims;
-        let mut reading = |name| self.reading = name;
-        match name {
-            "iss" => {
-                reading("iss");
-                claims.issuer = Some(map.next_value_seed(Text)?);
-            }
-            "sub" => {
-                reading("sub");
-                claims.subject = Some(identifier("sub", map.next_value_seed(Text)?, &mut self.invalid));
-            }
-            "jti" => {
-                reading("jti");
-                claims.token_id = Some(identifier("jti", map.next_value_seed(Text)?, &mut self.invalid));
-            }
-            "exp" => {
-                reading("exp");
-                claims.times.expires_at = Some(map.next_value_seed(NumericDate)?);
-            }
-            "nbf" => {
-                reading("nbf");
-                claims.times.not_before = Some(map.next_value_seed(NumericDate)?);
-            }
-            "iat" => {
-                reading("iat");
-                claims.times.issued_at = Some(map.next_value_seed(NumericDate)?);
-            }
-            "typ" => {
-                reading("typ");
-                claims.typ = Some(map.next_value_seed(Text)?);
-            }
-            "token_use" => {
-                reading("token_use");
-                claims.token_use = Some(map.next_value_seed(Text)?);
-            }
-            _ => return self.read_by_configured_name(name, map),
-        }
-        Ok(true)
-    }
-
-    /// The audience and the scopes, whose names can be configured, and what else those names may be. They are none of the
-    /// names [with rules of their own](WITH_OWN_RULES), which are compared faster because they are constants.
-    fn read_by_configured_name<A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<bool, A::Error> {
-        let names = self.names;
-        if name == &*names.audience {
-            self.reading = &names.audience;
-            return self.read_audience(name, map);
-        }
-        if let Some((preference, name)) = names.scope.iter().enumerate().find(|(_, scope)| &***scope == name) {
-            self.reading = name;
-            return self.read_scope(preference, map);
-        }
-        match name {
-            "client_id" => {
-                self.reading = "client_id";
-                self.claims.client_id = Some(identifier("client_id", map.next_value_seed(Text)?, &mut self.invalid));
-            }
-            // An audience that was configured to be read from elsewhere must not hide a malformed `aud`.
-            "aud" => {
-                self.reading = "aud";
-                map.next_value_seed(StringOrArray)?;
-            }
-            _ => return Ok(false),
-        }
-        Ok(true)
-    }
-
-    fn read_audience<A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<bool, A::Error> {
-        let audience = map.next_value_seed(StringOrArray)?;
+    fn read_audience(&mut self, name: &str, value: &mut Value<'_, 'p>) -> Result<bool, WalkError> {
+        let audience = value.text_or_texts()?;
         if let ("client_id", StringList::One(client_id)) = (name, &audience) {
             self.claims.client_id = Some(identifier("client_id", client_id.clone(), &mut self.invalid));
         }
@@ -205,8 +197,8 @@ impl<'de> ClaimsReader<'_, 'de> {
         Ok(true)
     }
 
-    fn read_scope<A: MapAccess<'de>>(&mut self, preference: usize, map: &mut A) -> Result<bool, A::Error> {
-        let scope = match map.next_value_seed(StringOrArray)? {
+    fn read_scope(&mut self, preference: usize, value: &mut Value<'_, 'p>) -> Result<bool, WalkError> {
+        let scope = match value.text_or_texts()? {
             StringList::One(text) => Scope::from_text(&text),
             StringList::Several(tokens) => Scope::new(&tokens),
         };
@@ -219,38 +211,23 @@ impl<'de> ClaimsReader<'_, 'de> {
 }
 
 fn identifier<'p>(name: &'static str, value: Cow<'p, str>, invalid: &mut Option<&'static str>) -> Cow<'p, str> {
-    if value.is_empty() || value.len() > MAX_IDENTIFIER_BYTES || value.chars().any(char::is_control) {
+    if value.is_empty() || value.len() > MAX_IDENTIFIER_BYTES || has_control_characters(&value) {
         *invalid = Some(name);
     }
     value
 }
 
-/// A number of seconds since 1970, fractions allowed (`NumericDate`, RFC 7519 §2), up to the end of the year 9999.
-struct NumericDate;
-
-impl<'de> DeserializeSeed<'de> for NumericDate {
-    type Value = UnixTime;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<UnixTime, D::Error> {
-        // Asking for a number keeps this right when another crate switches on serde_json's `arbitrary_precision`.
-        deserializer.deserialize_f64(self)
-    }
+fn has_control_characters(text: &str) -> bool {
+    // Nearly every identifier is ASCII. Without an early end, the compiler takes many bytes at a time.
+    let is_plain = text.bytes().fold(true, |plain, byte| plain & matches!(byte, b' '..=b'~'));
+    !is_plain && text.chars().any(char::is_control)
 }
 
-impl Visitor<'_> for NumericDate {
-    type Value = UnixTime;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("seconds between 0 and 253402300799")
-    }
-
-    fn visit_u64<E: serde::de::Error>(self, seconds: u64) -> Result<UnixTime, E> {
-        let time = UnixTime::from_secs(seconds);
-        if time <= UnixTime::MAX { Ok(time) } else { Err(E::custom("out of range")) }
-    }
-
-    fn visit_f64<E: serde::de::Error>(self, seconds: f64) -> Result<UnixTime, E> {
-        let time = Duration::try_from_secs_f64(seconds).map(UnixTime::from_duration).map_err(E::custom)?;
-        if time <= UnixTime::MAX { Ok(time) } else { Err(E::custom("out of range")) }
-    }
+/// A number of seconds since 1970, fractions allowed (`NumericDate`, RFC 7519 §2), up to the end of the year 9999.
+fn numeric_date(value: &mut Value<'_, '_>) -> Result<UnixTime, WalkError> {
+    let time = match value.number()? {
+        Number::Unsigned(seconds) => Some(UnixTime::from_secs(seconds)),
+        Number::Other(seconds) => Duration::try_from_secs_f64(seconds).ok().map(UnixTime::from_duration),
+    };
+    time.filter(|time| *time <= UnixTime::MAX).ok_or(WalkError::WrongType)
 }

@@ -3,6 +3,8 @@
 use std::collections::HashSet;
 use std::fmt;
 
+use memchr::memchr_iter;
+
 use crate::error::ConfigError;
 
 /// From this many scopes on, a lookup goes through a hash set instead of a scan.
@@ -26,16 +28,14 @@ impl Scope {
 
     /// As [`parse`](Self::parse). A short list without surplus spaces, as nearly all are, is kept as it is.
     pub(crate) fn from_text(text: &str) -> Self {
-        // One pass over the bytes: this is on the path of every token.
-        let (mut scopes, mut last, mut is_plain) = (1, b' ', !text.is_empty());
-        for byte in text.bytes() {
-            if byte == b' ' {
-                is_plain &= last != b' ';
-                scopes += 1;
-            }
-            last = byte;
+        // One pass over the text: this is on the path of every token.
+        let (mut scopes, mut start, mut is_plain) = (1, 0, true);
+        for space in memchr_iter(b' ', text.as_bytes()) {
+            is_plain &= space != start;
+            scopes += 1;
+            start = space + 1;
         }
-        is_plain &= last != b' ' && scopes < INDEX_FROM;
+        is_plain &= start != text.len() && scopes < INDEX_FROM;
         if is_plain { Self { text: text.into(), index: None } } else { Self::parse(text) }
     }
 

@@ -3,9 +3,9 @@
 //! Everything else receives "now" from a [`Clock`], so that tests decide what time it is.
 
 use std::fmt;
+use std::time::Duration;
 #[cfg(not(target_os = "linux"))]
-use std::time::Instant;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 #[cfg(target_os = "linux")]
 use rustix::time::{ClockId, clock_gettime};
@@ -107,8 +107,14 @@ impl Default for SystemClock {
 }
 
 impl Clock for SystemClock {
+    #[cfg(not(target_os = "linux"))]
     fn now(&self) -> Option<UnixTime> {
         SystemTime::now().duration_since(UNIX_EPOCH).ok().map(UnixTime)
+    }
+
+    #[cfg(target_os = "linux")]
+    fn now(&self) -> Option<UnixTime> {
+        clock_gettime(ClockId::Realtime).try_into().ok().map(UnixTime)
     }
 
     #[cfg(not(target_os = "linux"))]

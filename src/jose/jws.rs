@@ -1,47 +1,19 @@
 //! A signed token in the compact form (RFC 7515 §7.1), read up to the point where a key is needed.
 
+use std::rc::Rc;
 use std::sync::Arc;
 
-use base64_simd::URL_SAFE_NO_PAD;
-use serde::de::MapAccess;
-
-use super::algorithm::Algorithm;
-use super::json::{Members, Text, WalkError, walk_object};
+use super::base64url::decode;
+use super::header::{Header, TokenType};
 use super::verifying_key::VerifyingKey;
 use crate::error::{MalformedFault, TokenError};
-
-/// How many parameters a header may have.
-const MAX_HEADER_MEMBERS: usize = 32;
 
 /// A token whose three parts are well-formed. Nothing in it is proven yet. It has no `Debug`: it holds the token.
 pub(crate) struct CompactJws<'t> {
     signing_input: &'t str,
-    header: Header,
+    header: Rc<Header>,
     untrusted_payload: Vec<u8>,
     signature: Vec<u8>,
-}
-
-/// The header parameters that a decision needs. Keys and URLs in a header (`jwk`, `jku`, `x5u`, `x5c`) are never used
-/// (RFC 8725 §3.10); only their type is checked, as that of every parameter that RFC 7515 §4.1 defines.
-#[derive(Debug, Default)]
-pub(crate) struct Header {
-    /// `alg`, when it is one that exists.
-    pub(crate) algorithm: Option<Algorithm>,
-    pub(crate) key_id: Option<Box<str>>,
-    pub(crate) typ: TokenType,
-}
-
-/// The kind of token that `typ` states, compared as media types are: without regard to case, with or without
-/// `application/` (RFC 7515 §4.1.9).
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(crate) enum TokenType {
-    #[default]
-    Absent,
-    /// `at+jwt` (RFC 9068 §2.1).
-    AccessToken,
-    /// `JWT`, which says nothing about the use.
-    Jwt,
-    Other,
 }
 
 /// The claims of a token whose signature was verified. Only [`CompactJws::verify`] makes one.
@@ -57,13 +29,12 @@ impl<'t> CompactJws<'t> {
             return Err(TokenError::Malformed(MalformedFault::TooLarge));
         }
         let (signing_input, [header, payload, signature]) = split(token).map_err(TokenError::Malformed)?;
-        let decode =
-            |part| URL_SAFE_NO_PAD.decode_to_vec(part).map_err(|_| TokenError::Malformed(MalformedFault::Base64));
-        let (header, untrusted_payload, signature) = (decode(header)?, decode(payload)?, decode(signature)?);
-        Ok(Self { signing_input, header: Header::parse(&header)?, untrusted_payload, signature })
+        let header = Header::read(header);
+        let (untrusted_payload, signature) = (decode(payload)?, decode(signature)?);
+        Ok(Self { signing_input, header: header?, untrusted_payload, signature })
     }
 
-    pub(crate) const fn header(&self) -> &Header {
+    pub(crate) fn header(&self) -> &Header {
         &self.header
     }
 
@@ -120,149 +91,5 @@ fn describe_parts(token: &str) -> MalformedFault {
         // "eyJ" is how `{"` begins in base64url: what looks like a JWT and is not one is broken, not opaque.
         0 | 1 if !token.starts_with("eyJ") => MalformedFault::Opaque,
         _ => MalformedFault::Parts,
-    }
-}
-
-impl Header {
-    fn parse(json: &[u8]) -> Result<Self, TokenError> {
-        let mut reader = HeaderReader::default();
-        walk_object(json, MAX_HEADER_MEMBERS, &mut reader).map_err(|error| match (error, reader.reading) {
-            (WalkError::Json(fault), _) => TokenError::Malformed(MalformedFault::Header(fault)),
-            (WalkError::WrongType, "alg") => TokenError::Malformed(MalformedFault::Algorithm),
-            (WalkError::WrongType, name) => TokenError::HeaderParameter(name),
-        })?;
-        if !reader.has_algorithm {
-            return Err(TokenError::Malformed(MalformedFault::Algorithm));
-        }
-        match reader.unsupported {
-            Some(name) => Err(TokenError::UnsupportedHeader(name)),
-            None => Ok(reader.header),
-        }
-    }
-}
-
-#[derive(Default)]
-struct HeaderReader {
-    header: Header,
-    has_algorithm: bool,
-    unsupported: Option<&'static str>,
-    /// The parameter being read, for the error when its type is wrong.
-    reading: &'static str,
-}
-
-impl<'de> Members<'de> for HeaderReader {
-    fn read<A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<bool, A::Error> {
-        // The walk checks and skips the values of these.
-        match name {
-            // The walk also says when this is no object.
-            "jwk" => self.reading = "jwk",
-            // No extension is understood, and an empty or malformed list is invalid (RFC 7515 §4.1.11): any `crit`
-            // ends in a refusal. `b64` changes what is signed (RFC 7797 §3), `zip` belongs to encryption.
-            "crit" => self.unsupported = Some("crit"),
-            "b64" => self.unsupported = Some("b64"),
-            "zip" => self.unsupported = Some("zip"),
-            _ => return self.read_value(name, map),
-        }
-        Ok(false)
-    }
-
-    fn must_be_object(&self, name: &str) -> bool {
-        name == "jwk"
-    }
-}
-
-impl HeaderReader {
-    fn read_value<'de, A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<bool, A::Error> {
-        match name {
-            "alg" => {
-                self.reading = "alg";
-                self.header.algorithm = Algorithm::from_name(&map.next_value_seed(Text)?);
-                self.has_algorithm = true;
-            }
-            "kid" => {
-                self.reading = "kid";
-                self.header.key_id = Some(map.next_value()?);
-            }
-            "typ" => {
-                self.reading = "typ";
-                self.header.typ = TokenType::from_name(&map.next_value_seed(Text)?);
-            }
-            // A nested token (RFC 7519 §5.2) would need checks of its own: refused as a whole (RFC 8725 §3.3).
-            "cty" => {
-                self.reading = "cty";
-                if TokenType::from_name(&map.next_value_seed(Text)?) == TokenType::Jwt {
-                    self.unsupported = Some("cty");
-                }
-            }
-            "jku" => self.check_string("jku", map)?,
-            "x5u" => self.check_string("x5u", map)?,
-            "x5t" => self.check_string("x5t", map)?,
-            "x5t#S256" => self.check_string("x5t#S256", map)?,
-            "x5c" => {
-                self.reading = "x5c";
-                map.next_value::<Vec<Box<str>>>()?;
-            }
-            _ => return Ok(false),
-        }
-        Ok(true)
-    }
-
-    fn check_string<'de, A: MapAccess<'de>>(&mut self, name: &'static str, map: &mut A) -> Result<(), A::Error> {
-        self.reading = name;
-        map.next_value_seed(Text).map(drop)
-    }
-}
-
-impl TokenType {
-    /// As a header writes it, where it is one of those that a decision knows apart.
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Self::Absent => "absent",
-            Self::AccessToken => "at+jwt",
-            Self::Jwt => "JWT",
-            Self::Other => "of another kind",
-        }
-    }
-
-    fn from_name(name: &str) -> Self {
-        const PREFIX: &str = "application/";
-        let name = match name.get(..PREFIX.len()) {
-            Some(prefix) if prefix.eq_ignore_ascii_case(PREFIX) => name.get(PREFIX.len()..).unwrap_or_default(),
-            _ => name,
-        };
-        if name.eq_ignore_ascii_case("at+jwt") {
-            Self::AccessToken
-        } else if name.eq_ignore_ascii_case("JWT") {
-            Self::Jwt
-        } else {
-            Self::Other
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn header_parameters_that_are_not_used_must_have_their_type() {
-        let parse =
-            |name: &str, value: &str| Header::parse(format!(r#"{{"alg":"RS256","{name}":{value}}}"#).as_bytes());
-        for name in ["jku", "x5u", "x5t", "x5t#S256"] {
-            assert!(parse(name, r#""https://mallory.example.com""#).is_ok(), "{name}");
-            for value in ["null", "1", "true", "[]", "{}"] {
-                assert_eq!(parse(name, value).unwrap_err(), TokenError::HeaderParameter(name), "{name} {value}");
-            }
-        }
-        assert!(parse("x5c", r#"["AAAA"]"#).is_ok());
-        for value in ["null", "1", r#""AAAA""#, "[1]", "{}"] {
-            assert_eq!(parse("x5c", value).unwrap_err(), TokenError::HeaderParameter("x5c"), "{value}");
-        }
-        assert!(parse("jwk", r#"{"kty":"oct","k":"AAAA"}"#).is_ok());
-        for value in ["null", "1", r#""AAAA""#, "[]"] {
-            assert_eq!(parse("jwk", value).unwrap_err(), TokenError::HeaderParameter("jwk"), "{value}");
-        }
-        let duplicate = TokenError::Malformed(MalformedFault::Header(crate::error::JsonFault::Duplicate));
-        assert_eq!(parse("jwk", r#"{"k":1,"k":2}"#).unwrap_err(), duplicate);
     }
 }

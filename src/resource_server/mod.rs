@@ -18,7 +18,7 @@ use crate::jose::{Algorithm, CompactJws};
 use crate::keys::Lookup;
 use crate::refusal::ServerContext;
 use crate::response::{Responder, StatusPolicy};
-use crate::time::Clock;
+use crate::time::{Clock, UnixTime};
 use crate::token::{Claims, Signer, ValidatedToken};
 use crate::token_cache::TokenCache;
 use crate::trust::{Table, TrustedIssuer, TrustedIssuers};
@@ -113,7 +113,7 @@ impl ResourceServer {
     ///
     /// Why the token was refused.
     pub async fn validate(&self, token: &str) -> Result<ValidatedToken, TokenError> {
-        if let Some(token) = self.recall(token.as_bytes()) {
+        if let Some((token, _)) = self.recall(token.as_bytes()) {
             return Ok(token);
         }
         self.judge_to_the_end(token, Waited::Nothing, &mut NoListener).await
@@ -165,11 +165,11 @@ impl ResourceServer {
         if token.server().id() != server.context.id() {
             return Err(TokenError::OtherResourceServer);
         }
-        self.check_again(token)
+        self.check_again(token).map(drop)
     }
 
-    /// What can change about a token that was good.
-    fn check_again(&self, token: &ValidatedToken) -> Result<(), TokenError> {
+    /// What can change about a token that was good. Also says what time it was.
+    fn check_again(&self, token: &ValidatedToken) -> Result<UnixTime, TokenError> {
         let server = &*self.0;
         let Signer { issuer, key } = token.signer();
         if !issuer.is_enabled() {
@@ -182,7 +182,7 @@ impl ResourceServer {
         let now = server.clock.now().ok_or(TokenError::ClockUnavailable)?;
         issuer.rules.check_times(token.times(), now)?;
         issuer.note_verified(&*server.clock);
-        Ok(())
+        Ok(now)
     }
 
     /// Decides with what is known.

@@ -18,7 +18,9 @@ impl Judgement {
         Self
     }
 
-    pub(crate) const fn anonymous(&self) {}
+    pub(crate) const fn anonymous() {}
+
+    pub(crate) const fn recalled(_: UnixTime, _: UnixTime) {}
 
     pub(crate) const fn accepted(&self, _: &dyn Clock, _: UnixTime) {}
 

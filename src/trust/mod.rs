@@ -1,4 +1,12 @@
 //! Which issuers are trusted: a list that can change while requests read it, and what resolves the issuers of many tenants.
+//!
+//! The simple version is a map from URL to issuer behind a lock. Departures from it, with what each gains in a lookup
+//! (`cargo bench --bench lookup`, nanoseconds):
+//!
+//! 1. **Readers take no lock**: the list is replaced as a whole. Until it is changed for the first time, which most never
+//!    are, not even the guard of a replaceable list is needed: 10 less.
+//! 2. **Up to four issuers are compared, not hashed**: the hash has to be keyed, because the URL comes from the token. 40
+//!    to 66 with three issuers, where 100 take 79 to 94.
 
 mod resolver;
 mod table;

@@ -7,6 +7,8 @@
 pub mod in_process;
 pub mod over_socket;
 
+#[path = "../../support/interval.rs"]
+mod interval;
 #[path = "../../support/median.rs"]
 mod median;
 mod peers;

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tempfile::NamedTempFile;
 
-use super::Tokens;
 use super::server::Server;
+use super::{SERVER_CORE, Tokens};
 
 const CONNECTIONS: &str = "32";
 const WARM_UP: Duration = Duration::from_millis(200);
@@ -27,13 +27,16 @@ pub(super) struct Load {
 #[derive(Clone)]
 pub(super) struct Figures {
     pub(super) requests_per_second: f64,
-    /// The share of its core that the server used.
+    /// How much of a second the server computed for.
+    pub(super) cpu_share: f64,
+    /// How much of the time its core had something to do. What the machine's host took for others counts: the server
+    /// would have computed.
     pub(super) busy: f64,
 }
 
 impl Figures {
     pub(super) fn cpu_microseconds(&self) -> f64 {
-        self.busy * 1e6 / self.requests_per_second
+        self.cpu_share * 1e6 / self.requests_per_second
     }
 }
 
@@ -68,7 +71,7 @@ impl Load {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        let busy = busy(server, self.duration.mul_f64(0.8));
+        let (cpu_share, busy) = watch(server, self.duration.mul_f64(0.8));
         let output = process.wait_with_output().unwrap();
         assert!(output.status.success(), "the load ended with {}", output.status);
 
@@ -81,20 +84,41 @@ impl Load {
             let distinct = f64::from(u32::try_from(self.distinct).unwrap());
             assert!(sent < distinct, "{sent:.0} requests were sent with {distinct} tokens");
         }
-        Figures { requests_per_second, busy }
+        Figures { requests_per_second, cpu_share, busy }
     }
 }
 
-/// The share of its core that the server uses in so much time, once the load is there.
-fn busy(server: &Server, time: Duration) -> f64 {
+/// How much of so much time the server computed, and how much of it its core was not idle, once the load is there.
+fn watch(server: &Server, time: Duration) -> (f64, f64) {
     let before = server.cpu_time();
     while server.cpu_time() < before + WARM_UP / 4 {
         std::thread::sleep(Duration::from_millis(5));
     }
     std::thread::sleep(WARM_UP / 2);
-    let (start, cpu_time) = (Instant::now(), server.cpu_time());
+    let (start, cpu_time, core) = (Instant::now(), server.cpu_time(), CoreTime::now());
     std::thread::sleep(time);
-    (server.cpu_time() - cpu_time).as_secs_f64() / start.elapsed().as_secs_f64()
+    let computed = (server.cpu_time() - cpu_time).as_secs_f64() / start.elapsed().as_secs_f64();
+    (computed, CoreTime::now().busy_since(&core))
+}
+
+/// What the server's core did since the machine started, in ticks.
+struct CoreTime {
+    idle: f64,
+    all: f64,
+}
+
+impl CoreTime {
+    fn now() -> Self {
+        let stat = std::fs::read_to_string("/proc/stat").unwrap();
+        let line = stat.lines().find(|line| line.starts_with(&format!("cpu{SERVER_CORE} "))).unwrap();
+        let ticks: Vec<f64> = line.split_whitespace().skip(1).map(|ticks| ticks.parse().unwrap()).collect();
+        // user, nice, system, idle, iowait, irq, softirq, steal; guests are in user.
+        Self { idle: ticks[3] + ticks[4], all: ticks[..8].iter().sum() }
+    }
+
+    fn busy_since(&self, earlier: &Self) -> f64 {
+        1.0 - (self.idle - earlier.idle) / (self.all - earlier.all).max(1.0)
+    }
 }
 
 fn milliseconds(duration: Duration) -> String {

@@ -4,16 +4,16 @@ use serde::Serialize;
 
 /// A median, and the numbers that it lies between in 95 of 100 repetitions of the whole.
 #[derive(Serialize)]
-pub(super) struct Interval {
-    pub(super) median: f64,
-    pub(super) low: f64,
-    pub(super) high: f64,
+pub(crate) struct Interval {
+    pub(crate) median: f64,
+    pub(crate) low: f64,
+    pub(crate) high: f64,
 }
 
 /// By order statistics, so that nothing is assumed of how the numbers are spread: of n, the j-th smallest and the j-th
 /// largest, with the greatest j for which a fair coin thrown n times shows fewer than j heads at most once in 40 times.
 /// Of fewer than six numbers nothing can be said at this level; it is then the smallest and the largest.
-pub(super) fn median_interval(mut numbers: Vec<f64>) -> Interval {
+pub(crate) fn median_interval(mut numbers: Vec<f64>) -> Interval {
     numbers.sort_unstable_by(f64::total_cmp);
     let n = numbers.len();
     let middle = n / 2;
@@ -35,13 +35,11 @@ pub(super) fn median_interval(mut numbers: Vec<f64>) -> Interval {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-
     /// The ranks are those of the tables: 6 and 15 of 20, 6 and 16 of 21, 1 and 6 of 6.
     #[test]
     fn ranks_are_those_of_the_tables() {
         for (n, low, high) in [(20, 6, 15), (21, 6, 16), (6, 1, 6), (3, 1, 3), (1, 1, 1)] {
-            let interval = median_interval((1..=n).map(f64::from).collect());
+            let interval = super::median_interval((1..=n).map(f64::from).collect());
             assert_eq!((interval.low, interval.high), (f64::from(low), f64::from(high)), "{n}");
         }
     }

@@ -1,0 +1,108 @@
+//! How long good requests wait while bad ones come: `cargo bench --bench latency`.
+//!
+//! `tower-bearer load` keeps its own server on one core and sends from another, by the clock (open loop): a latency counts
+//! from the moment when a request was due. The rate is 40 % of what the server did of the same load when it was sent as
+//! fast as it was answered. Each flood, half of it bad, takes turns with as many good requests alone. The numbers are
+//! medians over the rounds: percentiles of the good requests' latency, and the ratio of the flood's to that of the good
+//! ones alone in the same round, with its 95 % interval. Then the issuer changes its key mid-run, and stops mid-run: no
+//! answer may be wrong, in these as in all others.
+//!
+//! Options behind `--`: `--json FILE` writes the numbers to a file, `--smoke` runs briefly to see that the benchmark works
+//! and judges no time. Needs two cores.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    missing_docs,
+    reason = "a benchmark ends where something unexpected happens"
+)]
+
+#[path = "support/interval.rs"]
+mod interval;
+#[path = "support/median.rs"]
+mod median;
+mod support;
+
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use interval::median_interval;
+use median::median;
+use serde_json::{Value, json};
+use support::Options;
+
+/// Of what the server can do.
+const LOAD: f64 = 0.4;
+
+fn main() {
+    let options = Options::parse(15, Duration::from_secs(4));
+    let seconds = options.slice.as_secs_f64().max(0.3);
+    let mut results = Vec::new();
+    println!(
+        "{:<14}{:>10}{:>22}{:>22}{:>9}  {:<16}",
+        "", "per second", "p50, µs, beside alone", "p99, µs, beside alone", "p99", "95 % interval"
+    );
+    for flood in ["random-kid", "bad-signature"] {
+        let row = measure(flood, &options, seconds);
+        let number = |value: &Value| value.as_f64().unwrap();
+        let beside = |percentile: &str| {
+            format!("{:.0} / {:.0}", number(&row[percentile]["flood"]), number(&row[percentile]["alone"]))
+        };
+        let ratio = &row["p99_ratio"];
+        println!(
+            "{flood:<14}{:>10.0}{:>22}{:>22}{:>9.2}  {:.2}–{:.2}",
+            number(&row["rate"]),
+            beside("p50_us"),
+            beside("p99_us"),
+            number(&ratio["median"]),
+            number(&ratio["low"]),
+            number(&ratio["high"]),
+        );
+        results.push(row);
+    }
+    for change in ["rotation", "outage"] {
+        let rate = LOAD * capacity(change, seconds);
+        let run = load(change, Some(rate), seconds);
+        let requests = &run["good"]["requests"];
+        println!("{change:<14}{rate:>10.0}  {requests} requests, 0 wrong answers");
+        results.push(json!({ "profile": change, "rate": rate, "requests": requests, "wrong_answers": 0 }));
+    }
+    options.write(results);
+}
+
+fn measure(flood: &str, options: &Options, seconds: f64) -> Value {
+    let rate = LOAD * median((0..3).map(|_| capacity(flood, seconds)).collect());
+    let rounds: Vec<_> =
+        (0..options.rounds).map(|_| [flood, "reused"].map(|profile| load(profile, Some(rate), seconds))).collect();
+    let over_rounds = |of: &dyn Fn(&[Value; 2]) -> f64| rounds.iter().map(of).collect::<Vec<_>>();
+    let at = |run: &Value, percentile: &str| run["good"]["latency_us"][percentile].as_f64().unwrap();
+    let of = |index: usize, percentile: &str| median(over_rounds(&|round| at(&round[index], percentile)));
+    let both = |percentile: &str| json!({ "flood": of(0, percentile), "alone": of(1, percentile) });
+    let ratios = over_rounds(&|round| at(&round[0], "p99") / at(&round[1], "p99"));
+    json!({
+        "profile": flood, "rate": rate, "rounds": options.rounds, "seconds": seconds,
+        "p50_us": both("p50"), "p99_us": both("p99"),
+        "p99_ratio": median_interval(ratios),
+    })
+}
+
+/// Requests a second, good and bad, when each is sent as soon as the last one is answered.
+fn capacity(profile: &str, seconds: f64) -> f64 {
+    load(profile, None, seconds)["requests_per_second"].as_f64().unwrap()
+}
+
+/// One run of the command, of which every answer was right.
+fn load(profile: &str, rate: Option<f64>, seconds: f64) -> Value {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tower-bearer"));
+    command.args(["load", "--quiet", "--pin", "--json", "-", "--profile", profile]);
+    command.args(["--duration", &format!("{:.0}ms", seconds * 1e3)]);
+    if let Some(rate) = rate {
+        command.args(["--rate", &format!("{rate:.0}")]);
+    }
+    let output = command.stderr(Stdio::inherit()).output().unwrap();
+    assert!(output.status.success(), "{profile}: {}", String::from_utf8_lossy(&output.stdout));
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["wrong_answers"], 0, "{profile}");
+    report["profiles"][0].clone()
+}

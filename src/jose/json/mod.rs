@@ -1,0 +1,277 @@
+//! JSON from a token, walked once within bounds.
+//!
+//! serde's derived structs skip unknown members without looking at their depth or at duplicates, and maps keep the last
+//! of two members with one name. So every object of a token passes through this walk: UTF-8, one object, nothing behind
+//! it, at most [`MAX_DEPTH`] levels, a bounded number of members in each object, and no name twice in an object at any
+//! level. (RFC 7515 §4 and RFC 7519 §4 speak of the top level only; two readers of one token must not disagree about a
+//! nested role either.) What is JSON and what is not is the same as for serde_json; tests compare the two.
+
+#[cfg(test)]
+mod comparison;
+mod names;
+mod scanner;
+
+use std::borrow::Cow;
+
+use crate::error::JsonFault;
+
+pub(crate) use scanner::Number;
+
+use names::Names;
+use scanner::Scanner;
+
+/// How deep objects and arrays may be nested, the outermost object counted.
+pub(crate) const MAX_DEPTH: usize = 32;
+
+/// What a walk does with the members it knows. The rest is checked and skipped.
+pub(crate) trait Members<'t> {
+    /// Reads the value of a known member and returns true, or leaves it and returns false. It is not asked again after it
+    /// found a value of the wrong type.
+    fn read(&mut self, name: &str, value: &mut Value<'_, 't>) -> Result<bool, WalkError>;
+}
+
+/// Why a walk ended early.
+#[derive(Debug, PartialEq)]
+pub(crate) enum WalkError {
+    /// The text is refused as a whole.
+    Json(JsonFault),
+    /// A known member has another type than it must have.
+    WrongType,
+}
+
+/// Walks one JSON object of at most `max_members` members, nested ones alike.
+pub(crate) fn walk_object<'t>(
+    text: &'t [u8],
+    max_members: usize,
+    members: &mut impl Members<'t>,
+) -> Result<(), WalkError> {
+    let text = str::from_utf8(text).map_err(|_| JsonFault::Invalid)?;
+    let mut walk = Walk { scanner: Scanner::new(text), max_members };
+    let mut has_wrong_type = false;
+    walk.members(1, |name, value| {
+        let start = value.walk.scanner.position();
+        // A wrong type is told only about a text that is JSON to its end.
+        match if has_wrong_type { Ok(false) } else { members.read(name, value) } {
+            Ok(true) => return Ok(()),
+            Ok(false) => {}
+            Err(WalkError::WrongType) => {
+                has_wrong_type = true;
+                value.walk.scanner.go_back(start);
+            }
+            Err(fault) => return Err(fault),
+        }
+        value.skip()
+    })?;
+    walk.scanner.end()?;
+    if has_wrong_type { Err(WalkError::WrongType) } else { Ok(()) }
+}
+
+/// The bounds, and where the walk stands.
+struct Walk<'t> {
+    scanner: Scanner<'t>,
+    max_members: usize,
+}
+
+/// The value of a member, to be read once.
+pub(crate) struct Value<'w, 't> {
+    walk: &'w mut Walk<'t>,
+    /// How deep the object is that it stands in.
+    depth: usize,
+}
+
+impl<'t> Value<'_, 't> {
+    /// A string after unescaping, borrowed where nothing was escaped.
+    #[inline]
+    pub(crate) fn text(&mut self) -> Result<Cow<'t, str>, WalkError> {
+        self.must_begin_with(|byte| byte == b'"')?;
+        Ok(self.walk.scanner.string()?)
+    }
+
+    #[inline]
+    pub(crate) fn number(&mut self) -> Result<Number, WalkError> {
+        self.must_begin_with(|byte| matches!(byte, b'-' | b'0'..=b'9'))?;
+        Ok(self.walk.scanner.number()?)
+    }
+
+    /// An array of strings.
+    pub(crate) fn texts(&mut self) -> Result<Vec<Cow<'t, str>>, WalkError> {
+        self.must_begin_with(|byte| byte == b'[')?;
+        let mut texts = Vec::new();
+        self.walk.elements(self.depth + 1, |mut element| {
+            texts.push(element.text()?);
+            Ok(())
+        })?;
+        Ok(texts)
+    }
+
+    pub(crate) fn text_or_texts(&mut self) -> Result<StringList<Cow<'t, str>>, WalkError> {
+        if self.walk.scanner.peek() == Some(b'[') {
+            return self.texts().map(StringList::Several);
+        }
+        self.text().map(StringList::One)
+    }
+
+    /// An object that is checked and skipped.
+    pub(crate) fn skip_object(&mut self) -> Result<(), WalkError> {
+        self.must_begin_with(|byte| byte == b'{')?;
+        self.skip()
+    }
+
+    fn must_begin_with(&mut self, fits: impl Fn(u8) -> bool) -> Result<(), WalkError> {
+        if self.walk.scanner.peek().is_some_and(fits) { Ok(()) } else { Err(WalkError::WrongType) }
+    }
+
+    /// Any value.
+    fn skip(&mut self) -> Result<(), WalkError> {
+        let depth = self.depth + 1;
+        match self.walk.scanner.peek() {
+            Some(b'"') => self.walk.scanner.string().map(drop)?,
+            Some(b'{') => self.walk.members(depth, |_, value| value.skip())?,
+            Some(b'[') => self.walk.elements(depth, |mut element| element.skip())?,
+            Some(b'-' | b'0'..=b'9') => self.walk.scanner.number().map(drop)?,
+            _ => self.walk.scanner.literal()?,
+        }
+        Ok(())
+    }
+}
+
+impl<'t> Walk<'t> {
+    fn members(
+        &mut self,
+        depth: usize,
+        mut read: impl FnMut(&str, &mut Value<'_, 't>) -> Result<(), WalkError>,
+    ) -> Result<(), WalkError> {
+        self.scanner.expect(b'{')?;
+        check_depth(depth)?;
+        let mut names = Names::new();
+        let mut more = !self.scanner.take(b'}');
+        while more {
+            let name = self.scanner.string()?;
+            self.scanner.expect(b':')?;
+            if names.number() == self.max_members {
+                return Err(JsonFault::TooManyMembers.into());
+            }
+            read(&name, &mut Value { walk: self, depth })?;
+            names.add(name);
+            more = self.scanner.another(b'}')?;
+        }
+        if names.has_duplicate() { Err(JsonFault::Duplicate.into()) } else { Ok(()) }
+    }
+
+    fn elements(
+        &mut self,
+        depth: usize,
+        mut read: impl FnMut(Value<'_, 't>) -> Result<(), WalkError>,
+    ) -> Result<(), WalkError> {
+        self.scanner.expect(b'[')?;
+        check_depth(depth)?;
+        let mut more = !self.scanner.take(b']');
+        while more {
+            read(Value { walk: self, depth })?;
+            more = self.scanner.another(b']')?;
+        }
+        Ok(())
+    }
+}
+
+fn check_depth(depth: usize) -> Result<(), JsonFault> {
+    if depth > MAX_DEPTH { Err(JsonFault::TooDeep) } else { Ok(()) }
+}
+
+impl From<JsonFault> for WalkError {
+    fn from(fault: JsonFault) -> Self {
+        Self::Json(fault)
+    }
+}
+
+/// One string, or several.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum StringList<T> {
+    One(T),
+    Several(Vec<T>),
+}
+
+impl<T> StringList<T> {
+    pub(crate) fn as_slice(&self) -> &[T] {
+        match self {
+            Self::One(text) => std::slice::from_ref(text),
+            Self::Several(texts) => texts,
+        }
+    }
+
+    pub(crate) fn map<U>(self, change: impl Fn(T) -> U) -> StringList<U> {
+        match self {
+            Self::One(text) => StringList::One(change(text)),
+            Self::Several(texts) => StringList::Several(texts.into_iter().map(change).collect()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn walk(text: &str) -> Result<(), WalkError> {
+        walk_object(text.as_bytes(), 4, &mut NoMembers)
+    }
+
+    /// Nothing is known.
+    struct NoMembers;
+
+    impl<'t> Members<'t> for NoMembers {
+        fn read(&mut self, _: &str, _: &mut Value<'_, 't>) -> Result<bool, WalkError> {
+            Ok(false)
+        }
+    }
+
+    fn refused(fault: JsonFault) -> Result<(), WalkError> {
+        Err(WalkError::Json(fault))
+    }
+
+    #[test]
+    fn r35_duplicates_are_found_after_unescaping_at_any_level() {
+        assert_eq!(walk(r#"{"alg":1,"\u0061lg":2}"#), refused(JsonFault::Duplicate));
+        assert_eq!(walk(r#"{"a":{"b":1,"b":2}}"#), refused(JsonFault::Duplicate));
+        assert_eq!(walk(r#"{"a":[{"b":1,"b":2}]}"#), refused(JsonFault::Duplicate));
+        assert_eq!(walk(r#"{"a":{"b":1},"b":2}"#), Ok(()));
+    }
+
+    #[test]
+    fn r35_duplicates_are_found_among_few_and_many_wherever_they_stand() {
+        for members in [2, names::FEW - 1, names::FEW, names::FEW + 1, 100] {
+            for (one, other) in [(0, members - 1), (0, 1), (members - 2, members - 1)] {
+                let name = |n: usize| if n == other { one } else { n };
+                let text: Vec<_> = (0..members).map(|n| format!("\"claim{}\":1", name(n))).collect();
+                let walked = walk_object(format!("{{{}}}", text.join(",")).as_bytes(), 1_000, &mut NoMembers);
+                assert_eq!(walked, refused(JsonFault::Duplicate), "{one} and {other} of {members}");
+            }
+            let text: Vec<_> = (0..members).map(|n| format!("\"claim{n}\":1")).collect();
+            assert_eq!(walk_object(format!("{{{}}}", text.join(",")).as_bytes(), 1_000, &mut NoMembers), Ok(()));
+        }
+    }
+
+    #[test]
+    fn c08_depth_is_bounded_at_its_limit() {
+        let nested = |levels: usize| format!("{{\"a\":{}{}}}", "[".repeat(levels - 1), "]".repeat(levels - 1));
+        assert_eq!(walk(&nested(MAX_DEPTH - 1)), Ok(()));
+        assert_eq!(walk(&nested(MAX_DEPTH)), Ok(()));
+        assert_eq!(walk(&nested(MAX_DEPTH + 1)), refused(JsonFault::TooDeep));
+    }
+
+    #[test]
+    fn c12_the_number_of_members_is_bounded_at_its_limit() {
+        assert_eq!(walk(r#"{"a":1,"b":1,"c":1,"d":1}"#), Ok(()));
+        assert_eq!(walk(r#"{"a":1,"b":1,"c":1,"d":1,"e":1}"#), refused(JsonFault::TooManyMembers));
+        assert_eq!(walk(r#"{"n":{"a":1,"b":1,"c":1,"d":1,"e":1}}"#), refused(JsonFault::TooManyMembers));
+    }
+
+    #[test]
+    fn c07_only_one_object_in_utf8_passes() {
+        for text in ["", "1", "[]", "null", "\"a\"", "{}{}", "{} x", "\u{feff}{}", r#"{"a":"\ud800"}"#, "{\"a\":1e999}"]
+        {
+            assert_eq!(walk(text), refused(JsonFault::Invalid), "{text:?}");
+        }
+        assert_eq!(walk_object(b"{\"a\":\"\xff\"}", 4, &mut NoMembers), refused(JsonFault::Invalid));
+        assert_eq!(walk(" {\"a\": [1, -1, 1.5, true, null, {}]} "), Ok(()));
+    }
+}
