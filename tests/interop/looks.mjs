@@ -47,6 +47,10 @@ export function faults() {
     const small = target.type === 'checkbox' ? target.closest('label').getBoundingClientRect().height < 24 : height < 24
     if (small) found.push(`${target.name || target.textContent.trim()} is less than 24 pixels high`)
   }
+  // A code that is compared with another one is not broken over two lines.
+  for (const code of document.querySelectorAll('strong.user-code')) {
+    if (code.getClientRects().length !== 1) found.push(`${code.textContent} is broken`)
+  }
   // 1.4.10
   if (document.documentElement.scrollWidth > innerWidth) found.push('it is wider than the screen')
   // 2.4.2, 3.1.1, 1.3.1
