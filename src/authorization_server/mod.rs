@@ -24,6 +24,9 @@
 //! - metadata by RFC 8414, and at the place where OpenID Connect Discovery looks,
 //! - its public keys as a JWK Set (RFC 7517 §5), with an `ETag` and 304 for who has it already (RFC 9110 §13.1.2).
 //!
+//! `tests/interop/run` tries that with clients in other languages and with Chromium, and keeps pictures of all pages in
+//! `docs/authorization-server/screens`.
+//!
 //! Users are asked for their consent each time. What was granted is forgotten when the process ends, and when there are
 //! more than 100,000 access tokens or consents, the oldest first.
 //!

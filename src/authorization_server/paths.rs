@@ -23,7 +23,7 @@ pub(super) const PUSHED: &str = "/par";
 pub(super) const USERINFO: &str = "/userinfo";
 
 const FIXED: [&str; 9] =
-    [JWK_SET, LOGIN, CONSENT, DEVICE, DEVICE_AUTHORIZATION, INTROSPECTION, PUSHED, REVOCATION, USERINFO];
+    [JWK_SET, LOGIN, CONSENT, DEVICE, DEVICE_AUTHORIZATION, INTROSPECTION, REVOCATION, USERINFO, PUSHED];
 
 impl Default for Paths {
     fn default() -> Self {

@@ -1,0 +1,55 @@
+//! What the clients of `tests/interop/` talk to: the bundled authorization server, and an API behind the layer.
+//!
+//! `tests/interop/run` starts it. It prints where both are as one line of JSON, and stays up until it is ended.
+
+use std::time::Duration;
+
+use axum::Router;
+use axum::routing::{get, post};
+use serde_json::json;
+use tower_bearer::authorization_server::{AuthorizationServer, AuthorizationServerBuilder, Client, User};
+use tower_bearer::{Issuer, RequireScopes, ResourceServer, ValidatedToken};
+
+const AUDIENCE: &str = "https://api.example.com";
+/// On loopback, so at any port (RFC 8252 §7.3).
+const CALLBACK: &str = "http://127.0.0.1/callback";
+
+fn authorization_server() -> AuthorizationServerBuilder {
+    let web = Client::new("web", "web-secret")
+        .name("Lead reports")
+        .scopes(["openid", "read:leads", "write:leads"])
+        .audience(AUDIENCE)
+        .redirect_uri(CALLBACK);
+    let desktop = Client::public("desktop").scopes(["read:leads"]).audience(AUDIENCE).redirect_uri(CALLBACK);
+    let television = Client::public("television").name("Television").scopes(["read:leads"]).audience(AUDIENCE);
+    let opaque = Client::new("opaque", "opaque-secret").scopes(["read:leads"]).audience(AUDIENCE).opaque_tokens();
+    AuthorizationServer::builder()
+        .client(web)
+        .client(desktop)
+        .client(television.device())
+        .client(opaque)
+        .user(User::new("alice", "wonderland").subject("user-1").claim("name", "Alice Liddell"))
+        .scope_description("openid", "Know who you are")
+        .scope_description("read:leads", "Read your leads")
+        .scope_description("write:leads", "Add and change leads")
+        .device_poll_interval(Duration::from_secs(1))
+}
+
+fn app(api: &ResourceServer) -> Router {
+    let read = get(leads).route_layer(RequireScopes::all(["read:leads"]));
+    let write = post(leads).route_layer(RequireScopes::all(["write:leads"]));
+    Router::new().route("/leads", read.merge(write)).route_layer(api.layer())
+}
+
+async fn leads(token: ValidatedToken) -> String {
+    format!("the leads of {}", token.subject().unwrap_or("nobody"))
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let server = authorization_server().start().await?;
+    let api = ResourceServer::builder().audience(AUDIENCE).issuer(Issuer::new(server.issuer())).build()?;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+    println!("{}", json!({ "issuer": server.issuer(), "api": format!("http://{}/leads", listener.local_addr()?) }));
+    Ok(axum::serve(listener, app(&api)).await?)
+}
