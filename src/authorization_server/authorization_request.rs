@@ -36,6 +36,23 @@ pub(super) struct AuthorizationRequest<'a> {
 }
 
 impl<'a> AuthorizationRequest<'a> {
+    /// What is read of a request, the client's id aside.
+    pub(super) const PARAMETERS: &'static [&'static str] = &[
+        "redirect_uri",
+        "state",
+        "nonce",
+        "login_hint",
+        "request",
+        "response_type",
+        "response_mode",
+        "code_challenge",
+        "code_challenge_method",
+        "prompt",
+        "max_age",
+        "scope",
+        "resource",
+    ];
+
     /// Reads the request. Until client and redirect URI are proven, nothing is sent there.
     pub(super) fn read(state: &'a ServerState, parameters: &Parameters) -> Result<Self, AuthorizationError> {
         let invalid = PageRefusal::invalid_request;

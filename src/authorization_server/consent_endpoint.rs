@@ -86,8 +86,8 @@ pub(super) async fn respond(
         return Ok(see_other(&format!("{}?{}", state.path(&state.paths.authorize), request.query)));
     };
     // What was pushed is good for one decision.
-    if let Some(request_uri) = &request.request_uri {
-        state.pushed_requests.spend(request_uri);
+    if request.request_uri.as_ref().is_some_and(|request_uri| !state.pushed_requests.spend(request_uri)) {
+        return Err(PageRefusal::invalid_request("request_uri was used").into());
     }
     if form.value("decision") != Some("approve") {
         return Err(AuthorizationError::Answer(request.address, ACCESS_DENIED));

@@ -50,9 +50,9 @@ impl Parameters {
         self.0.iter().filter(move |(other, value)| other == name && !value.is_empty()).map(|(_, value)| value.as_str())
     }
 
-    /// The other parameters.
-    pub(super) fn without(mut self, names: &[&str]) -> Self {
-        self.0.retain(|(name, _)| !names.contains(&name.as_str()));
+    /// Those of these names.
+    pub(super) fn only(mut self, names: &[&str]) -> Self {
+        self.0.retain(|(name, _)| names.contains(&name.as_str()));
         self
     }
 

@@ -15,6 +15,9 @@ use super::parameters::Parameters;
 use super::pushed_requests::LIFETIME;
 use super::state::ServerState;
 
+/// The most that is kept of a request, and as much as a URL may be long.
+const MAX_BYTES: usize = 16 * 1024;
+
 /// Checks the request as the authorization endpoint would, and keeps it for the client's user.
 pub(super) async fn respond(State(state): State<Arc<ServerState>>, request: Request) -> Result<Response, OAuthError> {
     let headers = request.headers().clone();
@@ -23,8 +26,11 @@ pub(super) async fn respond(State(state): State<Arc<ServerState>>, request: Requ
     if parameters.value("request_uri").is_some() {
         return Err(OAuthError::InvalidRequest("a pushed request has no request_uri"));
     }
-    // What belongs to the authentication alone is not kept; the client's id always is.
-    let pushed = parameters.without(&["client_id", "client_secret"]).with("client_id", &client.id);
+    // What nobody would read is not kept; the client's id always is.
+    let pushed = parameters.only(AuthorizationRequest::PARAMETERS).with("client_id", &client.id);
+    if pushed.to_query().len() > MAX_BYTES {
+        return Err(OAuthError::BodyTooLarge);
+    }
     if let Err(error) = AuthorizationRequest::read(&state, &pushed) {
         return Ok(oauth_error::answer(StatusCode::BAD_REQUEST, error.code()));
     }

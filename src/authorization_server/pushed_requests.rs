@@ -11,7 +11,7 @@ use crate::time::UnixTime;
 /// Long enough to log in and to read a page: the request is read again with each form (RFC 9126 §2.2 allows ten minutes).
 pub(super) const LIFETIME: Duration = Duration::from_secs(600);
 
-const CAPACITY: usize = 10_000;
+const CAPACITY: usize = 1_000;
 
 /// RFC 9126 §2.2.
 const PREFIX: &str = "urn:ietf:params:oauth:request_uri:";
@@ -43,11 +43,9 @@ impl PushedRequests {
         self.requests().get(digest(request_uri)?, now).cloned()
     }
 
-    /// Forgets a request that was decided on: it is good for one decision (§7.3).
-    pub(super) fn spend(&self, request_uri: &str) {
-        if let Some(digest) = digest(request_uri) {
-            self.requests().remove(digest);
-        }
+    /// Forgets a request that was decided on: it is good for one decision (§7.3). `false` when it was before.
+    pub(super) fn spend(&self, request_uri: &str) -> bool {
+        digest(request_uri).is_some_and(|digest| self.requests().remove(digest).is_some())
     }
 
     fn requests(&self) -> MutexGuard<'_, Expiring<HandleDigest, Parameters>> {

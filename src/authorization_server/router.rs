@@ -29,16 +29,15 @@ pub(super) fn router(state: Arc<ServerState>) -> Router {
         (state.path(paths::INTROSPECTION), Endpoint::Introspection, post(introspection_endpoint::respond)),
         (state.path(paths::REVOCATION), Endpoint::Revocation, post(revocation_endpoint::respond)),
     ];
+    if state.clients.act_for_users() {
+        let userinfo = get(userinfo_endpoint::respond).post(userinfo_endpoint::respond);
+        routes.push((state.path(paths::USERINFO), Endpoint::Userinfo, userinfo));
+    }
     if state.clients.ask_users() {
         let authorization = get(authorize_endpoint::respond).post(authorize_endpoint::respond);
         routes.extend([
             (state.path(authorize), Endpoint::Authorization, authorization),
             (state.path(paths::LOGIN), Endpoint::Login, post(login_endpoint::respond)),
-            (
-                state.path(paths::USERINFO),
-                Endpoint::Userinfo,
-                get(userinfo_endpoint::respond).post(userinfo_endpoint::respond),
-            ),
             (state.path(paths::PUSHED), Endpoint::PushedAuthorization, post(pushed_authorization_endpoint::respond)),
             (state.path(paths::CONSENT), Endpoint::Consent, post(consent_endpoint::respond)),
         ]);

@@ -1,16 +1,18 @@
 //! Scope text (RFC 6749 §3.3).
 
+use std::collections::HashSet;
+
 use crate::scope::is_scope_token;
 
 /// The scope tokens of a request, in its order and each once; `None` when the text is not
 /// `scope-token *( SP scope-token )`.
 pub(super) fn parse(text: &str) -> Option<Vec<&str>> {
-    let mut scopes = Vec::new();
+    let (mut scopes, mut seen) = (Vec::new(), HashSet::new());
     for token in text.split(' ') {
         if !is_scope_token(token) {
             return None;
         }
-        if !scopes.contains(&token) {
+        if seen.insert(token) {
             scopes.push(token);
         }
     }

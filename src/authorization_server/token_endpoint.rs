@@ -106,7 +106,7 @@ fn device_code(state: &ServerState, client: &RegisteredClient, parameters: &Para
         return Err(OAuthError::UnauthorizedClient);
     }
     let presented = parameters.value("device_code").ok_or(OAuthError::InvalidRequest("device_code is missing"))?;
-    state.grants.redeem_device(&state.issuing(client), presented)
+    state.grants.redeem_device(&state.issuing(client), presented, &requested::resources(parameters))
 }
 
 /// RFC 6749 §6.

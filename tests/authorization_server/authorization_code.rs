@@ -360,7 +360,7 @@ async fn s05_code_replay_revokes_what_it_issued() {
     assert!(is_active(&server, text(&others, "access_token")).await);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn s05_a_code_is_redeemed_once_however_many_try() {
     let server = user_server().await;
     let code = code(&server).await;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use reqwest::{RequestBuilder, header};
 use serde_json::{Value, json};
 use tower_bearer::authorization_server::{
-    AuthorizationServer, AuthorizationServerBuilder, Client, DevicePoll, ScriptError,
+    AuthorizationServer, AuthorizationServerBuilder, Client, DevicePoll, ScriptError, User,
 };
 use tower_bearer::time::{ManualClock, UnixTime};
 
@@ -270,7 +270,7 @@ async fn s13_a_device_is_decided_about_once() {
     assert_refused(poll(&server, &codes), 400, "access_denied").await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn fifty_polls_at_once_bring_one_token() {
     let Fixture { server, .. } = fixture().await;
     server.script_device([DevicePoll::Approve { username: "alice".to_owned() }]).unwrap();
@@ -281,6 +281,33 @@ async fn fifty_polls_at_once_bring_one_token() {
         good += usize::from(poll.await.unwrap().unwrap().status() == 200);
     }
     assert_eq!(good, 1);
+}
+
+#[tokio::test]
+async fn a_device_may_ask_for_one_of_its_audiences() {
+    let other = "https://other.example.com";
+    let tv = television("set").audience(other);
+    let server = user_builder().client(tv).start().await.unwrap();
+    server.script_device([DevicePoll::Approve { username: "alice".to_owned() }]).unwrap();
+    let codes = answer(ask(&server, &[("client_id", "set")])).await;
+    let poll = |resource: &'static str| {
+        let device_code = text(&codes, "device_code");
+        let form =
+            [("grant_type", GRANT_TYPE), ("device_code", device_code), ("client_id", "set"), ("resource", resource)];
+        unauthenticated(&server, &form)
+    };
+    assert_refused(poll("https://third.example.com"), 400, "invalid_target").await;
+    let tokens = answer(poll(other)).await;
+    assert_eq!(claims_of(text(&tokens, "access_token"))["aud"], other);
+}
+
+#[tokio::test]
+async fn with_devices_alone_there_is_userinfo() {
+    let tv = Client::public("tv").scopes(["openid"]).audience(AUDIENCE).device();
+    let alice = User::new("alice", PASSWORD);
+    let server = AuthorizationServer::builder().client(tv).user(alice).start().await.unwrap();
+    let userinfo = text(&server.metadata(), "userinfo_endpoint").to_owned();
+    assert_eq!(client().get(userinfo).send().await.unwrap().status(), 401);
 }
 
 #[tokio::test]

@@ -87,6 +87,16 @@ async fn it_is_checked_when_it_is_pushed() {
     assert_eq!(response.status(), StatusCode::CREATED);
 }
 
+#[tokio::test]
+async fn what_nobody_reads_is_not_kept_and_of_the_rest_not_much() {
+    let server = user_server().await;
+    let long = "x".repeat(17 * 1024);
+    let response = as_web(pushed(&server, &request_with(&[("unknown", &long)]))).send().await.unwrap();
+    assert_eq!(response.status(), StatusCode::CREATED);
+    let response = as_web(pushed(&server, &request_with(&[("state", &long)]))).send().await.unwrap();
+    assert_eq!(response.status(), StatusCode::PAYLOAD_TOO_LARGE);
+}
+
 fn pushed(server: &AuthorizationServer, request: &[(&str, &str)]) -> RequestBuilder {
     client().post(format!("{}/par", server.issuer())).form(request)
 }

@@ -42,7 +42,7 @@ async fn s06_reuse_ends_the_family() {
     answer(refresh(&server, text(&other, "refresh_token"), &[])).await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn s06_of_fifty_uses_one_wins() {
     let server = user_server().await;
     let first = tokens(&server).await;
@@ -133,6 +133,17 @@ async fn a_lost_answer_can_be_asked_for_again_in_its_grace() {
     answer(refresh(&server, text(&lost, "refresh_token"), &[])).await;
     assert_refused(refresh(&server, text(&first, "refresh_token"), &[]), 400, "invalid_grant").await;
     assert_refused(refresh(&server, text(&next, "refresh_token"), &[]), 400, "invalid_grant").await;
+}
+
+#[tokio::test]
+async fn s06_the_grace_is_for_one_more_use() {
+    let clock = ManualClock::at(UnixTime::from_secs(1_800_000_000));
+    let server = with(&clock, web().refresh_grace(Duration::from_secs(30))).await;
+    let first = tokens(&server).await;
+    answer(refresh(&server, text(&first, "refresh_token"), &[])).await;
+    let again = answer(refresh(&server, text(&first, "refresh_token"), &[])).await;
+    assert_refused(refresh(&server, text(&first, "refresh_token"), &[]), 400, "invalid_grant").await;
+    assert_refused(refresh(&server, text(&again, "refresh_token"), &[]), 400, "invalid_grant").await;
 }
 
 #[tokio::test]

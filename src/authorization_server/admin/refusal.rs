@@ -118,7 +118,8 @@ impl From<StartError> for Refusal {
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let Self { status, error, description } = self;
-        tracing::debug!(error, description, "admin request refused");
+        // The description may repeat what was sent, which may be a token.
+        tracing::debug!(error, "admin request refused");
         let body = Json(json!({ "error": error, "error_description": description }));
         (status, [(header::CACHE_CONTROL, "no-store")], body).into_response()
     }

@@ -16,6 +16,9 @@ pub(super) fn add(
     let Some(file) = &key.pem_file else {
         return Ok(builder.signing_algorithm(algorithm));
     };
+    if file.to_string_lossy().contains("-----BEGIN") {
+        return Err("it is a key and not the path of a file; put the key into a file and give its path".to_owned());
+    }
     let path = directory.join(file);
     let text = std::fs::read(&path).map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
     // RFC 7468 §10.

@@ -172,7 +172,9 @@ impl Devices {
             return Err((unknown, None));
         };
         let hear = |error| Err((error, None));
-        match device.script.pop_front() {
+        // What was spent stays so, whatever a script says.
+        let is_spent = matches!(device.state, State::Spent(_));
+        match if is_spent { None } else { device.script.pop_front() } {
             Some(ScriptedPoll::Pending) => return hear(OAuthError::AuthorizationPending),
             Some(ScriptedPoll::SlowDown) => return hear(OAuthError::SlowDown),
             Some(ScriptedPoll::Deny) => device.state = State::Denied,

@@ -34,6 +34,8 @@ struct Family {
     generation: u64,
     /// When the generation before was used first.
     rotated: UnixTime,
+    /// Whether it was used once more since then.
+    is_grace_used: bool,
 }
 
 struct RefreshToken {
@@ -59,7 +61,7 @@ impl Families {
         self.started = self.started.wrapping_add(1);
 
         let ends = now.saturating_add(client.refresh_absolute_lifetime);
-        let family = Family { grant: Arc::clone(grant), ends, generation: 0, rotated: *now };
+        let family = Family { grant: Arc::clone(grant), ends, generation: 0, rotated: *now, is_grace_used: false };
         // Access tokens are good as long as their family is there.
         let last_access = now.saturating_add(client.token_lifetime);
         self.families.insert(id, family, ends.max(last_access), *now);
@@ -78,7 +80,8 @@ impl Families {
             return Err(unknown());
         }
         // The answer to the first use may have been lost; then its successor was never used.
-        let is_in_grace = token.generation.wrapping_add(1) == family.generation
+        let is_in_grace = !family.is_grace_used
+            && token.generation.wrapping_add(1) == family.generation
             && *now < family.rotated.saturating_add(client.refresh_grace);
         if token.generation != family.generation && !is_in_grace {
             return Err(Refusal { reason: "the refresh token was used before", reused: Some(token.family) });
@@ -97,6 +100,9 @@ impl Families {
         if used == Some(family.generation) {
             family.generation = family.generation.wrapping_add(1);
             family.rotated = *now;
+            family.is_grace_used = false;
+        } else {
+            family.is_grace_used = true;
         }
         let generation = family.generation;
         self.families.extend(id, now.saturating_add(client.token_lifetime));

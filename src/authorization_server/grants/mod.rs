@@ -144,7 +144,12 @@ impl Grants {
     }
 
     /// Tokens for a device code (RFC 8628 §3.4), once its user has allowed it.
-    pub(super) fn redeem_device(&self, issuing: &Issuing<'_>, device_code: &str) -> Result<Tokens, OAuthError> {
+    pub(super) fn redeem_device(
+        &self,
+        issuing: &Issuing<'_>,
+        device_code: &str,
+        resources: &[&str],
+    ) -> Result<Tokens, OAuthError> {
         let (refresh_token, handle) = (Handle::random()?, Handle::random()?);
         let device_code = HandleDigest::of(device_code);
         let mut store = self.store();
@@ -155,10 +160,12 @@ impl Grants {
             }
             error
         })?;
+        // RFC 8707 §2.2, as for a code.
+        let audiences = among(&grant.audiences, resources).ok_or(OAuthError::InvalidTarget)?;
 
         let family = store.families.start(&grant, &refresh_token, issuing);
         store.devices.spend(device_code, family);
-        let token = IssuedToken::for_user(issuing, &grant, family, grant.scopes.clone(), grant.audiences.clone());
+        let token = IssuedToken::for_user(issuing, &grant, family, grant.scopes.clone(), audiences);
         Ok(store.hand_out(issuing, token, handle, refresh_token, UserLogin::of(&grant, None)))
     }
 
