@@ -1,6 +1,6 @@
-//! The authorization request (RFC 6749 §4.1.1, RFC 7636 §4.3, RFC 8707 §2.1, OpenID Connect Core 1.0 §3.1.2.1).
+//! The authorization request (RFC 6749 §4.1.1 and §4.2.1, RFC 7636 §4.3, RFC 8707 §2.1, OpenID Connect Core 1.0 §3.1.2.1).
 
-use super::authorization_response::{AuthorizationError, ErrorCode, ReturnAddress};
+use super::authorization_response::{AuthorizationError, ErrorCode, ResponseMode, ReturnAddress};
 use super::grants::HandleDigest;
 use super::oauth_error::OAuthError;
 use super::pages::{PageRefusal, Session};
@@ -20,8 +20,7 @@ pub(super) struct AuthorizationRequest<'a> {
     pub(super) named_redirect_uri: Option<String>,
     pub(super) scopes: Vec<String>,
     pub(super) audiences: Vec<String>,
-    /// By the method `S256`.
-    pub(super) challenge: String,
+    pub(super) response_type: ResponseType,
     pub(super) nonce: Option<String>,
     pub(super) login_hint: Option<String>,
     /// Whether no page may be shown.
@@ -33,6 +32,16 @@ pub(super) struct AuthorizationRequest<'a> {
     pub(super) request_uri: Option<String>,
     /// The whole request, for the forms of the pages: it is read again, and checked again, with each of them.
     pub(super) query: String,
+}
+
+/// What the client is to get (RFC 6749 §3.1.1).
+pub(super) enum ResponseType {
+    Code {
+        /// By the method `S256`.
+        challenge: String,
+    },
+    /// Of a client that may use it only.
+    Token,
 }
 
 impl<'a> AuthorizationRequest<'a> {
@@ -82,8 +91,9 @@ impl<'a> AuthorizationRequest<'a> {
             redirect_uri: redirect_uri.to_owned(),
             state: parameters.value("state").map(str::to_owned),
             issuer: state.issuer.url().to_owned(),
+            mode: if asks_for_token(client, parameters) { ResponseMode::Fragment } else { ResponseMode::Query },
         };
-        let asked = match Asked::read(client, parameters) {
+        let asked = match Asked::read(client, parameters, address.mode) {
             Ok(asked) => asked,
             Err(error) => return Err(AuthorizationError::Answer(address, error)),
         };
@@ -93,7 +103,7 @@ impl<'a> AuthorizationRequest<'a> {
             named_redirect_uri: named_redirect_uri.map(str::to_owned),
             scopes: asked.scopes,
             audiences: asked.audiences,
-            challenge: asked.challenge,
+            response_type: asked.response_type,
             nonce: parameters.value("nonce").map(str::to_owned),
             login_hint: parameters.value("login_hint").map(str::to_owned),
             is_silent: asked.prompts.contains(&"none"),
@@ -120,13 +130,13 @@ impl<'a> AuthorizationRequest<'a> {
 struct Asked<'a> {
     scopes: Vec<String>,
     audiences: Vec<String>,
-    challenge: String,
+    response_type: ResponseType,
     prompts: Vec<&'a str>,
     max_age: Option<u64>,
 }
 
 impl<'a> Asked<'a> {
-    fn read(client: &RegisteredClient, parameters: &'a Parameters) -> Result<Self, ErrorCode> {
+    fn read(client: &RegisteredClient, parameters: &'a Parameters, mode: ResponseMode) -> Result<Self, ErrorCode> {
         let invalid = |description| ("invalid_request", description);
         if parameters.value("request").is_some() {
             return Err(("request_not_supported", "request objects are not read"));
@@ -134,21 +144,17 @@ impl<'a> Asked<'a> {
         if parameters.value("request_uri").is_some() {
             return Err(("request_uri_not_supported", "requests are not fetched from anywhere"));
         }
-        match parameters.value("response_type") {
-            Some("code") => {}
-            Some(_) => return Err(("unsupported_response_type", "the response type is not code")),
+        let response_type = match parameters.value("response_type") {
+            _ if asks_for_token(client, parameters) => ResponseType::Token,
+            Some("code") => ResponseType::Code { challenge: challenge(parameters)?.to_owned() },
+            Some(_) => {
+                let description = "the response type is not one of the metadata's response_types_supported";
+                return Err(("unsupported_response_type", description));
+            }
             None => return Err(invalid("response_type is missing")),
-        }
-        if parameters.value("response_mode").is_some_and(|mode| mode != "query") {
-            return Err(invalid("the response mode is not query"));
-        }
-        // RFC 7636 §4.3: without a method it is `plain`, which protects nothing that was seen.
-        let challenge = parameters.value("code_challenge").ok_or(invalid("code_challenge is missing (PKCE)"))?;
-        if parameters.value("code_challenge_method") != Some("S256") {
-            return Err(invalid("code_challenge_method is not S256"));
-        }
-        if !is_challenge(challenge) {
-            return Err(invalid("code_challenge is not the base64url text of a SHA-256 digest"));
+        };
+        if parameters.value("response_mode").is_some_and(|asked| asked != mode.name()) {
+            return Err(invalid("the response mode is not that of the response type"));
         }
         let prompts: Vec<_> = parameters.value("prompt").map(|prompt| prompt.split(' ').collect()).unwrap_or_default();
         if prompts.iter().any(|prompt| !["none", "login", "consent", "select_account"].contains(prompt))
@@ -164,11 +170,30 @@ impl<'a> Asked<'a> {
         Ok(Self {
             scopes: requested::scopes(client, parameters).map_err(OAuthError::texts)?,
             audiences: requested::audiences(client, parameters).map_err(OAuthError::texts)?,
-            challenge: challenge.to_owned(),
+            response_type,
             prompts,
             max_age,
         })
     }
+}
+
+/// Whether the client gets a token without a code, which it may only where that was switched on.
+fn asks_for_token(client: &RegisteredClient, parameters: &Parameters) -> bool {
+    client.gets_tokens_in_redirects() && parameters.value("response_type") == Some("token")
+}
+
+/// What the client will have to prove with the code (RFC 7636 §4.3).
+fn challenge(parameters: &Parameters) -> Result<&str, ErrorCode> {
+    let invalid = |description| ("invalid_request", description);
+    let challenge = parameters.value("code_challenge").ok_or(invalid("code_challenge is missing (PKCE)"))?;
+    // Without a method it is `plain`, which protects nothing that was seen.
+    if parameters.value("code_challenge_method") != Some("S256") {
+        return Err(invalid("code_challenge_method is not S256"));
+    }
+    if !is_challenge(challenge) {
+        return Err(invalid("code_challenge is not the base64url text of a SHA-256 digest"));
+    }
+    Ok(challenge)
 }
 
 /// 256 bits in base64url without padding (RFC 7636 §4.2).

@@ -1,16 +1,39 @@
 //! The way back to the client (RFC 6749 §4.1.2, RFC 9207).
 
+use std::time::Duration;
+
 use axum::response::{IntoResponse, Response};
 use url::{Url, form_urlencoded};
 
+use super::grants::Tokens;
 use super::oauth_error::OAuthError;
 use super::pages::{PageRefusal, see_other};
+use super::token_endpoint::TOKEN_TYPE;
 
 /// Where the client waits for its answer: known to be its own.
 pub(super) struct ReturnAddress {
     pub(super) redirect_uri: String,
     pub(super) state: Option<String>,
     pub(super) issuer: String,
+    /// Where in the redirect URI the answer is.
+    pub(super) mode: ResponseMode,
+}
+
+/// `response_mode` (OAuth 2.0 Multiple Response Type Encoding Practices §2.1).
+#[derive(Clone, Copy, Eq, PartialEq)]
+pub(super) enum ResponseMode {
+    Query,
+    /// Never sent to the client's server: for scripts in its pages (RFC 6749 §4.2.2).
+    Fragment,
+}
+
+impl ResponseMode {
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Query => "query",
+            Self::Fragment => "fragment",
+        }
+    }
 }
 
 /// Why there is no code.
@@ -31,6 +54,18 @@ pub(super) const CONSENT_REQUIRED: ErrorCode = ("consent_required", "the user ha
 impl ReturnAddress {
     pub(super) fn code(&self, code: &str) -> Response {
         self.answer(&[("code", code)])
+    }
+
+    /// An access token without a code (RFC 6749 §4.2.2).
+    pub(super) fn token(&self, tokens: &Tokens, lifetime: Duration) -> Response {
+        let (lifetime, scope) = (lifetime.as_secs().to_string(), tokens.scopes.join(" "));
+        let mut parameters =
+            vec![("access_token", tokens.access_token.as_str()), ("token_type", TOKEN_TYPE), ("expires_in", &lifetime)];
+        // RFC 6749 §3.3: a scope is never empty.
+        if !scope.is_empty() {
+            parameters.push(("scope", &scope));
+        }
+        self.answer(&parameters)
     }
 
     pub(super) fn error(&self, (error, description): ErrorCode) -> Response {
@@ -63,13 +98,18 @@ impl ReturnAddress {
     fn answer(&self, parameters: &[(&str, &str)]) -> Response {
         // RFC 6749 §3.1.2: a query of the redirect URI stays.
         let mut location = self.redirect_uri.clone();
-        location.push(if location.contains('?') { '&' } else { '?' });
-        let query = form_urlencoded::Serializer::new(String::new())
+        location.push(match self.mode {
+            // Registered redirect URIs have none.
+            ResponseMode::Fragment => '#',
+            ResponseMode::Query if location.contains('?') => '&',
+            ResponseMode::Query => '?',
+        });
+        let answer = form_urlencoded::Serializer::new(String::new())
             .extend_pairs(parameters)
             .extend_pairs(self.state.as_ref().map(|state| ("state", state)))
             .append_pair("iss", &self.issuer)
             .finish();
-        location.push_str(&query);
+        location.push_str(&answer);
         see_other(&location)
     }
 }

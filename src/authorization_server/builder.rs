@@ -1,51 +1,47 @@
-//! Settings of the server, and their check at the start.
+//! Settings of the server, and their check.
 
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::admin::Admin;
-use super::connections::{Transport, listen};
+#[cfg(feature = "authorization-server-tls")]
+use super::Certificate;
 use super::grants::DeviceSettings;
 use super::paths::Paths;
-use super::registration::{ClientSummary, Clients, UserSummary, Users, demo};
-use super::router::router;
-use super::service::Service;
-use super::state::{Registered, ServerState};
-use super::{AuthorizationServer, Client, StartError, User};
-#[cfg(feature = "authorization-server-tls")]
-use super::{Certificate, tls};
+use super::registration::{Clients, Users, demo};
+use super::{Client, StartError, User};
 use crate::jose::Algorithm;
 use crate::scope::is_scope_token;
-use crate::test_util::{SigningError, SigningKey, TestIssuer};
+use crate::test_util::{SigningError, SigningKey};
 use crate::time::{Clock, SystemClock};
 
-/// Settings of an [`AuthorizationServer`]; nothing is checked or opened before [`start`](Self::start).
+/// Settings of an [`AuthorizationServer`](super::AuthorizationServer); nothing is checked or opened before
+/// [`start`](Self::start).
 #[must_use]
 #[derive(Debug)]
 pub struct AuthorizationServerBuilder {
-    clients: Vec<Client>,
-    users: Vec<User>,
-    scope_descriptions: BTreeMap<String, String>,
-    keys: Vec<Key>,
-    clock: Arc<dyn Clock>,
-    port: u16,
-    paths: Paths,
-    device_settings: DeviceSettings,
-    admin_port: Option<u16>,
+    pub(super) clients: Vec<Client>,
+    pub(super) users: Vec<User>,
+    pub(super) scope_descriptions: BTreeMap<String, String>,
+    pub(super) keys: Vec<Key>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) port: u16,
+    pub(super) paths: Paths,
+    pub(super) device_settings: DeviceSettings,
+    pub(super) legacy_grants: bool,
+    pub(super) admin_port: Option<u16>,
     #[cfg(feature = "authorization-server-tls")]
-    certificate: Option<Certificate>,
+    pub(super) certificate: Option<Certificate>,
 }
 
 #[derive(Debug)]
-enum Key {
+pub(super) enum Key {
     New(Algorithm),
     Given(SigningKey),
 }
 
 impl Key {
-    fn make(self) -> Result<SigningKey, SigningError> {
+    pub(super) fn make(self) -> Result<SigningKey, SigningError> {
         match self {
             Self::New(algorithm) => SigningKey::generate(algorithm),
             Self::Given(key) => Ok(key),
@@ -64,13 +60,14 @@ impl AuthorizationServerBuilder {
             port: 0,
             paths: Paths::default(),
             device_settings: DeviceSettings::default(),
+            legacy_grants: false,
             admin_port: None,
             #[cfg(feature = "authorization-server-tls")]
             certificate: None,
         }
     }
 
-    /// Adds a client. Without one, tokens come only from the [handle](AuthorizationServer::token).
+    /// Adds a client. Without one, tokens come only from the [handle](super::AuthorizationServer::token).
     pub fn client(mut self, client: Client) -> Self {
         self.clients.push(client);
         self
@@ -83,7 +80,8 @@ impl AuthorizationServerBuilder {
     }
 
     /// Adds clients and users for a first look where none was given. Their secrets are the same in every copy of this crate;
-    /// [`AuthorizationServer::clients`] and [`users`](AuthorizationServer::users) show them.
+    /// [`AuthorizationServer::clients`](super::AuthorizationServer::clients) and [`users`](super::AuthorizationServer::users)
+    /// show them.
     ///
     /// ```
     /// use tower_bearer::authorization_server::AuthorizationServer;
@@ -174,6 +172,35 @@ impl AuthorizationServerBuilder {
         self
     }
 
+    /// **Dangerous, and for one purpose: to test a migration away from them.** Lets every client use two grants that RFC 9700
+    /// forbids, and OAuth 2.1 does not have any more:
+    ///
+    /// - `password` (RFC 6749 §4.3): users tell the client their passwords, and learn to tell them to anybody who asks,
+    /// - implicit, `response_type=token` (§4.2): access tokens go through the address bar, into histories, logs and
+    ///   `Referer`, and nothing ties them to the client that asked. No refresh token comes with them.
+    ///
+    /// Without this, and by default, they are `unsupported_grant_type` and `unsupported_response_type`, whatever a request
+    /// says.
+    ///
+    /// ```
+    /// use tower_bearer::authorization_server::AuthorizationServer;
+    /// use tower_bearer::jose::Algorithm;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let builder = AuthorizationServer::builder().signing_algorithm(Algorithm::ES256).demo();
+    /// let server = builder.dangerously_enable_legacy_grants().start().await?;
+    /// let grant = [("grant_type", "password"), ("username", "alice"), ("password", "wonderland")];
+    /// let request = reqwest::Client::new().post(server.token_endpoint()).form(&grant);
+    /// let answer = request.basic_auth("demo-web", Some("demo-web-secret")).send().await?;
+    /// assert_eq!(answer.status(), 200);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn dangerously_enable_legacy_grants(self) -> Self {
+        Self { legacy_grants: true, ..self }
+    }
+
     /// Opens the [admin API](super#admin-api) too, on a free port of 127.0.0.1; there is none by default. Every program
     /// on this machine can then tell the server what to do.
     pub fn admin(self) -> Self {
@@ -209,76 +236,12 @@ impl AuthorizationServerBuilder {
         Self { certificate: Some(certificate), ..self }
     }
 
-    /// Checks the settings, makes the keys and serves in a task of the current tokio runtime.
-    ///
-    /// # Errors
-    ///
-    /// [`StartError`] says which setting is wrong and what to do about it, or that the port is not free.
-    ///
-    /// # Panics
-    ///
-    /// Outside a tokio runtime with I/O and time enabled, as tokio's own types do.
-    pub async fn start(self) -> Result<AuthorizationServer, StartError> {
-        #[cfg(feature = "authorization-server-tls")]
-        let (scheme, transport, root_certificate) = match self.certificate {
-            Some(kind) => {
-                let (acceptor, root) = tls::acceptor(kind).map_err(StartError::Certificate)?;
-                ("https", Transport::Tls(acceptor), root)
-            }
-            None => ("http", Transport::Plain, None),
-        };
-        #[cfg(not(feature = "authorization-server-tls"))]
-        let (scheme, transport) = ("http", Transport::Plain);
-
-        let (clients, users) = self.register()?;
-        if let Some(client) = clients.iter().find(|client| users.is_empty() && client.acts_for_users()) {
-            return Err(StartError::NoUser { client_id: client.id.clone() });
-        }
-        let client_summaries = self.clients.iter().map(ClientSummary::of).collect();
-        let user_summaries = self.users.iter().map(UserSummary::of).collect();
-        let Self { scope_descriptions, keys, clock, port, paths, device_settings, admin_port, .. } = self;
-        let registered =
-            Registered { clients, users, scope_descriptions, client_summaries, user_summaries, device_settings };
-
-        let (listener, address) = listen(loopback(port)).await?;
-        let admin = match admin_port {
-            Some(port) => Some(listen(loopback(port)).await?),
-            None => None,
-        };
-        let issuer = make_issuer(format!("{scheme}://{address}{}", paths.issuer), keys)?.with_shared_clock(clock);
-
-        let state = Arc::new(ServerState::new(issuer, registered, paths, address.port()));
-        let service = Arc::new(Service::serve(address, listener, router(Arc::clone(&state)), transport));
-        let admin = admin.map(|(listener, address)| Admin::serve(Arc::clone(&state), &service, address, listener));
-        Ok(AuthorizationServer {
-            state,
-            service,
-            admin,
-            #[cfg(feature = "authorization-server-tls")]
-            root_certificate,
-        })
-    }
-
     /// Checks each setting that a file can have. Whether they suffice together shows at the start, when all are there.
     pub(super) fn register(&self) -> Result<(Clients, Users), StartError> {
         self.paths.check()?;
         if let Some(scope) = self.scope_descriptions.keys().find(|scope| !is_scope_token(scope)) {
             return Err(StartError::ScopeDescription { scope: scope.clone() });
         }
-        Ok((Clients::register(self.clients.clone())?, Users::register(self.users.clone())?))
+        Ok((Clients::register(self.clients.clone(), self.legacy_grants)?, Users::register(self.users.clone())?))
     }
-}
-
-fn loopback(port: u16) -> SocketAddr {
-    SocketAddr::from((Ipv4Addr::LOCALHOST, port))
-}
-
-fn make_issuer(url: String, keys: Vec<Key>) -> Result<TestIssuer, StartError> {
-    let mut keys = keys.into_iter().map(Key::make);
-    let first = keys.next().unwrap_or_else(|| Key::New(Algorithm::RS256).make())?;
-    let issuer = TestIssuer::with_key(url, first);
-    for key in keys {
-        issuer.add_key(key?);
-    }
-    Ok(issuer)
 }

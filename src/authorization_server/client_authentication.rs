@@ -16,6 +16,10 @@ pub(super) fn authenticate<'a>(
     parameters: &Parameters,
     clients: &'a Clients,
 ) -> Result<&'a RegisteredClient, OAuthError> {
+    // RFC 7521 §4.2: who sends an assertion means to be known by it, and not by `client_id` alone. None is read here.
+    if ["client_assertion", "client_assertion_type"].iter().any(|name| parameters.value(name).is_some()) {
+        return Err(OAuthError::InvalidClient);
+    }
     let mut authorization = headers.get_all(header::AUTHORIZATION).iter();
     let (id, secret) = match (authorization.next(), authorization.next()) {
         (None, _) => {

@@ -7,7 +7,7 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use http::StatusCode;
 
-use super::authorization_request::AuthorizationRequest;
+use super::authorization_request::{AuthorizationRequest, ResponseType};
 use super::authorization_response::{ACCESS_DENIED, AuthorizationError};
 use super::grants::{Code, Grant};
 use super::pages::{Browser, PageRefusal, page, see_other};
@@ -105,13 +105,18 @@ pub(super) async fn respond(
         audiences: request.audiences,
         auth_time: session.auth_time,
     };
-    let code = Code {
-        grant: Arc::new(grant),
-        redirect_uri: request.named_redirect_uri,
-        nonce: request.nonce,
-        challenge: request.challenge,
-    };
-    let code = state.grants.issue_code(code, now)?;
-    tracing::debug!(client_id = request.client.id, "code issued");
-    Ok(request.address.code(&code.into_secret()))
+    match request.response_type {
+        ResponseType::Code { challenge } => {
+            let redirect_uri = request.named_redirect_uri;
+            let code = Code { grant: Arc::new(grant), redirect_uri, nonce: request.nonce, challenge };
+            let code = state.grants.issue_code(code, now)?;
+            tracing::debug!(client_id = request.client.id, "code issued");
+            Ok(request.address.code(&code.into_secret()))
+        }
+        ResponseType::Token => {
+            let tokens = state.grants.issue_without_refresh(&state.issuing(request.client), &grant)?;
+            tracing::debug!(client_id = request.client.id, "token issued without a code");
+            Ok(request.address.token(&tokens, request.client.token_lifetime))
+        }
+    }
 }

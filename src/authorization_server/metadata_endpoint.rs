@@ -62,6 +62,7 @@ impl Metadata {
     pub(super) fn of(state: &ServerState) -> Self {
         let asks_users = state.clients.ask_users();
         let with_users = |values: &'static [&'static str]| if asks_users { values } else { &[] };
+        let has_implicit = state.clients.get_tokens_in_redirects();
         let is_openid = state.clients.ask_who_users_are();
         let has_devices = state.clients.have_devices();
         let grant_types = [
@@ -69,6 +70,8 @@ impl Metadata {
             (has_devices, DEVICE_CODE),
             (state.clients.act_for_users(), "refresh_token"),
             (true, "client_credentials"),
+            (has_implicit, "implicit"),
+            (state.clients.use_passwords(), "password"),
         ];
         let mut authentication = SECRETS.to_vec();
         if state.clients.iter().any(|client| client.is_public()) {
@@ -87,8 +90,8 @@ impl Metadata {
             revocation_endpoint_auth_methods_supported: authentication.clone(),
             grant_types_supported: grant_types.into_iter().filter_map(|(there, name)| there.then_some(name)).collect(),
             token_endpoint_auth_methods_supported: authentication,
-            response_types_supported: with_users(&["code"]),
-            response_modes_supported: with_users(&["query"]),
+            response_types_supported: with_users(if has_implicit { &["code", "token"] } else { &["code"] }),
+            response_modes_supported: with_users(if has_implicit { &["query", "fragment"] } else { &["query"] }),
             code_challenge_methods_supported: with_users(&["S256"]),
             authorization_response_iss_parameter_supported: asks_users,
             pushed_authorization_request_endpoint: asks_users

@@ -15,6 +15,9 @@
 //! - client credentials (§4.4),
 //! - device authorization (RFC 8628): codes of eight consonants, a page to enter them, and a limit of ten wrong ones in five
 //!   minutes for all users together,
+//! - for tests of a migration away from them, and only after
+//!   [`dangerously_enable_legacy_grants`](AuthorizationServerBuilder::dangerously_enable_legacy_grants): the grant `password`
+//!   (§4.3) and implicit (§4.2). Without that, nothing in a request brings them back,
 //! - clients that authenticate by HTTP Basic or in the body, and public ones,
 //! - access tokens as RFC 9068 says, signed with keys made at the start, or opaque; `resource` (RFC 8707) chooses among
 //!   the client's audiences,
@@ -26,6 +29,9 @@
 //!
 //! `tests/interop/run` tries that with clients in other languages and with Chromium, and keeps pictures of all pages in
 //! `docs/authorization-server/screens`.
+//!
+//! Several issuers can share a port, as tenants of one provider do:
+//! [`start_together`](AuthorizationServerBuilder::start_together).
 //!
 //! Users are asked for their consent each time. What was granted is forgotten when the process ends, and when there are
 //! more than 100,000 access tokens or consents, the oldest first.
@@ -214,6 +220,7 @@ mod router;
 mod scope;
 mod server;
 mod service;
+mod start;
 mod start_error;
 mod state;
 mod steering;

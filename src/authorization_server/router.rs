@@ -1,5 +1,6 @@
 //! Which path leads where.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use axum::Router;
@@ -9,13 +10,28 @@ use axum::routing::{MethodRouter, get, post};
 use super::paths::{self, Paths};
 use super::state::ServerState;
 use super::{
-    Endpoint, authorize_endpoint, consent_endpoint, device_authorization_endpoint, device_page, introspection_endpoint,
-    jwk_set_endpoint, login_endpoint, metadata_endpoint, misbehaviour, pushed_authorization_endpoint,
-    revocation_endpoint, token_endpoint, userinfo_endpoint,
+    Endpoint, StartError, authorize_endpoint, consent_endpoint, device_authorization_endpoint, device_page,
+    introspection_endpoint, jwk_set_endpoint, login_endpoint, metadata_endpoint, misbehaviour,
+    pushed_authorization_endpoint, revocation_endpoint, token_endpoint, userinfo_endpoint,
 };
 
-/// All routes; another method than the one named gets 405 with `Allow`.
-pub(super) fn router(state: Arc<ServerState>) -> Router {
+/// The routes of all issuers; another method than the one named gets 405 with `Allow`.
+pub(super) fn router<'a>(issuers: impl IntoIterator<Item = &'a Arc<ServerState>>) -> Result<Router, StartError> {
+    let (mut router, mut taken) = (Router::new(), HashSet::new());
+    for state in issuers {
+        for (path, endpoint, route) in routes(state) {
+            if !taken.insert(path.clone()) {
+                return Err(StartError::SharedPath { path });
+            }
+            // Requests by another method never get to the endpoint.
+            let watched = route.route_layer(from_fn_with_state((Arc::clone(state), endpoint), misbehaviour::respond));
+            router = router.route(&path, watched.with_state(Arc::clone(state)));
+        }
+    }
+    Ok(router)
+}
+
+fn routes(state: &ServerState) -> Vec<(String, Endpoint, MethodRouter<Arc<ServerState>>)> {
     let Paths { issuer, authorize, token } = &state.paths;
     // RFC 8414 §3.1 puts the well-known part before the issuer's path, OpenID Connect Discovery 1.0 §4.1 after it.
     let rfc_8414 = format!("/.well-known/oauth-authorization-server{issuer}");
@@ -29,10 +45,6 @@ pub(super) fn router(state: Arc<ServerState>) -> Router {
         (state.path(paths::INTROSPECTION), Endpoint::Introspection, post(introspection_endpoint::respond)),
         (state.path(paths::REVOCATION), Endpoint::Revocation, post(revocation_endpoint::respond)),
     ];
-    if state.clients.act_for_users() {
-        let userinfo = get(userinfo_endpoint::respond).post(userinfo_endpoint::respond);
-        routes.push((state.path(paths::USERINFO), Endpoint::Userinfo, userinfo));
-    }
     if state.clients.ask_users() {
         let authorization = get(authorize_endpoint::respond).post(authorize_endpoint::respond);
         routes.extend([
@@ -42,6 +54,10 @@ pub(super) fn router(state: Arc<ServerState>) -> Router {
             (state.path(paths::CONSENT), Endpoint::Consent, post(consent_endpoint::respond)),
         ]);
     }
+    if state.clients.act_for_users() {
+        let userinfo = get(userinfo_endpoint::respond).post(userinfo_endpoint::respond);
+        routes.push((state.path(paths::USERINFO), Endpoint::Userinfo, userinfo));
+    }
     if state.clients.have_devices() {
         let asking = post(device_authorization_endpoint::respond);
         let pages = get(device_page::show).post(device_page::respond);
@@ -50,12 +66,5 @@ pub(super) fn router(state: Arc<ServerState>) -> Router {
             (state.path(paths::DEVICE), Endpoint::Device, pages),
         ]);
     }
-    let watched = |endpoint: Endpoint, route: MethodRouter<Arc<ServerState>>| {
-        // Requests by another method never get to the endpoint.
-        route.route_layer(from_fn_with_state((Arc::clone(&state), endpoint), misbehaviour::respond))
-    };
     routes
-        .into_iter()
-        .fold(Router::new(), |router, (path, endpoint, route)| router.route(&path, watched(endpoint, route)))
-        .with_state(Arc::clone(&state))
 }

@@ -20,8 +20,9 @@ use crate::test_util::{Defect, KeyChangeError, SigningError, SigningKey, TestIss
 
 /// A running authorization server. **Not for production**: see the [module](super).
 ///
-/// It runs until the handle is dropped or [stopped](Self::stop); a stopped one keeps its keys, clients and counters and
-/// can be [started again](Self::restart).
+/// It runs until the handle is dropped or [stopped](Self::stop); with
+/// [several on one port](AuthorizationServerBuilder::start_together), until all are dropped or one is stopped. A stopped one
+/// keeps its keys, clients and counters and can be [started again](Self::restart).
 ///
 /// ```
 /// use tower_bearer::authorization_server::AuthorizationServer;

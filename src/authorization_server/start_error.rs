@@ -46,10 +46,10 @@ pub enum StartError {
         /// What is wrong with it.
         problem: &'static str,
     },
-    /// A client that asks users, of whom there are none.
-    #[error("client `{client_id}` has a redirect URI, but there is nobody to log in; add a user with `user`")]
+    /// A client that gets tokens of users, of whom there are none.
+    #[error("client `{client_id}` gets tokens of users, but there are none; add a user with `user`")]
     NoUser {
-        /// The client with the redirect URI.
+        /// The client that would act for users.
         client_id: String,
     },
     /// A client whose tokens would be for no API; RFC 9068 §2.2 requires `aud`.
@@ -144,6 +144,21 @@ pub enum StartError {
     IssuerPath {
         /// The path as given.
         path: String,
+    },
+    /// Two issuers in one place.
+    #[error("two issuers would be at {path:?}; give each an `issuer_path` of its own, and endpoints below it")]
+    SharedPath {
+        /// The path that both have.
+        path: String,
+    },
+    /// An issuer that does not want to be where the first one is.
+    #[error(
+        "the issuer with the path {issuer_path:?} has another `port` or `tls` than the first one; set them on the first \
+         one alone"
+    )]
+    OtherPlace {
+        /// The path of the issuer.
+        issuer_path: String,
     },
     /// No key for the algorithm given.
     #[error("no key for `signing_algorithm`: {0}")]

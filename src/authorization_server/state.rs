@@ -63,7 +63,7 @@ impl ServerState {
         let Registered { clients, users, scope_descriptions, client_summaries, user_summaries, device_settings } =
             registered;
         Self {
-            sessions: Sessions::new(port, issuer.url().starts_with("https:")),
+            sessions: Sessions::new(port, &paths.issuer, issuer.url().starts_with("https:")),
             grants: Grants::default(),
             pushed_requests: PushedRequests::default(),
             authorization_endpoint: format!("{}{}", issuer.url(), paths.authorize),

@@ -1,4 +1,5 @@
-//! The token endpoint (RFC 6749 §3.2): authorization codes, device codes, refresh tokens, client credentials.
+//! The token endpoint (RFC 6749 §3.2): authorization codes, device codes, refresh tokens, client credentials, and passwords
+//! where they were switched on.
 
 use std::sync::Arc;
 
@@ -8,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use super::client_authentication::authenticate;
-use super::grants::{Handle, PresentedCode, Tokens};
+use super::grants::{Grant, Handle, PresentedCode, Tokens};
 use super::id_token::{self, OPENID};
 use super::oauth_error::{NO_STORE, OAuthError};
 use super::parameters::Parameters;
@@ -18,6 +19,9 @@ use super::{requested, scope};
 
 /// The grant type of RFC 8628 §3.4.
 pub(super) const DEVICE_CODE: &str = "urn:ietf:params:oauth:grant-type:device_code";
+
+/// `token_type` of every access token (RFC 6750 §4).
+pub(super) const TOKEN_TYPE: &str = "Bearer";
 
 pub(super) async fn respond(State(state): State<Arc<ServerState>>, request: Request) -> Result<Response, OAuthError> {
     if let Some(refusal) = state.next_tokens.refusal() {
@@ -31,6 +35,7 @@ pub(super) async fn respond(State(state): State<Arc<ServerState>>, request: Requ
         Some("authorization_code") if state.clients.ask_users() => authorization_code(&state, client, &parameters),
         Some(DEVICE_CODE) if state.clients.have_devices() => device_code(&state, client, &parameters),
         Some("refresh_token") if state.clients.act_for_users() => refresh_token(&state, client, &parameters),
+        Some("password") if state.clients.use_passwords() => password(&state, client, &parameters),
         Some(_) => Err(OAuthError::UnsupportedGrantType),
         None => Err(OAuthError::InvalidRequest("grant_type is missing")),
     }?;
@@ -41,7 +46,7 @@ pub(super) async fn respond(State(state): State<Arc<ServerState>>, request: Requ
         .map(|login| id_token::sign(&state.issuing(client), &login, &tokens.access_token));
     let answer = AccessTokenResponse {
         access_token: tokens.access_token,
-        token_type: "Bearer",
+        token_type: TOKEN_TYPE,
         expires_in: client.token_lifetime.as_secs(),
         refresh_token: refresh_token.map(Handle::into_secret),
         id_token,
@@ -124,4 +129,21 @@ fn refresh_token(
         None => None,
     };
     state.grants.refresh(&state.issuing(client), presented, scopes, &requested::resources(parameters))
+}
+
+/// RFC 6749 §4.3, where it was switched on. A wrong name and a wrong password are the same, also in time.
+fn password(state: &ServerState, client: &RegisteredClient, parameters: &Parameters) -> Result<Tokens, OAuthError> {
+    let username = parameters.value("username").ok_or(OAuthError::InvalidRequest("username is missing"))?;
+    let password = parameters.value("password").ok_or(OAuthError::InvalidRequest("password is missing"))?;
+    let user = state.users.authenticate(username, password);
+    let user = user.ok_or(OAuthError::InvalidGrant("name and password do not belong together"))?;
+    let issuing = state.issuing(client);
+    let grant = Grant {
+        client_id: client.id.clone(),
+        subject: user.subject.clone(),
+        scopes: requested::scopes(client, parameters)?,
+        audiences: requested::audiences(client, parameters)?,
+        auth_time: issuing.now,
+    };
+    state.grants.issue_to_user(&issuing, grant)
 }

@@ -186,6 +186,16 @@ fn attribute(tag: &str, name: &str) -> String {
     value.replace("&#38;", "&").replace("&#34;", "\"").replace("&#39;", "'").replace("&#60;", "<").replace("&#62;", ">")
 }
 
+/// Alice enters the code of her device, logs in and allows everything.
+pub(crate) async fn connect_device(server: &AuthorizationServer, user_code: &str) {
+    let mut browser = Browser::new(server);
+    let page = browser.get(&format!("{}/device", server.issuer())).await;
+    let login = browser.submit(&page, &[("user_code", user_code)]).await;
+    let consent = browser.submit(&login, &[("username", "alice"), ("password", PASSWORD)]).await;
+    let done = browser.approve(&consent).await;
+    assert!(done.body.contains("Your device is connected"), "{}", done.body);
+}
+
 /// A code for the client `web`, by the whole way.
 pub(crate) async fn code(server: &AuthorizationServer) -> String {
     let (mut browser, consent) = Browser::logged_in(server, &REQUEST).await;

@@ -2,8 +2,10 @@
 
 use reqwest::header::AUTHORIZATION;
 use reqwest::{RequestBuilder, StatusCode};
+use serde_json::json;
 use tower_bearer::authorization_server::Client;
 
+use crate::browser::user_server;
 use crate::support::{
     AUDIENCE, SECRET, assert_refused, basic, builder, raw_basic, server, token_request, unauthenticated,
 };
@@ -11,7 +13,7 @@ use crate::support::{
 const GRANT: (&str, &str) = ("grant_type", "client_credentials");
 
 #[tokio::test]
-async fn basic_carries_id_and_secret_form_urlencoded() {
+async fn s07_basic_carries_id_and_secret_form_urlencoded() {
     let odd = Client::new("app:two & more", "s%3Acret").audience(AUDIENCE);
     let server = builder().client(odd).start().await.unwrap();
     assert_accepted(token_request(&server, &[GRANT])).await;
@@ -36,7 +38,7 @@ async fn the_body_can_carry_id_and_secret() {
 }
 
 #[tokio::test]
-async fn both_ways_at_once_are_refused() {
+async fn s07_both_ways_at_once_are_refused() {
     let server = server().await;
     let parameters = [GRANT, ("client_id", "app"), ("client_secret", SECRET)];
     assert_refused(token_request(&server, &parameters), 400, "invalid_request").await;
@@ -58,7 +60,7 @@ async fn two_authorization_headers_are_refused() {
 }
 
 #[tokio::test]
-async fn wrong_credentials_in_basic_are_refused() {
+async fn s07_wrong_credentials_in_basic_are_refused() {
     let server = server().await;
     let wrong = [
         basic("app", "wrong"),
@@ -85,7 +87,7 @@ async fn wrong_credentials_in_basic_are_refused() {
 }
 
 #[tokio::test]
-async fn wrong_credentials_in_the_body_are_refused() {
+async fn s07_wrong_credentials_in_the_body_are_refused() {
     let server = server().await;
     let wrong: [&[(&str, &str)]; 6] = [
         &[],
@@ -102,10 +104,32 @@ async fn wrong_credentials_in_the_body_are_refused() {
 }
 
 #[tokio::test]
-async fn one_clients_secret_is_not_anothers() {
+async fn s07_one_clients_secret_is_not_anothers() {
     let server = builder().client(Client::new("other", "s3cret").audience(AUDIENCE)).start().await.unwrap();
     let request = unauthenticated(&server, &[GRANT]).header(AUTHORIZATION, basic("app", "s3cret"));
     assert_refused(request, 401, "invalid_client").await;
+}
+
+/// They do not exist here, and nobody gets in by one.
+#[tokio::test]
+async fn s08_client_assertions_are_refused() {
+    let server = user_server().await;
+    let methods = &server.metadata()["token_endpoint_auth_methods_supported"];
+    assert_eq!(methods, &json!(["client_secret_basic", "client_secret_post", "none"]));
+
+    let jwt = server.token().subject("app").claim("aud", server.issuer()).sign();
+    let bearer = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+    let assertion = [("client_assertion_type", bearer), ("client_assertion", jwt.as_str())];
+    let secret = [("client_id", "app"), ("client_secret", SECRET)];
+    let claimed: [&[(&str, &str)]; 5] =
+        [&[], &[("client_id", "app")], &[("client_id", "phone")], &secret, &[("client_id", "no")]];
+    for part in [&assertion[..], &assertion[..1], &assertion[1..]] {
+        for client_id in claimed {
+            let parameters: Vec<_> = [GRANT].iter().chain(part).chain(client_id).copied().collect();
+            assert_refused(unauthenticated(&server, &parameters), 401, "invalid_client").await;
+        }
+    }
+    assert!(server.issued_tokens().is_empty());
 }
 
 async fn assert_accepted(request: RequestBuilder) {

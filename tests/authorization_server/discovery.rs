@@ -46,7 +46,7 @@ async fn scopes_of_all_clients_are_named_once() {
 }
 
 #[tokio::test]
-async fn a_path_in_the_issuer_moves_everything() {
+async fn s14_a_path_in_the_issuer_moves_everything() {
     let server = builder().issuer_path("/tenants/one").start().await.unwrap();
     let root = format!("http://{}", server.address());
     assert_eq!(server.issuer(), format!("{root}/tenants/one"));
@@ -69,7 +69,7 @@ async fn a_path_in_the_issuer_moves_everything() {
 }
 
 #[tokio::test]
-async fn the_jwk_set_has_every_key_and_nothing_private() {
+async fn s14_the_jwk_set_has_every_key_and_nothing_private() {
     let server =
         builder().signing_algorithm(Algorithm::PS256).signing_algorithm(Algorithm::EdDSA).start().await.unwrap();
     let response = client().get(server.jwks_uri()).send().await.unwrap();

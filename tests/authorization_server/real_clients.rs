@@ -1,22 +1,23 @@
 //! Clients that are not ours: the crates `oauth2` and `openidconnect` by the whole way, up to an API behind the layer.
 
 use std::convert::Infallible;
+use std::time::Duration;
 
 use http::{Request, Response, StatusCode};
 use oauth2::basic::BasicClient;
 use oauth2::{
-    AccessToken, AuthUrl, AuthorizationCode, ClientId, ClientSecret, CsrfToken, HttpRequest, HttpResponse,
-    IntrospectionUrl, PkceCodeChallenge, RedirectUrl, RevocationUrl, Scope, StandardRevocableToken,
-    TokenIntrospectionResponse, TokenResponse, TokenUrl,
+    AccessToken, AuthUrl, AuthorizationCode, ClientId, ClientSecret, CsrfToken, DeviceAuthorizationUrl, HttpRequest,
+    HttpResponse, IntrospectionUrl, PkceCodeChallenge, RedirectUrl, RevocationUrl, Scope,
+    StandardDeviceAuthorizationResponse, StandardRevocableToken, TokenIntrospectionResponse, TokenResponse, TokenUrl,
 };
 use openidconnect::core::{CoreAuthenticationFlow, CoreClient, CoreProviderMetadata, CoreUserInfoClaims};
 use openidconnect::{IssuerUrl, Nonce, TokenResponse as _};
 use tower::{Layer, ServiceExt, service_fn};
-use tower_bearer::authorization_server::AuthorizationServer;
+use tower_bearer::authorization_server::{AuthorizationServer, Client, Endpoint};
 use tower_bearer::{Issuer, ResourceServer};
 use url::Url;
 
-use crate::browser::{Browser, CALLBACK, user_server};
+use crate::browser::{Browser, CALLBACK, connect_device, user_builder, user_server};
 use crate::support::{AUDIENCE, client};
 
 /// The crates' own way to bring another HTTP client: theirs is another version of the one that is here.
@@ -86,6 +87,26 @@ async fn the_crate_oauth2_works_with_every_flow() {
     client.revoke_token(revocable).unwrap().request_async(&send_here).await.unwrap();
     assert!(!client.introspect(refreshed.access_token()).request_async(&send).await.unwrap().active());
     assert!(client.exchange_refresh_token(refreshed.refresh_token().unwrap()).request_async(&send).await.is_err());
+}
+
+/// The first question comes too early; while the crate waits for its next one, Alice decides.
+#[tokio::test]
+async fn the_crate_oauth2_works_as_a_device() {
+    let television = Client::public("tv").scopes(["read:leads"]).audience(AUDIENCE).device();
+    let builder = user_builder().client(television).device_poll_interval(Duration::ZERO);
+    let server = builder.start().await.unwrap();
+    let url = DeviceAuthorizationUrl::new(format!("{}/device_authorization", server.issuer())).unwrap();
+    let client = BasicClient::new(ClientId::new("tv".to_owned()))
+        .set_device_authorization_url(url)
+        .set_token_uri(TokenUrl::new(server.token_endpoint().to_owned()).unwrap());
+
+    let request = client.exchange_device_code().add_scope(Scope::new("read:leads".to_owned()));
+    let codes: StandardDeviceAuthorizationResponse = request.request_async(&send).await.unwrap();
+    let user_decides = |_pause| connect_device(&server, codes.user_code().secret());
+    let polls = client.exchange_device_access_token(&codes);
+    let tokens = polls.request_async(&send, user_decides, None).await.unwrap();
+    assert_eq!(server.requests(Endpoint::Token), 2);
+    assert_eq!(call_api(&server, tokens.access_token()).await, StatusCode::OK);
 }
 
 #[tokio::test]

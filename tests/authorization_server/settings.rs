@@ -58,7 +58,7 @@ async fn contradictions_are_refused_with_a_remedy() {
         ),
         (
             with(client("app", "s3cret").redirect_uri("https://app.example.com/cb")),
-            "client `app` has a redirect URI, but there is nobody to log in; add a user with `user`",
+            "client `app` gets tokens of users, but there are none; add a user with `user`",
         ),
         (
             with(client("app", "s3cret").refresh_absolute_lifetime(Duration::ZERO)),

@@ -6,6 +6,7 @@ use reqwest::{StatusCode, header};
 use serde_json::Value;
 use tower_bearer::authorization_server::{AuthorizationServer, Client};
 
+use crate::browser::user_builder;
 use crate::support::{
     AUDIENCE, SECRET, assert_not_stored, assert_refused, basic, builder, claims_of, client, server, token_request,
     unauthenticated,
@@ -75,6 +76,29 @@ async fn each_client_has_its_own_lifetime_and_audiences() {
     let claims = claims_of(body["access_token"].as_str().unwrap());
     assert_eq!(claims["aud"], serde_json::json!(["https://one", "https://two"]));
     assert_eq!(claims["exp"].as_u64().unwrap() - claims["iat"].as_u64().unwrap(), 7);
+}
+
+/// Neither exists here; that tokens of others could be exchanged for ours is never said, whatever the token.
+#[tokio::test]
+async fn s16_token_exchange_and_assertions_are_unsupported() {
+    for builder in [user_builder(), user_builder().dangerously_enable_legacy_grants()] {
+        let server = builder.start().await.unwrap();
+        let token = server.token().sign();
+        for grant in ["token-exchange", "jwt-bearer", "saml2-bearer", "uma-ticket"] {
+            let grant_type = format!("urn:ietf:params:oauth:grant-type:{grant}");
+            let request = token_request(
+                &server,
+                &[
+                    ("grant_type", grant_type.as_str()),
+                    ("assertion", token.as_str()),
+                    ("subject_token", token.as_str()),
+                    ("subject_token_type", "urn:ietf:params:oauth:token-type:access_token"),
+                ],
+            );
+            assert_refused(request, 400, "unsupported_grant_type").await;
+        }
+        assert!(server.issued_tokens().is_empty());
+    }
 }
 
 #[tokio::test]

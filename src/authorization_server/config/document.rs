@@ -23,6 +23,8 @@ pub(super) struct Document {
     token_path: Option<String>,
     device_code_lifetime: Option<Span>,
     device_poll_interval: Option<Span>,
+    #[serde(default)]
+    dangerously_enable_legacy_grants: bool,
     /// The first signs.
     #[serde(default)]
     pub(super) keys: Vec<KeyEntry>,
@@ -87,6 +89,9 @@ impl Document {
         builder = with(builder, self.token_path.clone(), AuthorizationServerBuilder::token_path);
         builder = with(builder, duration(&self.device_code_lifetime), AuthorizationServerBuilder::device_code_lifetime);
         builder = with(builder, duration(&self.device_poll_interval), AuthorizationServerBuilder::device_poll_interval);
+        if self.dangerously_enable_legacy_grants {
+            builder = builder.dangerously_enable_legacy_grants();
+        }
         for (scope, description) in &self.scopes {
             builder = builder.scope_description(scope, description);
         }

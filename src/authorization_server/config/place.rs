@@ -43,7 +43,11 @@ pub(super) fn of(error: &StartError, document: &Document) -> Vec<Step> {
         StartError::EndpointPath { setting, .. } => vec![Key(setting)],
         StartError::IssuerPath { .. } => vec![Key("issuer_path")],
         // Only known at the start.
-        StartError::NoUser { .. } | StartError::SigningKey(_) | StartError::Listen { .. } => Vec::new(),
+        StartError::NoUser { .. }
+        | StartError::SharedPath { .. }
+        | StartError::OtherPlace { .. }
+        | StartError::SigningKey(_)
+        | StartError::Listen { .. } => Vec::new(),
         #[cfg(feature = "authorization-server-tls")]
         StartError::Certificate(_) => Vec::new(),
     }

@@ -21,7 +21,7 @@ pub(in crate::authorization_server) struct IssuedToken {
     pub(in crate::authorization_server) ends: UnixTime,
     /// For a user's token, when the user logged in.
     pub(in crate::authorization_server) auth_time: Option<UnixTime>,
-    /// The family of a user's token: it ends with it.
+    /// The family of a user's token that came with a refresh token: it ends with it.
     pub(super) family: Option<FamilyId>,
 }
 
@@ -48,13 +48,13 @@ impl IssuedToken {
     pub(super) fn for_user(
         issuing: &Issuing<'_>,
         grant: &Grant,
-        family: FamilyId,
+        family: Option<FamilyId>,
         scopes: Vec<String>,
         audiences: Vec<String>,
     ) -> Self {
         let subject = grant.subject.clone();
         let of_client = Self::for_client(issuing, scopes, audiences);
-        Self { subject, auth_time: Some(grant.auth_time), family: Some(family), ..of_client }
+        Self { subject, auth_time: Some(grant.auth_time), family, ..of_client }
     }
 
     /// The token itself: a JWT, or the handle for a client whose tokens are opaque.

@@ -62,7 +62,7 @@ pub(super) struct Issuing<'a> {
 pub(super) struct Tokens {
     pub(super) access_token: String,
     pub(super) scopes: Vec<String>,
-    /// With a user's grant, the next refresh token, and what an ID token says.
+    /// With a user's grant that can be refreshed, the next refresh token, and what an ID token says.
     pub(super) of_user: Option<(Handle, UserLogin)>,
 }
 
@@ -115,7 +115,7 @@ impl Grants {
 
         let family = store.families.start(&grant, &refresh_token, issuing);
         store.codes.spend(presented.code, family);
-        let token = IssuedToken::for_user(issuing, &grant, family, grant.scopes.clone(), audiences);
+        let token = IssuedToken::for_user(issuing, &grant, Some(family), grant.scopes.clone(), audiences);
         Ok(store.hand_out(issuing, token, handle, refresh_token, UserLogin::of(&grant, nonce)))
     }
 
@@ -165,7 +165,7 @@ impl Grants {
 
         let family = store.families.start(&grant, &refresh_token, issuing);
         store.devices.spend(device_code, family);
-        let token = IssuedToken::for_user(issuing, &grant, family, grant.scopes.clone(), audiences);
+        let token = IssuedToken::for_user(issuing, &grant, Some(family), grant.scopes.clone(), audiences);
         Ok(store.hand_out(issuing, token, handle, refresh_token, UserLogin::of(&grant, None)))
     }
 
@@ -196,7 +196,7 @@ impl Grants {
         let audiences = among(&grant.audiences, resources).ok_or(OAuthError::InvalidTarget)?;
 
         store.families.rotate(family, presented, &refresh_token, issuing);
-        let token = IssuedToken::for_user(issuing, &grant, family, scopes, audiences);
+        let token = IssuedToken::for_user(issuing, &grant, Some(family), scopes, audiences);
         // OpenID Connect Core 1.0 §12.2: the nonce was for the first ID token.
         Ok(store.hand_out(issuing, token, handle, refresh_token, UserLogin::of(&grant, None)))
     }
@@ -208,7 +208,27 @@ impl Grants {
         scopes: Vec<String>,
         audiences: Vec<String>,
     ) -> Result<Tokens, OAuthError> {
-        let token = IssuedToken::for_client(issuing, scopes, audiences);
+        self.issue_alone(issuing, IssuedToken::for_client(issuing, scopes, audiences))
+    }
+
+    /// Tokens for what a user let the client do by giving it the password (RFC 6749 §4.3).
+    pub(super) fn issue_to_user(&self, issuing: &Issuing<'_>, grant: Grant) -> Result<Tokens, OAuthError> {
+        let (refresh_token, handle) = (Handle::random()?, Handle::random()?);
+        let grant = Arc::new(grant);
+        let mut store = self.store();
+        let family = store.families.start(&grant, &refresh_token, issuing);
+        let (scopes, audiences) = (grant.scopes.clone(), grant.audiences.clone());
+        let token = IssuedToken::for_user(issuing, &grant, Some(family), scopes, audiences);
+        Ok(store.hand_out(issuing, token, handle, refresh_token, UserLogin::of(&grant, None)))
+    }
+
+    /// An access token for what a user allowed, with nothing to refresh it (RFC 6749 §4.2.2).
+    pub(super) fn issue_without_refresh(&self, issuing: &Issuing<'_>, grant: &Grant) -> Result<Tokens, OAuthError> {
+        let (scopes, audiences) = (grant.scopes.clone(), grant.audiences.clone());
+        self.issue_alone(issuing, IssuedToken::for_user(issuing, grant, None, scopes, audiences))
+    }
+
+    fn issue_alone(&self, issuing: &Issuing<'_>, token: IssuedToken) -> Result<Tokens, OAuthError> {
         let text = token.text(issuing, Handle::random()?);
         let scopes = token.scopes.clone();
         // Signed before the lock is taken: there is nothing to spend, and no request has to wait for another's signature.

@@ -31,7 +31,7 @@ pub(in crate::authorization_server) struct Sessions {
     sessions: Mutex<Expiring<HandleDigest, Session>>,
     /// With the port in it: cookies do not tell ports apart, and servers run beside each other on one host.
     cookie: String,
-    attributes: &'static str,
+    attributes: String,
 }
 
 /// The browser that sent a request, by its cookie. It has one from the first page on, logged in or not.
@@ -41,15 +41,14 @@ pub(in crate::authorization_server) struct Browser {
 }
 
 impl Sessions {
-    pub(in crate::authorization_server) fn new(port: u16, is_https: bool) -> Self {
+    /// For an issuer with this path: another one on the same port has its own users, and its own cookies.
+    pub(in crate::authorization_server) fn new(port: u16, issuer_path: &str, is_https: bool) -> Self {
+        let path = if issuer_path.is_empty() { "/" } else { issuer_path };
+        let secure = if is_https { "; Secure" } else { "" };
         Self {
             sessions: Mutex::new(Expiring::with_capacity(CAPACITY)),
             cookie: format!("session-{port}"),
-            attributes: if is_https {
-                "; Path=/; HttpOnly; SameSite=Lax; Secure"
-            } else {
-                "; Path=/; HttpOnly; SameSite=Lax"
-            },
+            attributes: format!("; Path={path}; HttpOnly; SameSite=Lax{secure}"),
         }
     }
 

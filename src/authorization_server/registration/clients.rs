@@ -25,13 +25,15 @@ pub(in crate::authorization_server) struct RegisteredClient {
     pub(in crate::authorization_server) refresh_lifetime: Duration,
     pub(in crate::authorization_server) refresh_absolute_lifetime: Duration,
     pub(in crate::authorization_server) refresh_grace: Duration,
+    /// Whether it may get tokens by password, and in redirects.
+    pub(in crate::authorization_server) may_use_legacy_grants: bool,
     redirect_uris: Vec<String>,
     /// `None` for a public client.
     secret_digest: Option<Digest>,
 }
 
 impl RegisteredClient {
-    fn register(client: Client) -> Result<Self, StartError> {
+    fn register(client: Client, legacy_grants: bool) -> Result<Self, StartError> {
         let id = client.id;
         if id.is_empty() {
             return Err(StartError::EmptyClientId);
@@ -40,7 +42,7 @@ impl RegisteredClient {
             return Err(StartError::EmptySecret { client_id: id });
         }
         let redirect_uris = client.redirect_uris;
-        if client.secret.is_none() && redirect_uris.is_empty() && !client.is_device {
+        if client.secret.is_none() && redirect_uris.is_empty() && !client.is_device && !legacy_grants {
             return Err(StartError::NoRedirectUri { client_id: id });
         }
         if let Some((uri, problem)) = redirect_uris.iter().find_map(|uri| Some((uri, redirect_uri::problem(uri)?))) {
@@ -69,6 +71,7 @@ impl RegisteredClient {
             refresh_lifetime: client.refresh_lifetime,
             refresh_absolute_lifetime: client.refresh_absolute_lifetime,
             refresh_grace: client.refresh_grace,
+            may_use_legacy_grants: legacy_grants,
             redirect_uris,
             secret_digest: client.secret.map(|secret| digest(&SHA256, secret.as_bytes())),
         })
@@ -81,7 +84,12 @@ impl RegisteredClient {
 
     /// Whether it may get tokens of users, in whatever way.
     pub(in crate::authorization_server) const fn acts_for_users(&self) -> bool {
-        self.asks_users() || self.is_device
+        self.asks_users() || self.is_device || self.may_use_legacy_grants
+    }
+
+    /// Whether it may ask for tokens without a code (RFC 6749 §4.2).
+    pub(in crate::authorization_server) const fn gets_tokens_in_redirects(&self) -> bool {
+        self.may_use_legacy_grants && self.asks_users()
     }
 
     /// Whether it has no secret (RFC 6749 §2.1).
@@ -110,8 +118,13 @@ pub(in crate::authorization_server) struct Clients {
 }
 
 impl Clients {
-    pub(in crate::authorization_server) fn register(clients: Vec<Client>) -> Result<Self, StartError> {
-        let in_order: Vec<_> = clients.into_iter().map(RegisteredClient::register).collect::<Result<_, _>>()?;
+    /// With `legacy_grants`, each of them may use those.
+    pub(in crate::authorization_server) fn register(
+        clients: Vec<Client>,
+        legacy_grants: bool,
+    ) -> Result<Self, StartError> {
+        let register = |client| RegisteredClient::register(client, legacy_grants);
+        let in_order: Vec<_> = clients.into_iter().map(register).collect::<Result<_, _>>()?;
         let mut index = HashMap::new();
         for (position, client) in in_order.iter().enumerate() {
             if index.insert(client.id.clone(), position).is_some() {
@@ -152,6 +165,16 @@ impl Clients {
     /// Whether there is a client that asks who users are (OpenID Connect).
     pub(in crate::authorization_server) fn ask_who_users_are(&self) -> bool {
         self.iter().any(|client| client.acts_for_users() && client.scopes.iter().any(|scope| scope == OPENID))
+    }
+
+    /// Whether there is a client that may get tokens by password (RFC 6749 §4.3).
+    pub(in crate::authorization_server) fn use_passwords(&self) -> bool {
+        self.iter().any(|client| client.may_use_legacy_grants)
+    }
+
+    /// Whether there is a client that may get tokens in redirects (RFC 6749 §4.2).
+    pub(in crate::authorization_server) fn get_tokens_in_redirects(&self) -> bool {
+        self.iter().any(RegisteredClient::gets_tokens_in_redirects)
     }
 
     /// Whether there is a client that asks users for their consent.

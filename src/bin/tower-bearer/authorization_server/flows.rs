@@ -22,6 +22,7 @@ pub(super) fn of(server: &AuthorizationServer) -> Vec<Flow> {
         client_credentials(server, &metadata),
         authorization_code(server, &metadata),
         device(server, &metadata),
+        password(server, &metadata),
         about_tokens(server, &metadata),
         keys(&metadata),
     ];
@@ -78,6 +79,17 @@ fn device(server: &AuthorizationServer, metadata: &Value) -> Option<Flow> {
             "then open verification_uri in a browser, enter user_code, and:".to_owned(),
             format!("{poll} -d grant_type=urn:ietf:params:oauth:grant-type:device_code -d device_code=$DEVICE_CODE"),
         ],
+    })
+}
+
+fn password(server: &AuthorizationServer, metadata: &Value) -> Option<Flow> {
+    let is_there = metadata.get("grant_types_supported")?.as_array()?.iter().any(|grant| grant == "password");
+    let (client, user) = (server.clients().first()?, server.users().first().filter(|_| is_there)?);
+    let post = post(metadata, "token_endpoint", client)?;
+    let password = user.demo_password.as_deref().unwrap_or("$PASSWORD");
+    Some(Flow {
+        title: "DANGEROUS, to be migrated away from: a token for a user's password (RFC 6749 section 4.3)",
+        lines: vec![format!("{post} -d grant_type=password -d username={} -d password={password}", user.username)],
     })
 }
 
