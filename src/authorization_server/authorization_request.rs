@@ -107,11 +107,23 @@ impl<'a> AuthorizationRequest<'a> {
             nonce: parameters.value("nonce").map(str::to_owned),
             login_hint: parameters.value("login_hint").map(str::to_owned),
             is_silent: asked.prompts.contains(&"none"),
-            wants_login: asked.prompts.iter().any(|prompt| matches!(*prompt, "login" | "select_account")),
+            // A `max_age` of zero is `prompt=login` by another name (OpenID Connect Core 1.0 §3.1.2.1).
+            wants_login: asked.max_age == Some(0)
+                || asked.prompts.iter().any(|prompt| matches!(*prompt, "login" | "select_account")),
             max_age: asked.max_age,
             request_uri: request_uri.map(str::to_owned),
             query,
         })
+    }
+
+    /// Reads the request that a page's form carries.
+    pub(super) fn of_form(state: &'a ServerState, form: &Parameters) -> Result<Self, AuthorizationError> {
+        Self::read(state, &Parameters::parse(form.value("request").unwrap_or_default().as_bytes())?)
+    }
+
+    /// Where a browser makes this request, on this server.
+    pub(super) fn url(&self, state: &ServerState) -> String {
+        format!("{}?{}", state.path(&state.paths.authorize), self.query)
     }
 
     /// What a session remembers of the request that its user logged in for.
@@ -122,7 +134,7 @@ impl<'a> AuthorizationRequest<'a> {
     /// Whether the user has logged in as lately as the request wants it.
     pub(super) fn accepts(&self, session: &Session, now: UnixTime) -> bool {
         let is_recent = self.max_age.is_none_or(|max_age| now.saturating_since(session.auth_time).as_secs() <= max_age);
-        session.logged_in_for == self.digest() || (is_recent && !self.wants_login)
+        session.logged_in_for == Some(self.digest()) || (is_recent && !self.wants_login)
     }
 }
 

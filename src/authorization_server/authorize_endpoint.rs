@@ -8,6 +8,7 @@ use http::{HeaderMap, Method};
 
 use super::authorization_request::AuthorizationRequest;
 use super::authorization_response::{AuthorizationError, CONSENT_REQUIRED, LOGIN_REQUIRED};
+use super::pages::see_other;
 use super::parameters::Parameters;
 use super::state::ServerState;
 use super::{consent_endpoint, login_endpoint};
@@ -17,13 +18,13 @@ pub(super) async fn respond(
     State(state): State<Arc<ServerState>>,
     request: Request,
 ) -> Result<Response, AuthorizationError> {
-    let headers = request.headers().clone();
-    let parameters = if request.method() == Method::POST {
-        Parameters::read(request).await?
-    } else {
-        Parameters::parse(request.uri().query().unwrap_or_default().as_bytes())?
-    };
-    next_page(&state, &headers, &parameters)
+    if request.method() == Method::POST {
+        // Sent by another site, it comes without the cookie, and this browser would be taken for a new one: a `GET` has it.
+        let request = AuthorizationRequest::read(&state, &Parameters::read(request).await?)?;
+        return Ok(see_other(&request.url(&state)));
+    }
+    let parameters = Parameters::parse(request.uri().query().unwrap_or_default().as_bytes())?;
+    next_page(&state, request.headers(), &parameters)
 }
 
 fn next_page(

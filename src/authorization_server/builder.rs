@@ -165,8 +165,8 @@ impl AuthorizationServerBuilder {
         self
     }
 
-    /// How long a [device](Client::device) has to wait from one question to the next, in whole seconds; five by default, as
-    /// RFC 8628 says. Zero makes tests of real clients fast.
+    /// How long a [device](Client::device) has to wait from one question to the next, in whole seconds, a fraction dropped;
+    /// five by default, as RFC 8628 says. Zero makes tests of real clients fast.
     pub fn device_poll_interval(mut self, interval: Duration) -> Self {
         self.device_settings.interval = Duration::from_secs(interval.as_secs());
         self
@@ -241,6 +241,9 @@ impl AuthorizationServerBuilder {
         self.paths.check()?;
         if let Some(scope) = self.scope_descriptions.keys().find(|scope| !is_scope_token(scope)) {
             return Err(StartError::ScopeDescription { scope: scope.clone() });
+        }
+        if self.device_settings.lifetime < Duration::from_secs(1) {
+            return Err(StartError::ShortDeviceCodeLifetime);
         }
         Ok((Clients::register(self.clients.clone(), self.legacy_grants)?, Users::register(self.users.clone())?))
     }

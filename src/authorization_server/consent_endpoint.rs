@@ -73,8 +73,7 @@ pub(super) async fn respond(
     if !browser.showed(form.value("csrf")) {
         return Err(PageRefusal::forged().into());
     }
-    let parameters = Parameters::parse(form.value("request").unwrap_or_default().as_bytes())?;
-    let request = AuthorizationRequest::read(&state, &parameters)?;
+    let request = AuthorizationRequest::of_form(&state, &form)?;
     let now = state.issuer.now();
     let session = state.sessions.current(&browser, now).filter(|session| request.accepts(session, now));
 
@@ -83,8 +82,9 @@ pub(super) async fn respond(
         state.sessions.log_out(&browser);
     }
     let Some(session) = session.filter(|_| !switches) else {
-        return Ok(see_other(&format!("{}?{}", state.path(&state.paths.authorize), request.query)));
+        return Ok(see_other(&request.url(&state)));
     };
+    state.sessions.decided(&browser);
     // What was pushed is good for one decision.
     if request.request_uri.as_ref().is_some_and(|request_uri| !state.pushed_requests.spend(request_uri)) {
         return Err(PageRefusal::invalid_request("request_uri was used").into());

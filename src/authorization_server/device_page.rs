@@ -121,7 +121,7 @@ impl Decides<'_> {
             tracing::debug!("a login failed");
             return Ok(self.login_page(browser, Some(username)));
         };
-        let logged_in_for = HandleDigest::of(&self.code);
+        let logged_in_for = Some(HandleDigest::of(&self.code));
         let session = Session { subject: user.subject.clone(), auth_time: state.issuer.now(), logged_in_for };
         let browser = state.sessions.log_in(browser, session)?;
         Ok(self.consent_page(&browser, user))

@@ -56,8 +56,7 @@ pub(super) async fn respond(
     if !browser.showed(form.value("csrf")) {
         return Err(PageRefusal::forged().into());
     }
-    let parameters = Parameters::parse(form.value("request").unwrap_or_default().as_bytes())?;
-    let request = AuthorizationRequest::read(&state, &parameters)?;
+    let request = AuthorizationRequest::of_form(&state, &form)?;
 
     let username = form.value("username").unwrap_or_default();
     let Some(user) = state.users.authenticate(username, form.value("password").unwrap_or_default()) else {
@@ -65,9 +64,9 @@ pub(super) async fn respond(
         return Ok(show(&state, &request, &browser, Some(username)));
     };
     let session =
-        Session { subject: user.subject.clone(), auth_time: state.issuer.now(), logged_in_for: request.digest() };
+        Session { subject: user.subject.clone(), auth_time: state.issuer.now(), logged_in_for: Some(request.digest()) };
     let browser = state.sessions.log_in(&browser, session)?;
-    let mut response = see_other(&format!("{}?{}", state.path(&state.paths.authorize), request.query));
+    let mut response = see_other(&request.url(&state));
     state.sessions.tell(&browser, response.headers_mut());
     Ok(response)
 }

@@ -41,6 +41,9 @@ pub(super) struct Metadata {
     /// RFC 9126 §5.
     #[serde(skip_serializing_if = "Option::is_none")]
     pushed_authorization_request_endpoint: Option<String>,
+    /// Left out it means yes (OpenID Connect Discovery 1.0 §3): no request is fetched from anywhere.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_uri_parameter_supported: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     userinfo_endpoint: Option<String>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
@@ -96,6 +99,7 @@ impl Metadata {
             authorization_response_iss_parameter_supported: asks_users,
             pushed_authorization_request_endpoint: asks_users
                 .then(|| format!("{}{}", state.issuer.url(), paths::PUSHED)),
+            request_uri_parameter_supported: asks_users.then_some(false),
             userinfo_endpoint: is_openid.then(|| format!("{}{}", state.issuer.url(), paths::USERINFO)),
             subject_types_supported: if is_openid { &["public"] } else { &[] },
             id_token_signing_alg_values_supported: is_openid

@@ -84,6 +84,9 @@ pub enum StartError {
         /// The client with that lifetime.
         client_id: String,
     },
+    /// Device codes that would be expired at once.
+    #[error("device codes live less than a second; give `device_code_lifetime` at least one")]
+    ShortDeviceCodeLifetime,
     /// A user without a name.
     #[error("a user has an empty name; give `User::new` a name")]
     EmptyUsername,

@@ -34,8 +34,6 @@ impl UserCode {
 
     /// What a person makes of it: in any case, with dashes and spaces anywhere or nowhere.
     pub(super) fn read(text: &str) -> Option<Self> {
-        // Far more than any way to write it.
-        let text = text.get(..64).unwrap_or(text);
         let mut letters =
             text.bytes().filter(|byte| !matches!(byte, b'-' | b' ')).map(|byte| byte.to_ascii_uppercase());
         let mut code = [0; LENGTH];

@@ -99,21 +99,25 @@ impl<'a> Browser<'a> {
     }
 
     pub(crate) async fn get(&mut self, path: &str) -> Page {
-        let url = Url::parse(self.server.issuer()).unwrap().join(path).unwrap();
-        self.send(CLIENT.get(url)).await
+        self.send(CLIENT.get(self.url(path))).await
     }
 
     /// Sends the page's form: what is hidden in it, and these.
     pub(crate) async fn submit(&mut self, page: &Page, fields: &[(&str, &str)]) -> Page {
+        let form = self.form(page, fields);
+        self.receive(form).await
+    }
+
+    /// The page's form, to be sent from this browser.
+    pub(crate) fn form(&self, page: &Page, fields: &[(&str, &str)]) -> RequestBuilder {
         let hidden = page.hidden_fields();
         let hidden = hidden.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         let all: Vec<_> = hidden.chain(fields.iter().copied()).collect();
-        self.post(&page.action(), &all).await
+        self.with_cookie(CLIENT.post(self.url(&page.action())).form(&all))
     }
 
     pub(crate) async fn post(&mut self, path: &str, fields: &[(&str, &str)]) -> Page {
-        let url = Url::parse(self.server.issuer()).unwrap().join(path).unwrap();
-        self.send(CLIENT.post(url).form(fields)).await
+        self.send(CLIENT.post(self.url(path)).form(fields)).await
     }
 
     /// Says yes to every scope of the page.
@@ -124,11 +128,23 @@ impl<'a> Browser<'a> {
         self.submit(consent, &fields).await
     }
 
-    async fn send(&mut self, request: RequestBuilder) -> Page {
-        let request = match &self.cookie {
+    fn url(&self, path: &str) -> Url {
+        Url::parse(self.server.issuer()).unwrap().join(path).unwrap()
+    }
+
+    fn with_cookie(&self, request: RequestBuilder) -> RequestBuilder {
+        match &self.cookie {
             Some(cookie) => request.header(header::COOKIE, cookie),
             None => request,
-        };
+        }
+    }
+
+    async fn send(&mut self, request: RequestBuilder) -> Page {
+        let request = self.with_cookie(request);
+        self.receive(request).await
+    }
+
+    async fn receive(&mut self, request: RequestBuilder) -> Page {
         let page = Page::read(request.send().await.unwrap()).await;
         if let Some(cookie) = page.header("set-cookie") {
             self.cookie = cookie.split(';').next().map(str::to_owned);

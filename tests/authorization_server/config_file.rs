@@ -181,6 +181,12 @@ fn what_is_wrong_is_told_with_its_place() {
             "line 5, column 29: clients[0].refresh_absolute_lifetime: refresh tokens for client `a` live less than",
         ),
         (
+            "[[clients]]\nid = \"a\"\nsecret = \"s\"\naudiences = [\"x\"]\n\
+             refresh_lifetime = \"14days\"\nrefresh_absolute_lifetime = \"0s\"",
+            "line 6, column 29: clients[0].refresh_absolute_lifetime: refresh tokens for client `a` live less than",
+        ),
+        ("device_code_lifetime = \"0s\"", "line 1, column 24: device_code_lifetime: device codes live less than"),
+        (
             "users = [{ username = \"a\", password = \"p\" }, { username = \"a\", password = \"p\" }]",
             "line 1, column 59: users[1].username: there are two users with the name `a`; ",
         ),

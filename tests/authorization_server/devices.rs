@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use reqwest::{RequestBuilder, header};
+use reqwest::{RequestBuilder, StatusCode, header};
 use serde_json::{Value, json};
 use tower_bearer::authorization_server::{
     AuthorizationServer, AuthorizationServerBuilder, Client, DevicePoll, ScriptError, User,
@@ -281,6 +281,31 @@ async fn fifty_polls_at_once_bring_one_token() {
         good += usize::from(poll.await.unwrap().unwrap().status() == 200);
     }
     assert_eq!(good, 1);
+}
+
+#[tokio::test]
+async fn s13_what_a_script_decided_stays_decided() {
+    let Fixture { server, .. } = fixture().await;
+    server.script_device([DevicePoll::Approve { username: "alice".to_owned() }]).unwrap();
+    let codes = codes(&server).await;
+    let mut browser = Browser::new(&server);
+    let consent = consent(&mut browser, &codes).await;
+    let tokens = answer(poll(&server, &codes)).await;
+    assert_eq!(browser.approve(&consent).await.status, StatusCode::FORBIDDEN);
+    assert!(is_active(&server, text(&tokens, "access_token")).await);
+    assert_refused(poll(&server, &codes), 400, "invalid_grant").await;
+    assert!(!is_active(&server, text(&tokens, "access_token")).await);
+}
+
+#[tokio::test]
+async fn s13_no_script_revives_a_code_that_was_used() {
+    let Fixture { server, .. } = fixture().await;
+    let approve = || DevicePoll::Approve { username: "alice".to_owned() };
+    server.script_device([approve(), approve()]).unwrap();
+    let codes = codes(&server).await;
+    let tokens = answer(poll(&server, &codes)).await;
+    assert_refused(poll(&server, &codes), 400, "invalid_grant").await;
+    assert!(!is_active(&server, text(&tokens, "access_token")).await);
 }
 
 #[tokio::test]

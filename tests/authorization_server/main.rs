@@ -4,6 +4,7 @@
 
 mod admin;
 mod authorization_code;
+mod authorization_code_attacks;
 mod browser;
 mod client_authentication;
 mod config_file;

@@ -6,19 +6,22 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use reqwest::{RequestBuilder, StatusCode};
 use tokio::runtime::Runtime;
-use tower_bearer::authorization_server::AuthorizationServer;
+use tower_bearer::authorization_server::{AuthorizationServer, Client};
 
-use crate::browser::{REQUEST, as_web, user_server, without_redirects};
-use crate::support::client;
+use crate::browser::{REQUEST, as_web, user_builder, without_redirects};
+use crate::support::{AUDIENCE, client};
 
 /// One for all cases: what they send is meant to change nothing.
 static SERVER: LazyLock<(Runtime, AuthorizationServer)> = LazyLock::new(|| {
     let runtime = Runtime::new().unwrap();
-    let server = runtime.block_on(user_server());
+    let tv = Client::public("tv").scopes(["read:leads"]).audience(AUDIENCE).device();
+    let server = runtime.block_on(user_builder().client(tv).start()).unwrap();
     (runtime, server)
 });
 
-const NAMES: [&str; 30] = [
+const NAMES: [&str; 32] = [
+    "user_code",
+    "device_code",
     "response_type",
     "client_id",
     "redirect_uri",
@@ -51,7 +54,10 @@ const NAMES: [&str; 30] = [
     "\u{e9}",
 ];
 
-const VALUES: [&str; 22] = [
+const VALUES: [&str; 25] = [
+    "tv",
+    "BCDF-GHJK",
+    "urn:ietf:params:oauth:grant-type:device_code",
     "",
     "code",
     "token",
@@ -113,7 +119,7 @@ proptest! {
 
     #[test]
     fn no_form_gives_a_5xx(
-        path in select(&["/token", "/introspect", "/revoke", "/par", "/login", "/consent"][..]),
+        path in select(&["/token", "/introspect", "/revoke", "/par", "/login", "/consent", "/device", "/device_authorization"][..]),
         form in parameters(),
         authenticated: bool,
     ) {
@@ -124,7 +130,7 @@ proptest! {
 
     #[test]
     fn no_bytes_give_a_5xx(
-        path in select(&["/authorize", "/token", "/introspect", "/revoke", "/par", "/login", "/consent"][..]),
+        path in select(&["/authorize", "/token", "/introspect", "/revoke", "/par", "/login", "/consent", "/device"][..]),
         body in prop::collection::vec(any::<u8>(), 0..64),
     ) {
         let request = client().post(at(path)).header("content-type", "application/x-www-form-urlencoded").body(body);

@@ -12,11 +12,15 @@ use crate::browser::{
 };
 use crate::support::{AUDIENCE, assert_not_stored, assert_refused, claims_of, client, get_json};
 
+const TICKED: (&str, &str) = ("allow.read:leads", "yes");
+
 #[tokio::test]
 async fn a_pushed_request_is_good_for_one_decision() {
     let server = user_server().await;
     let metadata = get_json(&format!("{}/.well-known/oauth-authorization-server", server.issuer())).await;
     assert_eq!(metadata["pushed_authorization_request_endpoint"], format!("{}/par", server.issuer()));
+    // Left out, it would say that requests are fetched from any URL.
+    assert_eq!(metadata["request_uri_parameter_supported"], false);
 
     let request_uri = push(&server).await;
     // What stands beside it does not count.
@@ -30,6 +34,22 @@ async fn a_pushed_request_is_good_for_one_decision() {
 
     for again in [browser.approve(&consent).await, browser.authorize(&short).await] {
         assert_eq!((again.status, again.location), (StatusCode::BAD_REQUEST, None));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn however_many_forms_are_sent_at_once_one_brings_a_code() {
+    let server = user_server().await;
+    for _ in 0..8 {
+        let request_uri = push(&server).await;
+        let short = [("client_id", "web"), ("request_uri", request_uri.as_str())];
+        let (browser, consent) = Browser::logged_in(&server, &short).await;
+        let sent = (0..16).map(|_| tokio::spawn(browser.form(&consent, &[("decision", "approve"), TICKED]).send()));
+        let mut codes = 0;
+        for sent in sent.collect::<Vec<_>>() {
+            codes += u32::from(sent.await.unwrap().unwrap().status() == StatusCode::SEE_OTHER);
+        }
+        assert_eq!(codes, 1);
     }
 }
 

@@ -18,7 +18,7 @@ async fn contradictions_are_refused_with_a_remedy() {
              is, that is the path of no other endpoint"
         )
     };
-    let cases: [(_, &str); 23] = [
+    let cases: [(_, &str); 24] = [
         (with(client("", "s3cret")), "a client has an empty id; give `Client::new` an id"),
         (with(client("app", "")), "client `app` has an empty secret; give `Client::new` a secret"),
         (
@@ -64,6 +64,10 @@ async fn contradictions_are_refused_with_a_remedy() {
             with(client("app", "s3cret").refresh_absolute_lifetime(Duration::ZERO)),
             "refresh tokens for client `app` live less than a second; give `Client::refresh_lifetime` and \
              `Client::refresh_absolute_lifetime` at least one",
+        ),
+        (
+            AuthorizationServer::builder().device_code_lifetime(Duration::from_millis(999)),
+            "device codes live less than a second; give `device_code_lifetime` at least one",
         ),
         (with_user(User::new("", "p")), "a user has an empty name; give `User::new` a name"),
         (with_user(User::new("a", "")), "user `a` has an empty password; give `User::new` a password"),

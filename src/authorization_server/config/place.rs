@@ -1,6 +1,8 @@
 //! Which field of the file an error of the start is about.
 
-use super::document::{ClientEntry, Document, UserEntry};
+use std::time::Duration;
+
+use super::document::{ClientEntry, Document, Span, UserEntry};
 use super::format::Step::{self, Index, Key};
 use crate::authorization_server::StartError;
 
@@ -30,10 +32,14 @@ pub(super) fn of(error: &StartError, document: &Document) -> Vec<Step> {
         }
         StartError::ShortLifetime { client_id } => client(client_id, "token_lifetime"),
         StartError::ShortRefreshLifetime { client_id } => {
-            let given = |client: &&ClientEntry| client.id == *client_id && client.refresh_lifetime.is_some();
-            let sliding = document.clients.iter().any(|entry| given(&entry));
+            let is_short = |lifetime: &Span| lifetime.0 < Duration::from_secs(1);
+            let is_it = |client: &ClientEntry| {
+                client.id == *client_id && client.refresh_lifetime.as_ref().is_some_and(is_short)
+            };
+            let sliding = document.clients.iter().any(is_it);
             client(client_id, if sliding { "refresh_lifetime" } else { "refresh_absolute_lifetime" })
         }
+        StartError::ShortDeviceCodeLifetime => vec![Key("device_code_lifetime")],
         StartError::EmptyUsername => user("", "username"),
         StartError::DuplicateUser { username } => self::user(document, username, "username", 1),
         StartError::EmptyPassword { username } => user(username, "password"),

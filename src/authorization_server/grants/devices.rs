@@ -127,9 +127,8 @@ impl Devices {
         user_code: Option<HandleDigest>,
         now: UnixTime,
     ) -> Result<DeviceRequest, UserCodeRefusal> {
-        while self.wrong.front().is_some_and(|wrong| wrong.saturating_add(WINDOW) <= now) {
-            self.wrong.pop_front();
-        }
+        // What is still to come is from before somebody put the clock back.
+        self.wrong.retain(|wrong| *wrong <= now && wrong.saturating_add(WINDOW) > now);
         if self.wrong.len() >= MAX_WRONG {
             return Err(UserCodeRefusal::Locked);
         }

@@ -22,8 +22,8 @@ pub(in crate::authorization_server) struct Session {
     /// `sub` of the user.
     pub(in crate::authorization_server) subject: String,
     pub(in crate::authorization_server) auth_time: UnixTime,
-    /// The request that the user logged in for: one that wants a new login has had it.
-    pub(in crate::authorization_server) logged_in_for: HandleDigest,
+    /// The request that the user logged in for, until it is decided on: one that wants a new login has had it.
+    pub(in crate::authorization_server) logged_in_for: Option<HandleDigest>,
 }
 
 /// All sessions, and how their cookie is set.
@@ -79,6 +79,13 @@ impl Sessions {
         sessions.remove(HandleDigest::of(&before.id));
         sessions.insert(HandleDigest::of(&id), session, now.saturating_add(LIFETIME), now);
         Ok(Browser { id, is_new: true })
+    }
+
+    /// The next request that wants a new login has not had it.
+    pub(in crate::authorization_server) fn decided(&self, browser: &Browser) {
+        if let Some(session) = self.sessions().get_mut(HandleDigest::of(&browser.id)) {
+            session.logged_in_for = None;
+        }
     }
 
     pub(in crate::authorization_server) fn log_out(&self, browser: &Browser) {
