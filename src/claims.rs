@@ -112,44 +112,32 @@ struct ClaimsReader<'a, 'p> {
 impl<'p> Members<'p> for ClaimsReader<'_, 'p> {
     fn read(&mut self, name: &str, value: &mut Value<'_, 'p>) -> Result<bool, WalkError> {
         let claims = &mut self.claims;
-        let mut reading = |name| self.reading = name;
-        match name {
-            "iss" => {
-                reading("iss");
-                claims.issuer = Some(value.text()?);
-            }
-            "sub" => {
-                reading("sub");
-                claims.subject = Some(identifier("sub", value.text()?, &mut self.invalid));
-            }
-            "jti" => {
-                reading("jti");
-                claims.token_id = Some(identifier("jti", value.text()?, &mut self.invalid));
-            }
-            "exp" => {
-                reading("exp");
-                claims.times.expires_at = Some(numeric_date(value)?);
-            }
-            "nbf" => {
-                reading("nbf");
-                claims.times.not_before = Some(numeric_date(value)?);
-            }
-            "iat" => {
-                reading("iat");
-                claims.times.issued_at = Some(numeric_date(value)?);
-            }
-            "typ" => {
-                reading("typ");
-                claims.typ = Some(value.text()?);
-            }
-            "token_use" => {
-                reading("token_use");
-                claims.token_use = Some(value.text()?);
-            }
+        let (name, place) = match name {
+            "iss" => ("iss", Place::Text(&mut claims.issuer)),
+            "sub" => ("sub", Place::Identifier(&mut claims.subject)),
+            "jti" => ("jti", Place::Identifier(&mut claims.token_id)),
+            "exp" => ("exp", Place::Time(&mut claims.times.expires_at)),
+            "nbf" => ("nbf", Place::Time(&mut claims.times.not_before)),
+            "iat" => ("iat", Place::Time(&mut claims.times.issued_at)),
+            "typ" => ("typ", Place::Text(&mut claims.typ)),
+            "token_use" => ("token_use", Place::Text(&mut claims.token_use)),
             _ => return self.read_by_configured_name(name, value),
+        };
+        self.reading = name;
+        match place {
+            Place::Text(claim) => *claim = Some(value.text()?),
+            Place::Identifier(claim) => *claim = Some(identifier(name, value.text()?, &mut self.invalid)),
+            Place::Time(claim) => *claim = Some(numeric_date(value)?),
         }
         Ok(true)
     }
+}
+
+/// Where a claim goes, and by that what it must be.
+enum Place<'c, 'p> {
+    Text(&'c mut Option<Cow<'p, str>>),
+    Identifier(&'c mut Option<Cow<'p, str>>),
+    Time(&'c mut Option<UnixTime>),
 }
 
 impl<'p> ClaimsReader<'_, 'p> {

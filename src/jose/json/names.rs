@@ -42,9 +42,10 @@ impl<'t> Names<'t> {
     }
 }
 
-/// One bit of a word, by the length of a name and its first and last letter.
+/// One bit of a word, by the length of a name and its first and last letter. With these factors no two claims of the
+/// tokens of seven well-known providers agree in it.
 fn mark(name: &str) -> u64 {
     let (Some(first), Some(last)) = (name.as_bytes().first(), name.as_bytes().last()) else { return 1 };
-    let sum = usize::from(*first) * 5 + usize::from(*last) * 7 + name.len();
+    let sum = usize::from(*first) + usize::from(*last) * 7 + name.len() * 51;
     1 << (sum % 64)
 }
