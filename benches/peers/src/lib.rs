@@ -12,6 +12,8 @@ mod interval;
 #[path = "../../support/median.rs"]
 mod median;
 mod peers;
+#[path = "../../support/processor.rs"]
+mod processor;
 #[path = "../../support/request.rs"]
 mod request;
 #[path = "../../support/mod.rs"]

@@ -10,6 +10,7 @@ use tempfile::NamedTempFile;
 
 use super::server::Server;
 use super::{SERVER_CORE, Tokens};
+use crate::processor::CoreTime;
 
 const CONNECTIONS: &str = "32";
 const WARM_UP: Duration = Duration::from_millis(200);
@@ -29,9 +30,10 @@ pub(super) struct Figures {
     pub(super) requests_per_second: f64,
     /// How much of a second the server computed for.
     pub(super) cpu_share: f64,
-    /// How much of the time its core had something to do. What the machine's host took for others counts: the server
-    /// would have computed.
+    /// How much of the time its core had something to do.
     pub(super) busy: f64,
+    /// How much of both cores' time the machine's host took.
+    pub(super) stolen: f64,
 }
 
 impl Figures {
@@ -84,7 +86,7 @@ impl Load {
             let distinct = f64::from(u32::try_from(self.distinct).unwrap());
             assert!(sent < distinct, "{sent:.0} requests were sent with {distinct} tokens");
         }
-        Figures { requests_per_second, cpu_share, busy }
+        Figures { requests_per_second, cpu_share, busy, stolen: 0.0 }
     }
 }
 
@@ -95,30 +97,10 @@ fn watch(server: &Server, time: Duration) -> (f64, f64) {
         std::thread::sleep(Duration::from_millis(5));
     }
     std::thread::sleep(WARM_UP / 2);
-    let (start, cpu_time, core) = (Instant::now(), server.cpu_time(), CoreTime::now());
+    let (start, cpu_time, core) = (Instant::now(), server.cpu_time(), CoreTime::of_core(SERVER_CORE));
     std::thread::sleep(time);
     let computed = (server.cpu_time() - cpu_time).as_secs_f64() / start.elapsed().as_secs_f64();
-    (computed, CoreTime::now().busy_since(&core))
-}
-
-/// What the server's core did since the machine started, in ticks.
-struct CoreTime {
-    idle: f64,
-    all: f64,
-}
-
-impl CoreTime {
-    fn now() -> Self {
-        let stat = std::fs::read_to_string("/proc/stat").unwrap();
-        let line = stat.lines().find(|line| line.starts_with(&format!("cpu{SERVER_CORE} "))).unwrap();
-        let ticks: Vec<f64> = line.split_whitespace().skip(1).map(|ticks| ticks.parse().unwrap()).collect();
-        // user, nice, system, idle, iowait, irq, softirq, steal; guests are in user.
-        Self { idle: ticks[3] + ticks[4], all: ticks[..8].iter().sum() }
-    }
-
-    fn busy_since(&self, earlier: &Self) -> f64 {
-        1.0 - (self.idle - earlier.idle) / (self.all - earlier.all).max(1.0)
-    }
+    (computed, CoreTime::of_core(SERVER_CORE).busy_since(&core))
 }
 
 fn milliseconds(duration: Duration) -> String {
