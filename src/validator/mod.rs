@@ -157,7 +157,7 @@ impl TokenRules {
 
     /// RFC 7519 §4.1.4: now must be before `exp`.
     fn check_expiry(&self, expires_at: Option<UnixTime>, now: UnixTime) -> Result<UnixTime, TokenError> {
-        let expires_at = expires_at.ok_or(TokenError::claim("exp", ClaimFault::Missing))?;
+        let Some(expires_at) = expires_at else { return Err(TokenError::claim("exp", ClaimFault::Missing)) };
         if now < expires_at.saturating_add(self.leeway) { Ok(expires_at) } else { Err(TokenError::Expired) }
     }
 
@@ -175,7 +175,7 @@ impl TokenRules {
             return Err(TokenError::IssuedInFuture);
         }
         let Some(max_age) = self.max_token_age else { return Ok(()) };
-        let issued_at = issued_at.ok_or(TokenError::claim("iat", ClaimFault::Missing))?;
+        let Some(issued_at) = issued_at else { return Err(TokenError::claim("iat", ClaimFault::Missing)) };
         let limit = max_age.saturating_add(self.leeway);
         if now.saturating_since(issued_at) > limit { Err(TokenError::TooOld) } else { Ok(()) }
     }
