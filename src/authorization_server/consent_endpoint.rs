@@ -42,6 +42,14 @@ pub(super) fn described<'a>(state: &'a ServerState, scopes: &'a [String]) -> Vec
     scopes.iter().map(describe).collect()
 }
 
+/// Those of the scopes that the user allows; `None` is a no, and so is a yes to none of them.
+pub(super) fn allowed(form: &Parameters, asked: &[String]) -> Option<Vec<String>> {
+    let is_allowed = |scope: &&String| form.value(&format!("allow.{scope}")).is_some();
+    let scopes: Vec<_> = asked.iter().filter(is_allowed).cloned().collect();
+    let approves = form.value("decision") == Some("approve") && (!scopes.is_empty() || asked.is_empty());
+    approves.then_some(scopes)
+}
+
 /// The page. The user is asked each time: nobody but the user says yes.
 pub(super) fn show(
     state: &ServerState,
@@ -68,11 +76,7 @@ pub(super) async fn respond(
     State(state): State<Arc<ServerState>>,
     request: Request,
 ) -> Result<Response, AuthorizationError> {
-    let browser = state.sessions.browser(request.headers())?;
-    let form = Parameters::read(request).await?;
-    if !browser.showed(form.value("csrf")) {
-        return Err(PageRefusal::forged().into());
-    }
+    let (browser, form) = state.sessions.form(request).await?;
     let request = AuthorizationRequest::of_form(&state, &form)?;
     let now = state.issuer.now();
     let session = state.sessions.current(&browser, now).filter(|session| request.accepts(session, now));
@@ -89,14 +93,9 @@ pub(super) async fn respond(
     if request.request_uri.as_ref().is_some_and(|request_uri| !state.pushed_requests.spend(request_uri)) {
         return Err(PageRefusal::invalid_request("request_uri was used").into());
     }
-    if form.value("decision") != Some("approve") {
+    let Some(scopes) = allowed(&form, &request.scopes) else {
         return Err(AuthorizationError::Answer(request.address, ACCESS_DENIED));
-    }
-    let is_allowed = |scope: &String| form.value(&format!("allow.{scope}")).is_some();
-    let scopes: Vec<_> = request.scopes.iter().filter(|scope| is_allowed(scope)).cloned().collect();
-    if scopes.is_empty() && !request.scopes.is_empty() {
-        return Err(AuthorizationError::Answer(request.address, ACCESS_DENIED));
-    }
+    };
 
     let grant = Grant {
         client_id: request.client.id.clone(),

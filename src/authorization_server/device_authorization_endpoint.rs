@@ -7,10 +7,9 @@ use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
-use super::client_authentication::authenticate;
+use super::client_authentication::authenticated_form;
 use super::grants::DeviceRequest;
 use super::oauth_error::{NO_STORE, OAuthError};
-use super::parameters::Parameters;
 use super::state::ServerState;
 use super::user_code::UserCode;
 use super::{paths, requested};
@@ -28,9 +27,7 @@ struct DeviceAuthorization {
 }
 
 pub(super) async fn respond(State(state): State<Arc<ServerState>>, request: Request) -> Result<Response, OAuthError> {
-    let headers = request.headers().clone();
-    let parameters = Parameters::read(request).await?;
-    let client = authenticate(&headers, &parameters, &state.clients)?;
+    let (client, parameters) = authenticated_form(request, &state.clients).await?;
     if !client.is_device {
         return Err(OAuthError::UnauthorizedClient);
     }
@@ -45,7 +42,7 @@ pub(super) async fn respond(State(state): State<Arc<ServerState>>, request: Requ
     let device_code = state.grants.authorize_device(request, user_code, settings, script, state.issuer.now())?;
     tracing::debug!(client_id = client.id, "device code issued");
 
-    let verification_uri = format!("{}{}", state.issuer.url(), paths::DEVICE);
+    let verification_uri = state.url(paths::DEVICE);
     let answer = DeviceAuthorization {
         device_code: device_code.into_secret(),
         user_code: user_code.to_string(),

@@ -7,7 +7,7 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use http::{HeaderValue, StatusCode, header};
 
-use super::consent_endpoint::{DescribedScope, described};
+use super::consent_endpoint::{DescribedScope, allowed, described};
 use super::grants::{DeviceRequest, Grant, HandleDigest, UserCodeRefusal};
 use super::login_endpoint::LoginPage;
 use super::pages::{Browser, PageRefusal, Session, page};
@@ -54,11 +54,7 @@ pub(super) async fn show(State(state): State<Arc<ServerState>>, request: Request
 }
 
 pub(super) async fn respond(State(state): State<Arc<ServerState>>, request: Request) -> Result<Response, PageRefusal> {
-    let browser = state.sessions.browser(request.headers())?;
-    let form = Parameters::read(request).await?;
-    if !browser.showed(form.value("csrf")) {
-        return Err(PageRefusal::forged());
-    }
+    let (browser, form) = state.sessions.form(request).await?;
     // The later forms bring the code back as what they are about.
     let typed = form.value("request").or(form.value("user_code")).unwrap_or_default();
     let user_code = UserCode::read(typed);
@@ -153,11 +149,7 @@ impl Decides<'_> {
     }
 
     fn decide(&self, browser: &Browser, form: &Parameters, session: Session) -> Response {
-        let approves = form.value("decision") == Some("approve");
-        let is_allowed = |scope: &&String| form.value(&format!("allow.{scope}")).is_some();
-        let scopes: Vec<_> = self.device.scopes.iter().filter(is_allowed).cloned().collect();
-        let allowed = approves && (!scopes.is_empty() || self.device.scopes.is_empty());
-        let grant = allowed.then(|| {
+        let grant = allowed(form, &self.device.scopes).map(|scopes| {
             Arc::new(Grant {
                 client_id: self.device.client_id.clone(),
                 subject: session.subject,
@@ -166,6 +158,7 @@ impl Decides<'_> {
                 auth_time: session.auth_time,
             })
         });
+        let allowed = grant.is_some();
         if !self.state.grants.decide_device(self.user_code, grant, self.state.issuer.now()) {
             return code_page(self.state, browser, StatusCode::FORBIDDEN, "", NO_SUCH_CODE);
         }

@@ -7,18 +7,15 @@ use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
-use super::client_authentication::authenticate;
+use super::client_authentication::authenticated_form;
 use super::grants::IssuedToken;
 use super::oauth_error::{NO_STORE, OAuthError};
-use super::parameters::Parameters;
 use super::state::ServerState;
 
 /// Answers each client with a secret; an API is one too. A public client proves nothing, and learns nothing
 /// (RFC 7662 §2.1).
 pub(super) async fn respond(State(state): State<Arc<ServerState>>, request: Request) -> Result<Response, OAuthError> {
-    let headers = request.headers().clone();
-    let parameters = Parameters::read(request).await?;
-    let client = authenticate(&headers, &parameters, &state.clients)?;
+    let (client, parameters) = authenticated_form(request, &state.clients).await?;
     if client.is_public() {
         return Err(OAuthError::InvalidClient);
     }

@@ -9,8 +9,7 @@ use http::StatusCode;
 
 use super::authorization_request::AuthorizationRequest;
 use super::authorization_response::AuthorizationError;
-use super::pages::{Browser, PageRefusal, Session, page, see_other};
-use super::parameters::Parameters;
+use super::pages::{Browser, Session, page, see_other};
 use super::paths;
 use super::state::ServerState;
 
@@ -51,11 +50,7 @@ pub(super) async fn respond(
     State(state): State<Arc<ServerState>>,
     request: Request,
 ) -> Result<Response, AuthorizationError> {
-    let browser = state.sessions.browser(request.headers())?;
-    let form = Parameters::read(request).await?;
-    if !browser.showed(form.value("csrf")) {
-        return Err(PageRefusal::forged().into());
-    }
+    let (browser, form) = state.sessions.form(request).await?;
     let request = AuthorizationRequest::of_form(&state, &form)?;
 
     let username = form.value("username").unwrap_or_default();

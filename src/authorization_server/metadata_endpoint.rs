@@ -83,13 +83,12 @@ impl Metadata {
         Self {
             issuer: state.issuer.url().to_owned(),
             authorization_endpoint: asks_users.then(|| state.authorization_endpoint.clone()),
-            device_authorization_endpoint: has_devices
-                .then(|| format!("{}{}", state.issuer.url(), paths::DEVICE_AUTHORIZATION)),
+            device_authorization_endpoint: has_devices.then(|| state.url(paths::DEVICE_AUTHORIZATION)),
             token_endpoint: state.token_endpoint.clone(),
             jwks_uri: state.jwks_uri.clone(),
-            introspection_endpoint: format!("{}{}", state.issuer.url(), paths::INTROSPECTION),
+            introspection_endpoint: state.url(paths::INTROSPECTION),
             introspection_endpoint_auth_methods_supported: SECRETS,
-            revocation_endpoint: format!("{}{}", state.issuer.url(), paths::REVOCATION),
+            revocation_endpoint: state.url(paths::REVOCATION),
             revocation_endpoint_auth_methods_supported: authentication.clone(),
             grant_types_supported: grant_types.into_iter().filter_map(|(there, name)| there.then_some(name)).collect(),
             token_endpoint_auth_methods_supported: authentication,
@@ -97,10 +96,9 @@ impl Metadata {
             response_modes_supported: with_users(if has_implicit { &["query", "fragment"] } else { &["query"] }),
             code_challenge_methods_supported: with_users(&["S256"]),
             authorization_response_iss_parameter_supported: asks_users,
-            pushed_authorization_request_endpoint: asks_users
-                .then(|| format!("{}{}", state.issuer.url(), paths::PUSHED)),
+            pushed_authorization_request_endpoint: asks_users.then(|| state.url(paths::PUSHED)),
             request_uri_parameter_supported: asks_users.then_some(false),
-            userinfo_endpoint: is_openid.then(|| format!("{}{}", state.issuer.url(), paths::USERINFO)),
+            userinfo_endpoint: is_openid.then(|| state.url(paths::USERINFO)),
             subject_types_supported: if is_openid { &["public"] } else { &[] },
             id_token_signing_alg_values_supported: is_openid
                 .then(|| state.issuer.signing_key().algorithm().name())

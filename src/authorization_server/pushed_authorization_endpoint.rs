@@ -9,9 +9,8 @@ use http::StatusCode;
 use serde_json::json;
 
 use super::authorization_request::AuthorizationRequest;
-use super::client_authentication::authenticate;
+use super::client_authentication::authenticated_form;
 use super::oauth_error::{self, NO_STORE, OAuthError};
-use super::parameters::Parameters;
 use super::pushed_requests::LIFETIME;
 use super::state::ServerState;
 
@@ -20,9 +19,7 @@ const MAX_BYTES: usize = 16 * 1024;
 
 /// Checks the request as the authorization endpoint would, and keeps it for the client's user.
 pub(super) async fn respond(State(state): State<Arc<ServerState>>, request: Request) -> Result<Response, OAuthError> {
-    let headers = request.headers().clone();
-    let parameters = Parameters::read(request).await?;
-    let client = authenticate(&headers, &parameters, &state.clients)?;
+    let (client, parameters) = authenticated_form(request, &state.clients).await?;
     if parameters.value("request_uri").is_some() {
         return Err(OAuthError::InvalidRequest("a pushed request has no request_uri"));
     }

@@ -62,13 +62,14 @@ impl ServerState {
     pub(super) fn new(issuer: TestIssuer, registered: Registered, paths: Paths, port: u16) -> Self {
         let Registered { clients, users, scope_descriptions, client_summaries, user_summaries, device_settings } =
             registered;
+        let url = |path: &str| format!("{}{path}", issuer.url());
         Self {
             sessions: Sessions::new(port, &paths.issuer, issuer.url().starts_with("https:")),
             grants: Grants::default(),
             pushed_requests: PushedRequests::default(),
-            authorization_endpoint: format!("{}{}", issuer.url(), paths.authorize),
-            token_endpoint: format!("{}{}", issuer.url(), paths.token),
-            jwks_uri: format!("{}{}", issuer.url(), paths::JWK_SET),
+            authorization_endpoint: url(&paths.authorize),
+            token_endpoint: url(&paths.token),
+            jwks_uri: url(paths::JWK_SET),
             issuer,
             clients,
             users,
@@ -90,6 +91,11 @@ impl ServerState {
     /// The path of an endpoint on this host.
     pub(super) fn path(&self, endpoint: &str) -> String {
         format!("{}{endpoint}", self.paths.issuer)
+    }
+
+    /// The URL of an endpoint.
+    pub(super) fn url(&self, endpoint: &str) -> String {
+        format!("{}{endpoint}", self.issuer.url())
     }
 
     /// Tokens for this client, now.

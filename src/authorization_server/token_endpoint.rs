@@ -8,7 +8,7 @@ use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
-use super::client_authentication::authenticate;
+use super::client_authentication::authenticated_form;
 use super::grants::{Grant, Handle, PresentedCode, Tokens};
 use super::id_token::{self, OPENID};
 use super::oauth_error::{NO_STORE, OAuthError};
@@ -27,9 +27,7 @@ pub(super) async fn respond(State(state): State<Arc<ServerState>>, request: Requ
     if let Some(refusal) = state.next_tokens.refusal() {
         return Ok(refusal);
     }
-    let headers = request.headers().clone();
-    let parameters = Parameters::read(request).await?;
-    let client = authenticate(&headers, &parameters, &state.clients)?;
+    let (client, parameters) = authenticated_form(request, &state.clients).await?;
     let tokens = match parameters.value("grant_type") {
         Some("client_credentials") => client_credentials(&state, client, &parameters),
         Some("authorization_code") if state.clients.ask_users() => authorization_code(&state, client, &parameters),
