@@ -10,6 +10,7 @@ mod expiring;
 mod families;
 mod handle;
 mod issued;
+mod refusal;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -17,6 +18,7 @@ use self::codes::Codes;
 use self::devices::Devices;
 use self::families::Families;
 use self::issued::IssuedTokens;
+use self::refusal::Refusal;
 use super::next_token::NextTokens;
 use super::oauth_error::OAuthError;
 use super::registration::RegisteredClient;
@@ -100,16 +102,9 @@ impl Grants {
     ) -> Result<Tokens, OAuthError> {
         let (refresh_token, handle) = (Handle::random()?, Handle::random()?);
         let mut store = self.store();
-        let (grant, nonce) = match store.codes.check(presented, &issuing.client.id, issuing.now) {
-            Ok(code) => (Arc::clone(&code.grant), code.nonce.clone()),
-            Err(refusal) => {
-                if let Some(family) = refusal.replayed {
-                    tracing::warn!(client_id = issuing.client.id, "a code came back: its tokens are revoked");
-                    store.families.revoke(family);
-                }
-                return Err(OAuthError::InvalidGrant(refusal.reason));
-            }
-        };
+        let code = store.codes.check(presented, &issuing.client.id, issuing.now);
+        let granted = code.map(|code| (Arc::clone(&code.grant), code.nonce.clone()));
+        let (grant, nonce) = granted.map_err(|refusal| store.refuse(refusal, issuing))?;
         // RFC 8707 §2.2: fewer audiences than were granted, for this token alone.
         let audiences = among(&grant.audiences, &presented.resources).ok_or(OAuthError::InvalidTarget)?;
 
@@ -153,13 +148,8 @@ impl Grants {
         let (refresh_token, handle) = (Handle::random()?, Handle::random()?);
         let device_code = HandleDigest::of(device_code);
         let mut store = self.store();
-        let grant = store.devices.poll(device_code, &issuing.client.id, issuing.now).map_err(|(error, replayed)| {
-            if let Some(family) = replayed {
-                tracing::warn!(client_id = issuing.client.id, "a device code came back: its tokens are revoked");
-                store.families.revoke(family);
-            }
-            error
-        })?;
+        let grant = store.devices.poll(device_code, &issuing.client.id, issuing.now);
+        let grant = grant.map_err(|refusal| store.refuse(refusal, issuing))?;
         // RFC 8707 §2.2, as for a code.
         let audiences = among(&grant.audiences, resources).ok_or(OAuthError::InvalidTarget)?;
 
@@ -179,19 +169,8 @@ impl Grants {
     ) -> Result<Tokens, OAuthError> {
         let (refresh_token, handle) = (Handle::random()?, Handle::random()?);
         let mut store = self.store();
-        let (family, grant) = match store.families.check(presented, issuing) {
-            Ok(found) => found,
-            Err(refusal) => {
-                if let Some(family) = refusal.reused {
-                    tracing::warn!(
-                        client_id = issuing.client.id,
-                        "a refresh token was used again: its family is revoked"
-                    );
-                    store.families.revoke(family);
-                }
-                return Err(OAuthError::InvalidGrant(refusal.reason));
-            }
-        };
+        let found = store.families.check(presented, issuing);
+        let (family, grant) = found.map_err(|refusal| store.refuse(refusal, issuing))?;
         let scopes = among(&grant.scopes, &scopes.unwrap_or_default()).ok_or(OAuthError::InvalidScope)?;
         let audiences = among(&grant.audiences, resources).ok_or(OAuthError::InvalidTarget)?;
 
@@ -273,6 +252,21 @@ impl Grants {
 }
 
 impl Store {
+    /// Ends all that came of the same consent as a code or a token that was used again.
+    fn refuse(&mut self, refusal: Refusal, issuing: &Issuing<'_>) -> OAuthError {
+        let Refusal { error, reused } = refusal;
+        if let Some(family) = reused {
+            let (_, reason) = error.texts();
+            tracing::warn!(
+                client_id = issuing.client.id,
+                reason,
+                "used again: all that came of the same consent is revoked"
+            );
+            self.families.revoke(family);
+        }
+        error
+    }
+
     fn hand_out(
         &mut self,
         issuing: &Issuing<'_>,
