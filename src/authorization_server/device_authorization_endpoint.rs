@@ -8,10 +8,9 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use super::client_authentication::authenticated_form;
-use super::grants::DeviceRequest;
+use super::grants::{DeviceRequest, UserCode};
 use super::oauth_error::{NO_STORE, OAuthError};
 use super::state::ServerState;
-use super::user_code::UserCode;
 use super::{paths, requested};
 
 /// RFC 8628 §3.2.

@@ -8,14 +8,13 @@ use axum::response::Response;
 use http::{HeaderValue, StatusCode, header};
 
 use super::consent_endpoint::{DescribedScope, allowed, described};
-use super::grants::{DeviceRequest, Grant, HandleDigest, UserCodeRefusal};
+use super::grants::{DeviceRequest, Grant, HandleDigest, UserCode, UserCodeRefusal};
 use super::login_endpoint::LoginPage;
 use super::pages::{Browser, PageRefusal, Session, page};
 use super::parameters::Parameters;
 use super::paths;
 use super::registration::RegisteredUser;
 use super::state::ServerState;
-use super::user_code::UserCode;
 
 #[derive(Template)]
 #[template(path = "device_code.html")]

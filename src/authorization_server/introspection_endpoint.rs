@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use super::client_authentication::authenticated_form;
-use super::grants::IssuedToken;
+use super::grants::{IssuedToken, Tokens};
 use super::oauth_error::{NO_STORE, OAuthError};
 use super::state::ServerState;
 
@@ -57,7 +57,7 @@ impl Introspection {
             scope: (!token.scopes.is_empty()).then(|| token.scopes.join(" ")),
             client_id: Some(token.client_id.clone()),
             username: user.map(|user| user.username.clone()),
-            token_type: Some("Bearer"),
+            token_type: Some(Tokens::TYPE),
             exp: Some(token.ends.as_secs()),
             iat: Some(token.issued.as_secs()),
             sub: Some(token.subject.clone()),

@@ -12,9 +12,6 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 
 use super::state::ServerState;
 
-/// Five minutes: what a resource server takes without the header too, so that both ways are alike.
-pub(super) const CACHE_CONTROL: HeaderValue = HeaderValue::from_static("max-age=300");
-
 /// RFC 7517 §8.5.2.
 const MEDIA_TYPE: HeaderValue = HeaderValue::from_static("application/jwk-set+json");
 

@@ -1,9 +1,7 @@
-//! Answers with a fault in them: what stands between the counters and the endpoints.
-
-use std::sync::Arc;
+//! Answers with a fault in them.
 
 use axum::body::Body;
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
@@ -12,34 +10,19 @@ use serde_json::{Value, json};
 
 use super::odd_body::{Between, PacedBody, StreamedBody};
 use super::state::ServerState;
-use super::{Endpoint, Fault, bad_key_set, request_log};
+use super::{Endpoint, Fault, bad_key_set};
 
 /// More than any good answer of this server has.
 const MAX_GOOD_BYTES: usize = 16 << 20;
 
-/// Counts the request, logs it, and lets the endpoint answer it as well or badly as it is told to.
-pub(super) async fn respond(
-    State((state, endpoint)): State<(Arc<ServerState>, Endpoint)>,
+/// The answer with this fault in it.
+pub(super) async fn misbehave(
+    fault: Fault,
+    state: &ServerState,
+    endpoint: Endpoint,
     request: Request,
     next: Next,
 ) -> Response {
-    state.count(endpoint);
-    let number = state.request_log.begin(request.method(), request.uri().path(), endpoint);
-    let answer = async {
-        match state.faults.take_turn(endpoint) {
-            None => next.run(request).await,
-            Some(fault) => {
-                tracing::debug!(%endpoint, ?fault, "misbehaving as told");
-                misbehave(fault, &state, endpoint, request, next).await
-            }
-        }
-    };
-    let (answer, client_id) = request_log::with_client(answer).await;
-    state.request_log.end(number, answer.status(), client_id);
-    answer
-}
-
-async fn misbehave(fault: Fault, state: &ServerState, endpoint: Endpoint, request: Request, next: Next) -> Response {
     match fault {
         Fault::SlowHeaders { delay } => {
             tokio::time::sleep(delay).await;

@@ -227,7 +227,6 @@ mod steering;
 #[cfg(feature = "authorization-server-tls")]
 mod tls;
 mod token_endpoint;
-mod user_code;
 mod userinfo_endpoint;
 
 pub use builder::AuthorizationServerBuilder;
@@ -235,11 +234,11 @@ pub use config::ConfigFileError;
 pub use device_poll::DevicePoll;
 pub use endpoint::Endpoint;
 pub use fault::{Fault, FaultError};
+pub use grants::IssuedTokenSummary;
 pub use next_token::{NextToken, ScriptError};
 pub use registration::{Client, ClientSummary, User, UserSummary};
 pub use request_log::RequestRecord;
 pub use server::AuthorizationServer;
 pub use start_error::StartError;
-pub use steering::IssuedTokenSummary;
 #[cfg(feature = "authorization-server-tls")]
 pub use tls::Certificate;

@@ -1,10 +1,12 @@
-//! Which path leads where.
+//! Which path leads where, and what happens to each request on its way: it is counted, logged, and given its fault.
 
 use std::collections::HashSet;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::middleware::from_fn_with_state;
+use axum::extract::{Request, State};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::Response;
 use axum::routing::{MethodRouter, get, post};
 
 use super::paths::{self, Paths};
@@ -12,7 +14,7 @@ use super::state::ServerState;
 use super::{
     Endpoint, StartError, authorize_endpoint, consent_endpoint, device_authorization_endpoint, device_page,
     introspection_endpoint, jwk_set_endpoint, login_endpoint, metadata_endpoint, misbehaviour,
-    pushed_authorization_endpoint, revocation_endpoint, token_endpoint, userinfo_endpoint,
+    pushed_authorization_endpoint, request_log, revocation_endpoint, token_endpoint, userinfo_endpoint,
 };
 
 /// The routes of all issuers; another method than the one named gets 405 with `Allow`.
@@ -24,7 +26,7 @@ pub(super) fn router<'a>(issuers: impl IntoIterator<Item = &'a Arc<ServerState>>
                 return Err(StartError::SharedPath { path });
             }
             // Requests by another method never get to the endpoint.
-            let watched = route.route_layer(from_fn_with_state((Arc::clone(state), endpoint), misbehaviour::respond));
+            let watched = route.route_layer(from_fn_with_state((Arc::clone(state), endpoint), observe));
             router = router.route(&path, watched.with_state(Arc::clone(state)));
         }
     }
@@ -67,4 +69,26 @@ fn routes(state: &ServerState) -> Vec<(String, Endpoint, MethodRouter<Arc<Server
         ]);
     }
     routes
+}
+
+/// Counts the request, logs it, and lets the endpoint answer it as well or badly as it is told to.
+async fn observe(
+    State((state, endpoint)): State<(Arc<ServerState>, Endpoint)>,
+    request: Request,
+    next: Next,
+) -> Response {
+    state.count(endpoint);
+    let number = state.request_log.begin(request.method(), request.uri().path(), endpoint);
+    let answer = async {
+        match state.faults.take_turn(endpoint) {
+            None => next.run(request).await,
+            Some(fault) => {
+                tracing::debug!(%endpoint, ?fault, "misbehaving as told");
+                misbehaviour::misbehave(fault, &state, endpoint, request, next).await
+            }
+        }
+    };
+    let (answer, client_id) = request_log::with_client(answer).await;
+    state.request_log.end(number, answer.status(), client_id);
+    answer
 }

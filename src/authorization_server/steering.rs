@@ -1,43 +1,6 @@
 //! Steering for tests: what the handle does to tokens and devices.
 
-use serde::Serialize;
-
-use super::grants::IssuedToken;
-use super::{AuthorizationServer, DevicePoll, NextToken, ScriptError};
-
-/// An access token that was issued, without its text.
-#[non_exhaustive]
-#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
-pub struct IssuedTokenSummary {
-    /// Whose it is.
-    pub client_id: String,
-    /// Of whom it speaks; of the client itself without a user.
-    pub subject: String,
-    /// What it permits.
-    pub scopes: Vec<String>,
-    /// The APIs that it is for.
-    pub audiences: Vec<String>,
-    /// Seconds since 1970, as the next.
-    pub issued_at: u64,
-    /// `exp`, unless it was scripted to be another.
-    pub expires_at: u64,
-    /// Whether it has not been revoked.
-    pub active: bool,
-}
-
-impl IssuedTokenSummary {
-    pub(super) fn of(token: &IssuedToken, active: bool) -> Self {
-        Self {
-            client_id: token.client_id.clone(),
-            subject: token.subject.clone(),
-            scopes: token.scopes.clone(),
-            audiences: token.audiences.clone(),
-            issued_at: token.issued.as_secs(),
-            expires_at: token.ends.as_secs(),
-            active,
-        }
-    }
-}
+use super::{AuthorizationServer, DevicePoll, IssuedTokenSummary, NextToken, ScriptError};
 
 impl AuthorizationServer {
     /// Scripts one answer of the token endpoint; several are given in their order.

@@ -10,18 +10,14 @@ use serde::Serialize;
 
 use super::client_authentication::authenticated_form;
 use super::grants::{Grant, Handle, PresentedCode, Tokens};
-use super::id_token::{self, OPENID};
 use super::oauth_error::{NO_STORE, OAuthError};
 use super::parameters::Parameters;
 use super::registration::RegisteredClient;
 use super::state::ServerState;
-use super::{requested, scope};
+use super::{id_token, requested, scope};
 
 /// The grant type of RFC 8628 §3.4.
 pub(super) const DEVICE_CODE: &str = "urn:ietf:params:oauth:grant-type:device_code";
-
-/// `token_type` of every access token (RFC 6750 §4).
-pub(super) const TOKEN_TYPE: &str = "Bearer";
 
 pub(super) async fn respond(State(state): State<Arc<ServerState>>, request: Request) -> Result<Response, OAuthError> {
     if let Some(refusal) = state.next_tokens.refusal() {
@@ -37,14 +33,14 @@ pub(super) async fn respond(State(state): State<Arc<ServerState>>, request: Requ
         Some(_) => Err(OAuthError::UnsupportedGrantType),
         None => Err(OAuthError::InvalidRequest("grant_type is missing")),
     }?;
-    let wants_id_token = tokens.scopes.iter().any(|scope| scope == OPENID);
+    let wants_id_token = tokens.scopes.iter().any(|scope| scope == scope::OPENID);
     let (refresh_token, login) = tokens.of_user.unzip();
     let id_token = login
         .filter(|_| wants_id_token)
         .map(|login| id_token::sign(&state.issuing(client), &login, &tokens.access_token));
     let answer = AccessTokenResponse {
         access_token: tokens.access_token,
-        token_type: TOKEN_TYPE,
+        token_type: Tokens::TYPE,
         expires_in: client.token_lifetime.as_secs(),
         refresh_token: refresh_token.map(Handle::into_secret),
         id_token,

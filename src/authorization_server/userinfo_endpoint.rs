@@ -8,8 +8,8 @@ use axum::response::{IntoResponse, Response};
 use http::{StatusCode, header};
 use serde_json::{Map, Value};
 
-use super::id_token::OPENID;
 use super::oauth_error::NO_STORE;
+use super::scope::OPENID;
 use super::state::ServerState;
 use crate::bearer::BearerToken;
 use crate::challenge::BearerError;

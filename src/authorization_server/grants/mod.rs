@@ -11,6 +11,7 @@ mod families;
 mod handle;
 mod issued;
 mod refusal;
+mod user_code;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -23,7 +24,6 @@ use super::next_token::NextTokens;
 use super::oauth_error::OAuthError;
 use super::registration::RegisteredClient;
 use super::requested::among;
-use super::user_code::UserCode;
 use crate::test_util::TestIssuer;
 use crate::time::UnixTime;
 
@@ -32,6 +32,8 @@ pub(super) use self::devices::{DeviceRequest, DeviceSettings, ScriptedPoll, User
 pub(super) use self::expiring::Expiring;
 pub(super) use self::handle::{Handle, HandleDigest};
 pub(super) use self::issued::IssuedToken;
+pub use self::issued::IssuedTokenSummary;
+pub(super) use self::user_code::UserCode;
 
 /// What a user let a client do.
 pub(super) struct Grant {
@@ -66,6 +68,11 @@ pub(super) struct Tokens {
     pub(super) scopes: Vec<String>,
     /// With a user's grant that can be refreshed, the next refresh token, and what an ID token says.
     pub(super) of_user: Option<(Handle, UserLogin)>,
+}
+
+impl Tokens {
+    /// `token_type` of every access token (RFC 6750 §4).
+    pub(super) const TYPE: &str = "Bearer";
 }
 
 impl UserLogin {

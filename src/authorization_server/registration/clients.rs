@@ -8,7 +8,7 @@ use aws_lc_rs::digest::{Digest, SHA256, digest};
 
 use super::{Client, redirect_uri};
 use crate::authorization_server::StartError;
-use crate::authorization_server::id_token::OPENID;
+use crate::authorization_server::scope::OPENID;
 use crate::scope::is_scope_token;
 
 /// A client whose settings make sense. Its secret is kept as a digest only.
