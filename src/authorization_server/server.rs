@@ -9,8 +9,8 @@ use http::HeaderValue;
 use serde_json::Value;
 
 use super::admin::Admin;
+use super::endpoints::metadata::Metadata;
 use super::grants::IssuedToken;
-use super::metadata_endpoint::Metadata;
 use super::service::Service;
 use super::state::ServerState;
 use super::{

@@ -6,16 +6,15 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use http::HeaderValue;
 
-use super::device_scripts::DeviceScripts;
 use super::endpoint::PerEndpoint;
-use super::faults::Faults;
 use super::grants::{DeviceSettings, Grants, Issuing};
-use super::next_token::NextTokens;
+use super::misbehaviour::Faults;
 use super::pages::Sessions;
 use super::paths::{self, Paths};
 use super::pushed_requests::PushedRequests;
 use super::registration::{Clients, RegisteredClient, Users};
 use super::request_log::RequestLog;
+use super::scripts::{DeviceScripts, NextTokens};
 use super::{ClientSummary, Endpoint, UserSummary};
 use crate::test_util::TestIssuer;
 

@@ -8,6 +8,7 @@ use super::families::FamilyId;
 use super::refusal::Refusal;
 use super::{Expiring, Grant, HandleDigest};
 use crate::authorization_server::oauth_error::OAuthError;
+use crate::authorization_server::scripts::ScriptedPoll;
 use crate::time::UnixTime;
 
 /// How long an ended code is known, so that `expired_token` is told from a guess.
@@ -52,16 +53,6 @@ pub(in crate::authorization_server) enum UserCodeRefusal {
     Unknown,
     /// There were too many wrong ones; this one was not looked at.
     Locked,
-}
-
-/// What a device hears in place of waiting for a user.
-pub(in crate::authorization_server) enum ScriptedPoll {
-    Pending,
-    SlowDown,
-    Deny,
-    Expire,
-    /// The user of this subject allows everything.
-    Approve(String),
 }
 
 pub(super) struct Devices {

@@ -20,15 +20,15 @@ use self::devices::Devices;
 use self::families::Families;
 use self::issued::IssuedTokens;
 use self::refusal::Refusal;
-use super::next_token::NextTokens;
 use super::oauth_error::OAuthError;
 use super::registration::RegisteredClient;
 use super::requested::among;
+use super::scripts::{NextTokens, ScriptedPoll};
 use crate::test_util::TestIssuer;
 use crate::time::UnixTime;
 
 pub(super) use self::codes::{Code, PresentedCode};
-pub(super) use self::devices::{DeviceRequest, DeviceSettings, ScriptedPoll, UserCodeRefusal};
+pub(super) use self::devices::{DeviceRequest, DeviceSettings, UserCodeRefusal};
 pub(super) use self::expiring::Expiring;
 pub(super) use self::handle::{Handle, HandleDigest};
 pub(super) use self::issued::IssuedToken;

@@ -7,14 +7,17 @@ use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
-use super::client_authentication::authenticated_form;
-use super::grants::{IssuedToken, Tokens};
-use super::oauth_error::{NO_STORE, OAuthError};
-use super::state::ServerState;
+use crate::authorization_server::client_authentication::authenticated_form;
+use crate::authorization_server::grants::{IssuedToken, Tokens};
+use crate::authorization_server::oauth_error::{NO_STORE, OAuthError};
+use crate::authorization_server::state::ServerState;
 
 /// Answers each client with a secret; an API is one too. A public client proves nothing, and learns nothing
 /// (RFC 7662 §2.1).
-pub(super) async fn respond(State(state): State<Arc<ServerState>>, request: Request) -> Result<Response, OAuthError> {
+pub(in crate::authorization_server) async fn respond(
+    State(state): State<Arc<ServerState>>,
+    request: Request,
+) -> Result<Response, OAuthError> {
     let (client, parameters) = authenticated_form(request, &state.clients).await?;
     if client.is_public() {
         return Err(OAuthError::InvalidClient);

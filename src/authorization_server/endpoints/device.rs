@@ -7,14 +7,14 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use http::{HeaderValue, StatusCode, header};
 
-use super::consent_endpoint::{DescribedScope, allowed, described};
-use super::grants::{DeviceRequest, Grant, HandleDigest, UserCode, UserCodeRefusal};
-use super::login_endpoint::LoginPage;
-use super::pages::{Browser, PageRefusal, Session, page};
-use super::parameters::Parameters;
-use super::paths;
-use super::registration::RegisteredUser;
-use super::state::ServerState;
+use super::consent::{DescribedScope, allowed, described};
+use super::login::LoginPage;
+use crate::authorization_server::grants::{DeviceRequest, Grant, HandleDigest, UserCode, UserCodeRefusal};
+use crate::authorization_server::pages::{Browser, PageRefusal, Session, page};
+use crate::authorization_server::parameters::Parameters;
+use crate::authorization_server::paths;
+use crate::authorization_server::registration::RegisteredUser;
+use crate::authorization_server::state::ServerState;
 
 #[derive(Template)]
 #[template(path = "device_code.html")]
@@ -45,14 +45,20 @@ struct DonePage<'a> {
 
 /// The page for the code, with the one that the device may have put into the URL (RFC 8628 §3.3.1). It is not looked up
 /// yet: that would be a way to guess without a form.
-pub(super) async fn show(State(state): State<Arc<ServerState>>, request: Request) -> Result<Response, PageRefusal> {
+pub(in crate::authorization_server) async fn show(
+    State(state): State<Arc<ServerState>>,
+    request: Request,
+) -> Result<Response, PageRefusal> {
     let browser = state.sessions.browser(request.headers())?;
     let parameters = Parameters::parse(request.uri().query().unwrap_or_default().as_bytes())?;
     let user_code = parameters.value("user_code").and_then(UserCode::read).map(|code| code.to_string());
     Ok(code_page(&state, &browser, StatusCode::OK, user_code.as_deref().unwrap_or_default(), ""))
 }
 
-pub(super) async fn respond(State(state): State<Arc<ServerState>>, request: Request) -> Result<Response, PageRefusal> {
+pub(in crate::authorization_server) async fn respond(
+    State(state): State<Arc<ServerState>>,
+    request: Request,
+) -> Result<Response, PageRefusal> {
     let (browser, form) = state.sessions.form(request).await?;
     // The later forms bring the code back as what they are about.
     let typed = form.value("request").or(form.value("user_code")).unwrap_or_default();

@@ -10,12 +10,15 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 
-use super::state::ServerState;
+use crate::authorization_server::state::ServerState;
 
 /// RFC 7517 §8.5.2.
 const MEDIA_TYPE: HeaderValue = HeaderValue::from_static("application/jwk-set+json");
 
-pub(super) async fn respond(State(state): State<Arc<ServerState>>, headers: HeaderMap) -> Response {
+pub(in crate::authorization_server) async fn respond(
+    State(state): State<Arc<ServerState>>,
+    headers: HeaderMap,
+) -> Response {
     let body = state.issuer.jwk_set().to_string();
     let etag = format!("\"{}\"", URL_SAFE_NO_PAD.encode(digest(&SHA256, body.as_bytes())));
 

@@ -7,11 +7,11 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use http::StatusCode;
 
-use super::authorization_request::AuthorizationRequest;
-use super::authorization_response::AuthorizationError;
-use super::pages::{Browser, Session, page, see_other};
-use super::paths;
-use super::state::ServerState;
+use crate::authorization_server::authorization_request::AuthorizationRequest;
+use crate::authorization_server::authorization_response::AuthorizationError;
+use crate::authorization_server::pages::{Browser, Session, page, see_other};
+use crate::authorization_server::paths;
+use crate::authorization_server::state::ServerState;
 
 #[derive(Template)]
 #[template(path = "login.html")]
@@ -46,7 +46,7 @@ pub(super) fn show(
 }
 
 /// Name and password: the request goes on when they are right.
-pub(super) async fn respond(
+pub(in crate::authorization_server) async fn respond(
     State(state): State<Arc<ServerState>>,
     request: Request,
 ) -> Result<Response, AuthorizationError> {

@@ -1,4 +1,9 @@
-//! Answers with a fault in them.
+//! What goes wrong on command: the [faults](Fault), whose turn it is, and answers with one in them.
+
+mod bad_key_set;
+mod fault;
+mod faults;
+mod odd_body;
 
 use axum::body::Body;
 use axum::extract::Request;
@@ -8,9 +13,12 @@ use bytes::Bytes;
 use http::{HeaderValue, StatusCode, header};
 use serde_json::{Value, json};
 
-use super::odd_body::{Between, PacedBody, StreamedBody};
-use super::state::ServerState;
-use super::{Endpoint, Fault, bad_key_set};
+use self::odd_body::{Between, PacedBody, StreamedBody};
+use super::Endpoint;
+use crate::test_util::TestIssuer;
+
+pub use self::fault::{Fault, FaultError};
+pub(super) use self::faults::Faults;
 
 /// More than any good answer of this server has.
 const MAX_GOOD_BYTES: usize = 16 << 20;
@@ -18,7 +26,7 @@ const MAX_GOOD_BYTES: usize = 16 << 20;
 /// The answer with this fault in it.
 pub(super) async fn misbehave(
     fault: Fault,
-    state: &ServerState,
+    issuer: &TestIssuer,
     endpoint: Endpoint,
     request: Request,
     next: Next,
@@ -64,16 +72,14 @@ pub(super) async fn misbehave(
         Fault::Truncated => spoilt(request, next, |good| Body::from(good.slice(..good.len() / 2))).await,
         Fault::Huge { bytes } => spoilt(request, next, |good| padded(&good, bytes)).await,
         Fault::WrongTypes => {
-            let json = wrong_types(state, endpoint).to_string();
+            let json = wrong_types(issuer, endpoint).to_string();
             spoilt(request, next, |_good| Body::from(json)).await
         }
         Fault::EmptySet => spoilt(request, next, |_good| Body::from(bad_key_set::empty())).await,
-        Fault::OneBadKey => spoilt(request, next, |_good| Body::from(bad_key_set::one_bad(&state.issuer))).await,
-        Fault::DuplicateKeyIds => {
-            spoilt(request, next, |_good| Body::from(bad_key_set::duplicate_ids(&state.issuer))).await
-        }
+        Fault::OneBadKey => spoilt(request, next, |_good| Body::from(bad_key_set::one_bad(issuer))).await,
+        Fault::DuplicateKeyIds => spoilt(request, next, |_good| Body::from(bad_key_set::duplicate_ids(issuer))).await,
         Fault::ManyKeys { count } => {
-            let keys = bad_key_set::many(&state.issuer, count);
+            let keys = bad_key_set::many(issuer, count);
             spoilt(request, next, |_good| Body::new(StreamedBody(keys))).await
         }
         Fault::WrongIssuer { issuer } => spoilt(request, next, |good| with_issuer(&good, issuer)).await,
@@ -112,9 +118,9 @@ fn padded(good: &Bytes, bytes: u64) -> Body {
 }
 
 /// JSON with the members that readers look for, none of the type that they look for.
-fn wrong_types(state: &ServerState, endpoint: Endpoint) -> Value {
+fn wrong_types(issuer: &TestIssuer, endpoint: Endpoint) -> Value {
     match endpoint {
-        Endpoint::Metadata => json!({ "issuer": [state.issuer.url()], "token_endpoint": 1, "jwks_uri": 1 }),
+        Endpoint::Metadata => json!({ "issuer": [issuer.url()], "token_endpoint": 1, "jwks_uri": 1 }),
         Endpoint::JwkSet => json!({ "keys": "none" }),
         Endpoint::Token => json!({ "access_token": 1, "token_type": ["Bearer"], "expires_in": "soon" }),
         Endpoint::PushedAuthorization => json!({ "request_uri": 1, "expires_in": "soon" }),

@@ -7,14 +7,14 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use http::StatusCode;
 
-use super::authorization_request::{AuthorizationRequest, ResponseType};
-use super::authorization_response::{ACCESS_DENIED, AuthorizationError};
-use super::grants::{Code, Grant};
-use super::pages::{Browser, PageRefusal, page, see_other};
-use super::parameters::Parameters;
-use super::paths;
-use super::registration::RegisteredUser;
-use super::state::ServerState;
+use crate::authorization_server::authorization_request::{AuthorizationRequest, ResponseType};
+use crate::authorization_server::authorization_response::{ACCESS_DENIED, AuthorizationError};
+use crate::authorization_server::grants::{Code, Grant};
+use crate::authorization_server::pages::{Browser, PageRefusal, page, see_other};
+use crate::authorization_server::parameters::Parameters;
+use crate::authorization_server::paths;
+use crate::authorization_server::registration::RegisteredUser;
+use crate::authorization_server::state::ServerState;
 
 #[derive(Template)]
 #[template(path = "consent.html")]
@@ -72,7 +72,7 @@ pub(super) fn show(
 }
 
 /// The decision. Yes brings the client a code; anything but yes brings it none.
-pub(super) async fn respond(
+pub(in crate::authorization_server) async fn respond(
     State(state): State<Arc<ServerState>>,
     request: Request,
 ) -> Result<Response, AuthorizationError> {

@@ -7,14 +7,14 @@ use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
 
-use super::paths;
-use super::state::ServerState;
-use super::token_endpoint::DEVICE_CODE;
+use super::token::DEVICE_CODE;
+use crate::authorization_server::paths;
+use crate::authorization_server::state::ServerState;
 
 /// The metadata document. The same one serves those who look where OpenID Connect says: they find the keys there, but
 /// without a client that may ask for `openid` this server is no OpenID provider, and does not claim to be.
 #[derive(Serialize)]
-pub(super) struct Metadata {
+pub(in crate::authorization_server) struct Metadata {
     issuer: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     authorization_endpoint: Option<String>,
@@ -57,12 +57,12 @@ pub(super) struct Metadata {
 /// How confidential clients authenticate.
 const SECRETS: [&str; 2] = ["client_secret_basic", "client_secret_post"];
 
-pub(super) async fn respond(State(state): State<Arc<ServerState>>) -> Json<Metadata> {
+pub(in crate::authorization_server) async fn respond(State(state): State<Arc<ServerState>>) -> Json<Metadata> {
     Json(Metadata::of(&state))
 }
 
 impl Metadata {
-    pub(super) fn of(state: &ServerState) -> Self {
+    pub(in crate::authorization_server) fn of(state: &ServerState) -> Self {
         let asks_users = state.clients.ask_users();
         let with_users = |values: &'static [&'static str]| if asks_users { values } else { &[] };
         let has_implicit = state.clients.get_tokens_in_redirects();

@@ -7,11 +7,11 @@ use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
-use super::client_authentication::authenticated_form;
-use super::grants::{DeviceRequest, UserCode};
-use super::oauth_error::{NO_STORE, OAuthError};
-use super::state::ServerState;
-use super::{paths, requested};
+use crate::authorization_server::client_authentication::authenticated_form;
+use crate::authorization_server::grants::{DeviceRequest, UserCode};
+use crate::authorization_server::oauth_error::{NO_STORE, OAuthError};
+use crate::authorization_server::state::ServerState;
+use crate::authorization_server::{paths, requested};
 
 /// RFC 8628 §3.2.
 #[derive(Serialize)]
@@ -25,7 +25,10 @@ struct DeviceAuthorization {
     interval: u64,
 }
 
-pub(super) async fn respond(State(state): State<Arc<ServerState>>, request: Request) -> Result<Response, OAuthError> {
+pub(in crate::authorization_server) async fn respond(
+    State(state): State<Arc<ServerState>>,
+    request: Request,
+) -> Result<Response, OAuthError> {
     let (client, parameters) = authenticated_form(request, &state.clients).await?;
     if !client.is_device {
         return Err(OAuthError::UnauthorizedClient);

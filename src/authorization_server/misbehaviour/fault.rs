@@ -5,9 +5,9 @@ use std::time::Duration;
 use http::HeaderValue;
 use serde::{Deserialize, Serialize};
 
-use super::Endpoint;
+use crate::authorization_server::Endpoint;
 
-/// A way for an [endpoint](Endpoint) to misbehave, for [`misbehave`](super::AuthorizationServer::misbehave).
+/// A way for an [endpoint](Endpoint) to misbehave, for [`misbehave`](crate::authorization_server::AuthorizationServer::misbehave).
 ///
 /// Those that spoil an answer start from the good one: a slow JWK Set is the server's own. They leave out its `ETag` and
 /// answer a conditional request in full; [`SlowHeaders`](Self::SlowHeaders) alone does not. Delays are by tokio's clock.

@@ -8,18 +8,21 @@ use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
-use super::client_authentication::authenticated_form;
-use super::grants::{Grant, Handle, PresentedCode, Tokens};
-use super::oauth_error::{NO_STORE, OAuthError};
-use super::parameters::Parameters;
-use super::registration::RegisteredClient;
-use super::state::ServerState;
-use super::{id_token, requested, scope};
+use crate::authorization_server::client_authentication::authenticated_form;
+use crate::authorization_server::grants::{Grant, Handle, PresentedCode, Tokens};
+use crate::authorization_server::oauth_error::{NO_STORE, OAuthError};
+use crate::authorization_server::parameters::Parameters;
+use crate::authorization_server::registration::RegisteredClient;
+use crate::authorization_server::state::ServerState;
+use crate::authorization_server::{id_token, requested, scope};
 
 /// The grant type of RFC 8628 §3.4.
 pub(super) const DEVICE_CODE: &str = "urn:ietf:params:oauth:grant-type:device_code";
 
-pub(super) async fn respond(State(state): State<Arc<ServerState>>, request: Request) -> Result<Response, OAuthError> {
+pub(in crate::authorization_server) async fn respond(
+    State(state): State<Arc<ServerState>>,
+    request: Request,
+) -> Result<Response, OAuthError> {
     if let Some(refusal) = state.next_tokens.refusal() {
         return Ok(refusal);
     }
