@@ -66,9 +66,8 @@ pub(super) fn show(
         scopes: described(state, &request.scopes),
         destination: request.address.destination(),
     };
-    let mut response = page(StatusCode::OK, &template, &request.address.form_target());
-    state.sessions.tell(browser, response.headers_mut());
-    response
+    let page = page(StatusCode::OK, &template, &request.address.form_target());
+    state.sessions.with_cookie(browser, page)
 }
 
 /// The decision. Yes brings the client a code; anything but yes brings it none.

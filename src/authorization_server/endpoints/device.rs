@@ -76,9 +76,9 @@ pub(in crate::authorization_server) async fn respond(
             return Ok(code_page(&state, &browser, StatusCode::FORBIDDEN, typed, NO_SUCH_CODE));
         }
     };
-    let decides = Decides { state: &state, user_code, code: user_code.to_string(), device };
+    let decision = Decision { state: &state, user_code, code: user_code.to_string(), device };
     if let Some(username) = form.value("username") {
-        return decides.log_in(&browser, username, form.value("password").unwrap_or_default());
+        return decision.log_in(&browser, username, form.value("password").unwrap_or_default());
     }
     if form.value("decision") == Some("switch") {
         state.sessions.log_out(&browser);
@@ -86,11 +86,11 @@ pub(in crate::authorization_server) async fn respond(
     let session = state.sessions.current(&browser, now);
     let user = session.as_ref().and_then(|session| state.users.by_subject(&session.subject));
     let (Some(session), Some(user)) = (session, user) else {
-        return Ok(decides.login_page(&browser, None));
+        return Ok(decision.login_page(&browser, None));
     };
     match form.value("decision") {
-        None => Ok(decides.consent_page(&browser, user)),
-        Some(_) => Ok(decides.decide(&browser, &form, session)),
+        None => Ok(decision.consent_page(&browser, user)),
+        Some(_) => Ok(decision.decide(&browser, &form, session)),
     }
 }
 
@@ -98,16 +98,11 @@ const NO_SUCH_CODE: &str = "This is not a code that a device shows now. Look aga
 
 fn code_page(state: &ServerState, browser: &Browser, status: StatusCode, user_code: &str, refused: &str) -> Response {
     let template = CodePage { action: state.path(paths::DEVICE), csrf: browser.csrf_token(), user_code, refused };
-    told(state, browser, page(status, &template, ""))
-}
-
-fn told(state: &ServerState, browser: &Browser, mut response: Response) -> Response {
-    state.sessions.tell(browser, response.headers_mut());
-    response
+    state.sessions.with_cookie(browser, page(status, &template, ""))
 }
 
 /// A device, and the user who decides about it.
-struct Decides<'a> {
+struct Decision<'a> {
     state: &'a ServerState,
     user_code: UserCode,
     /// The same as text.
@@ -115,7 +110,7 @@ struct Decides<'a> {
     device: DeviceRequest,
 }
 
-impl Decides<'_> {
+impl Decision<'_> {
     fn log_in(&self, browser: &Browser, username: &str, password: &str) -> Result<Response, PageRefusal> {
         let state = self.state;
         let Some(user) = state.users.authenticate(username, password) else {
@@ -138,7 +133,7 @@ impl Decides<'_> {
             failed: failed_as.is_some(),
         };
         let status = if template.failed { StatusCode::FORBIDDEN } else { StatusCode::OK };
-        told(self.state, browser, page(status, &template, ""))
+        self.state.sessions.with_cookie(browser, page(status, &template, ""))
     }
 
     fn consent_page(&self, browser: &Browser, user: &RegisteredUser) -> Response {
@@ -150,7 +145,7 @@ impl Decides<'_> {
             username: &user.username,
             scopes: described(self.state, &self.device.scopes),
         };
-        told(self.state, browser, page(StatusCode::OK, &template, ""))
+        self.state.sessions.with_cookie(browser, page(StatusCode::OK, &template, ""))
     }
 
     fn decide(&self, browser: &Browser, form: &Parameters, session: Session) -> Response {

@@ -40,9 +40,8 @@ pub(super) fn show(
         failed: failed_as.is_some(),
     };
     let status = if template.failed { StatusCode::FORBIDDEN } else { StatusCode::OK };
-    let mut response = page(status, &template, &request.address.form_target());
-    state.sessions.tell(browser, response.headers_mut());
-    response
+    let page = page(status, &template, &request.address.form_target());
+    state.sessions.with_cookie(browser, page)
 }
 
 /// Name and password: the request goes on when they are right.
@@ -61,7 +60,5 @@ pub(in crate::authorization_server) async fn respond(
     let session =
         Session { subject: user.subject.clone(), auth_time: state.issuer.now(), logged_in_for: Some(request.digest()) };
     let browser = state.sessions.log_in(&browser, session)?;
-    let mut response = see_other(&request.url(&state));
-    state.sessions.tell(&browser, response.headers_mut());
-    Ok(response)
+    Ok(state.sessions.with_cookie(&browser, see_other(&request.url(&state))))
 }

@@ -106,7 +106,7 @@ impl Families {
     }
 
     /// Whether the family has not been revoked; its access tokens may outlive its refresh tokens.
-    pub(super) fn is_there(&self, id: FamilyId, now: UnixTime) -> bool {
+    pub(super) fn is_active(&self, id: FamilyId, now: UnixTime) -> bool {
         self.families.get(id, now).is_some()
     }
 

@@ -1,4 +1,5 @@
-//! What was granted: codes, families of refresh tokens, and every access token, behind one lock.
+//! What was granted: codes, devices that wait for their users, families of refresh tokens, and every access token,
+//! behind one lock.
 //!
 //! Whatever can fail comes first: random numbers are made before the lock is taken, and all checks are over before
 //! anything changes. What follows cannot fail or be interrupted, so that no code is spent without its tokens on record
@@ -217,7 +218,8 @@ impl Grants {
     fn issue_alone(&self, issuing: &Issuing<'_>, token: IssuedToken) -> Result<Tokens, OAuthError> {
         let text = token.text(issuing, Handle::random()?);
         let scopes = token.scopes.clone();
-        // Signed before the lock is taken: there is nothing to spend, and no request has to wait for another's signature.
+        // Signed before the lock is taken: there is nothing to spend, and no request has to wait for another's
+        // signature.
         self.store().issued.insert(&text, token, issuing.now);
         Ok(Tokens { access_token: text, scopes, of_user: None })
     }
@@ -226,7 +228,7 @@ impl Grants {
     pub(super) fn active(&self, access_token: &str, now: UnixTime) -> Option<Arc<IssuedToken>> {
         let store = self.store();
         let token = store.issued.get(access_token, now)?;
-        let is_active = token.family.is_none_or(|family| store.families.is_there(family, now));
+        let is_active = token.family.is_none_or(|family| store.families.is_active(family, now));
         is_active.then(|| Arc::clone(token))
     }
 
@@ -249,8 +251,8 @@ impl Grants {
     /// Every access token that has not expired, in the order in which they were issued, and whether it is good.
     pub(super) fn issued(&self, now: UnixTime) -> Vec<(Arc<IssuedToken>, bool)> {
         let store = self.store();
-        let is_there = |token: &IssuedToken| token.family.is_none_or(|family| store.families.is_there(family, now));
-        store.issued.all(now).map(|(token, revoked)| (Arc::clone(token), !revoked && is_there(token))).collect()
+        let is_active = |token: &IssuedToken| token.family.is_none_or(|family| store.families.is_active(family, now));
+        store.issued.all(now).map(|(token, revoked)| (Arc::clone(token), !revoked && is_active(token))).collect()
     }
 
     fn store(&self) -> MutexGuard<'_, Store> {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::digest::{SHA256, digest};
 use axum::extract::Request;
+use axum::response::Response;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::{HeaderMap, HeaderValue, header};
@@ -55,7 +56,7 @@ impl Sessions {
         }
     }
 
-    /// The browser of a request; one without a cookie gets an id that is still to be [told](Self::tell) to it.
+    /// The browser of a request; one without a cookie gets an id that is still to be [given](Self::with_cookie) to it.
     pub(in crate::authorization_server) fn browser(&self, headers: &HeaderMap) -> Result<Browser, OAuthError> {
         let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
         let mut pairs = cookies.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
@@ -109,12 +110,13 @@ impl Sessions {
         self.sessions().remove(HandleDigest::of(&browser.id));
     }
 
-    /// Gives the browser its id, if it has not got it.
-    pub(in crate::authorization_server) fn tell(&self, browser: &Browser, headers: &mut HeaderMap) {
+    /// The answer, which gives the browser its id if it has not got it.
+    pub(in crate::authorization_server) fn with_cookie(&self, browser: &Browser, mut response: Response) -> Response {
         let cookie = format!("{}={}{}", self.cookie, browser.id, self.attributes);
         if let (true, Ok(cookie)) = (browser.is_new, HeaderValue::try_from(cookie)) {
-            headers.append(header::SET_COOKIE, cookie);
+            response.headers_mut().append(header::SET_COOKIE, cookie);
         }
+        response
     }
 
     fn sessions(&self) -> MutexGuard<'_, Expiring<HandleDigest, Session>> {
