@@ -19,7 +19,8 @@ const REPEATABLE: &str = "resource";
 pub(super) struct Parameters(Vec<(String, String)>);
 
 impl Parameters {
-    /// Reads the body and takes it apart. Parameters in the URL are not looked at (RFC 6749 §2.3.1 forbids secrets there).
+    /// Reads the body and takes it apart. Parameters in the URL are not looked at (RFC 6749 §2.3.1 forbids secrets
+    /// there).
     pub(super) async fn read(request: Request) -> Result<Self, OAuthError> {
         if !has_media_type(request.headers(), "application/x-www-form-urlencoded") {
             return Err(OAuthError::InvalidRequest("the content type is not application/x-www-form-urlencoded"));

@@ -14,7 +14,8 @@ impl AuthorizationServer {
     /// let server = AuthorizationServer::builder().signing_algorithm(Algorithm::ES256).demo().start().await?;
     /// server.script_next_token(NextToken::error("temporarily_unavailable"))?;
     /// let ask = || {
-    ///     let request = reqwest::Client::new().post(server.token_endpoint()).basic_auth("demo-ci", Some("demo-ci-secret"));
+    ///     let request = reqwest::Client::new().post(server.token_endpoint());
+    ///     let request = request.basic_auth("demo-ci", Some("demo-ci-secret"));
     ///     request.form(&[("grant_type", "client_credentials")]).send()
     /// };
     /// assert_eq!(ask().await?.status(), 400);
@@ -42,8 +43,8 @@ impl AuthorizationServer {
         self.state.next_tokens.clear();
     }
 
-    /// Scripts what the next [device](super::Client::device) hears, each time that it asks for its tokens; afterwards it
-    /// waits for a user as usual. How fast it asks does not matter meanwhile.
+    /// Scripts what the next [device](super::Client::device) hears, each time that it asks for its tokens; afterwards
+    /// it waits for a user as usual. How fast it asks does not matter meanwhile.
     ///
     /// # Errors
     ///
@@ -60,8 +61,8 @@ impl AuthorizationServer {
         issued.iter().map(|(token, active)| IssuedTokenSummary::of(token, *active)).collect()
     }
 
-    /// Revokes a token of any client: an access token alone, a refresh token with all that came of the same consent. Whether
-    /// there was such a token. APIs that check JWTs by themselves go on accepting one until it expires.
+    /// Revokes a token of any client: an access token alone, a refresh token with all that came of the same consent.
+    /// Whether there was such a token. APIs that check JWTs by themselves go on accepting one until it expires.
     pub fn revoke(&self, token: &str) -> bool {
         self.state.grants.revoke(token, None, self.state.issuer.now())
     }

@@ -19,7 +19,8 @@ pub(in crate::authorization_server) async fn respond(
     request: Request,
 ) -> Result<Response, AuthorizationError> {
     if request.method() == Method::POST {
-        // Sent by another site, it comes without the cookie, and this browser would be taken for a new one: a `GET` has it.
+        // Sent by another site, it comes without the cookie, and this browser would be taken for a new one: a `GET` has
+        // it.
         let request = AuthorizationRequest::read(&state, &Parameters::read(request).await?)?;
         return Ok(see_other(&request.url(&state)));
     }

@@ -42,7 +42,8 @@ pub(in crate::authorization_server) async fn respond(
     response
 }
 
-/// Whether `If-None-Match` names this entity tag, weak or strong, or any (RFC 9110 §13.1.2). Our own has no comma in it.
+/// Whether `If-None-Match` names this entity tag, weak or strong, or any (RFC 9110 §13.1.2). Our own has no comma in
+/// it.
 fn names(headers: &HeaderMap, etag: &str) -> bool {
     let values = headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
     values.flat_map(|value| value.split(',')).any(|tag| {

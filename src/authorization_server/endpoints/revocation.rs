@@ -9,8 +9,8 @@ use crate::authorization_server::client_authentication::authenticated_form;
 use crate::authorization_server::oauth_error::{NO_STORE, OAuthError};
 use crate::authorization_server::state::ServerState;
 
-/// The answer is the same whether there was such a token or not (RFC 7009 §2.2). APIs that check JWTs by themselves go on
-/// accepting one until it expires; introspection does not.
+/// The answer is the same whether there was such a token or not (RFC 7009 §2.2). APIs that check JWTs by themselves go
+/// on accepting one until it expires; introspection does not.
 pub(in crate::authorization_server) async fn respond(
     State(state): State<Arc<ServerState>>,
     request: Request,

@@ -1,5 +1,5 @@
-//! The token endpoint (RFC 6749 §3.2): authorization codes, device codes, refresh tokens, client credentials, and passwords
-//! where they were switched on.
+//! The token endpoint (RFC 6749 §3.2): authorization codes, device codes, refresh tokens, client credentials, and
+//! passwords where they were switched on.
 
 use std::sync::Arc;
 

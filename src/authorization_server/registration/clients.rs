@@ -136,8 +136,8 @@ impl Clients {
 
     /// The client of this id, if `secret` is its own.
     ///
-    /// Digests of one length are compared in constant time, and an unknown id takes the same path as a wrong secret: the
-    /// time it takes tells neither how much of a secret is right nor which ids there are.
+    /// Digests of one length are compared in constant time, and an unknown id takes the same path as a wrong secret:
+    /// the time it takes tells neither how much of a secret is right nor which ids there are.
     pub(in crate::authorization_server) fn authenticate(&self, id: &str, secret: &str) -> Option<&RegisteredClient> {
         let presented = digest(&SHA256, secret.as_bytes());
         let client = self.get(id);

@@ -31,7 +31,8 @@ const CAPACITY: usize = 1_000;
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum NextToken {
-    /// The next access token that is a JWT has these claims, in place of its own or beside them; null leaves a claim out.
+    /// The next access token that is a JWT has these claims, in place of its own or beside them; null leaves a claim
+    /// out.
     Claims(Map<String, Value>),
     /// The next access token that is a JWT has this one thing wrong with it.
     Defect(#[serde(with = "defect_name")] Defect),
