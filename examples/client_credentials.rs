@@ -1,5 +1,5 @@
-//! A pipeline deploys: a program without a user gets a token for itself (client credentials, RFC 6749 §4.4) and calls an
-//! API with it.
+//! A pipeline deploys: a program without a user gets a token for itself (client credentials, RFC 6749 §4.4) and calls
+//! an API with it.
 //!
 //! `cargo run --example client_credentials` prints every request and answer and stays up; with `-- --once` it exits.
 

@@ -1,7 +1,8 @@
 //! Start, health and end of a service: keys before the first request, probes that heal, a copy of the keys for the next
 //! start, and a switch for emergencies.
 //!
-//! `cargo run --example health` stays up; with `-- --once` it starts twice, each time with the provider down, and exits.
+//! `cargo run --example health` stays up; with `-- --once` it starts twice, each time with the provider down, and
+//! exits.
 
 use std::future::Future;
 use std::path::Path;

@@ -1,7 +1,7 @@
 //! An API whose figures Prometheus scrapes, and what an outage looks like in them.
 //!
-//! `cargo run --example prometheus` stays up; with `-- --once` it sends itself some requests, prints the scrape, and exits:
-//! 0 when the figures were as expected.
+//! `cargo run --example prometheus` stays up; with `-- --once` it sends itself some requests, prints the scrape, and
+//! exits: 0 when the figures were as expected.
 
 use std::process::ExitCode;
 

@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-/// A text that a payload has: usually a part of it, and a copy only where something in it was escaped. So a token needs no
-/// memory for what its payload says already.
+/// A text that a payload has: usually a part of it, and a copy only where something in it was escaped. So a token needs
+/// no memory for what its payload says already.
 pub(crate) enum ClaimText {
     Part(Range<usize>),
     Unescaped(Box<str>),

@@ -1,8 +1,8 @@
 //! A [tower] layer that decides, for every HTTP request, whether its OAuth 2.0 access token is good.
 //!
-//! It reads `Authorization: Bearer`, checks signature, expiry, audience and scope against the cached keys of the token's
-//! issuer, and lets the request through or answers it. It goes on an axum `Router`, a plain hyper service, or anything
-//! that is a `tower::Service<http::Request<B>>`.
+//! It reads `Authorization: Bearer`, checks signature, expiry, audience and scope against the cached keys of the
+//! token's issuer, and lets the request through or answers it. It goes on an axum `Router`, a plain hyper service, or
+//! anything that is a `tower::Service<http::Request<B>>`.
 //!
 //! # A protected route
 //!
@@ -35,8 +35,8 @@
 //!
 //! # What is checked
 //!
-//! In this order; the first failure ends it. Before the signature is verified, only `iss` is read of the claims: it chooses
-//! among several issuers, and tells whether an unknown `kid` is worth a fetch.
+//! In this order; the first failure ends it. Before the signature is verified, only `iss` is read of the claims: it
+//! chooses among several issuers, and tells whether an unknown `kid` is worth a fetch.
 //!
 //! 1. One `Authorization` header with one bearer token of at most 16 KiB (RFC 6750 §2.1).
 //! 2. Three parts of strict base64url; a header without duplicates, `crit`, or a nested token (RFC 7515).
@@ -44,8 +44,8 @@
 //!    (RFC 8725 §3.1, §3.10).
 //! 4. The signature.
 //! 5. One JSON object of claims, without duplicates at any depth, each with the type its definition says.
-//! 6. `typ` is `at+jwt`, `JWT` or absent ([`Issuer::require_at_jwt`] insists on the first), and the claims are not those of
-//!    an ID, refresh or logout token (RFC 9068 §4, §5).
+//! 6. `typ` is `at+jwt`, `JWT` or absent ([`Issuer::require_at_jwt`] insists on the first), and the claims are not
+//!    those of an ID, refresh or logout token (RFC 9068 §4, §5).
 //! 7. No `cnf`: a token that is bound to a key is not a bearer token (RFC 9449 §7.2).
 //! 8. `iss` and `aud`, byte by byte; `exp`, `nbf` and `iat`, with 30 seconds of leeway.
 //! 9. Per route: [scopes](RequireScopes), [roles](RequireRoles), or [anything else](RequireToken).
@@ -70,25 +70,26 @@
 //!
 //! # With axum
 //!
-//! - Add routes before the layer. A route added after it is public; a handler there that takes [`ValidatedToken`] answers
-//!   500 and lets nobody in.
+//! - Add routes before the layer. A route added after it is public; a handler there that takes [`ValidatedToken`]
+//!   answers 500 and lets nobody in.
 //! - Use `route_layer`, so that unknown paths stay 404 instead of asking for a token.
 //! - Put `CorsLayer` outside: preflights have no token. Expose `WWW-Authenticate` to browsers.
-//! - Extractors: [`ValidatedToken`] and [`Claims<T>`](Claims); `Option<ValidatedToken>` for routes under a layer that is
-//!   [optional](BearerLayer::optional).
+//! - Extractors: [`ValidatedToken`] and [`Claims<T>`](Claims); `Option<ValidatedToken>` for routes under a layer that
+//!   is [optional](BearerLayer::optional).
 //!
 //! # With long-lived connections
 //!
 //! The layer looks once, when a request starts. For a WebSocket or an event stream, read
-//! [`ValidatedToken::expires_at`] and end the stream then, or ask [`ResourceServer::revalidate`] from time to time: it also
-//! sees a key that was withdrawn and an issuer that was switched off. Judge a token that comes in a message with
+//! [`ValidatedToken::expires_at`] and end the stream then, or ask [`ResourceServer::revalidate`] from time to time: it
+//! also sees a key that was withdrawn and an issuer that was switched off. Judge a token that comes in a message with
 //! [`ResourceServer::validate`].
 //!
 //! # Tests of your own
 //!
 //! With the feature `test-util` among your development dependencies, [`ValidatedTokenBuilder`] makes a token to call a
-//! handler with, and [`TestIssuer`] is an issuer without a network; with `authorization-server`, [`AuthorizationServer`]
-//! is one with a network, for the whole path. Both make bad tokens by [name](test_util::Defect).
+//! handler with, and [`TestIssuer`] is an issuer without a network; with `authorization-server`,
+//! [`AuthorizationServer`] is one with a network, for the whole path. Both make bad tokens by
+//! [name](test_util::Defect).
 //!
 //! [`ValidatedTokenBuilder`]: test_util::ValidatedTokenBuilder
 //! [`TestIssuer`]: test_util::TestIssuer
@@ -98,14 +99,14 @@
 //!
 //! The crate logs through `tracing`: refusals at debug with their reason and what was expected, outages at warn, and a
 //! service that is put together wrongly at error. With the feature `metrics` it counts: [`guide::monitoring`] has the
-//! figures, the log lines, alert rules and a dashboard. [`ResourceServer::validate_explained`] tells each check of one token
-//! in order, with what was expected and what was found. A layer outside finds the [`TokenError`] in the extensions of the
-//! response.
+//! figures, the log lines, alert rules and a dashboard. [`ResourceServer::validate_explained`] tells each check of one
+//! token in order, with what was expected and what was found. A layer outside finds the [`TokenError`] in the
+//! extensions of the response.
 //!
 //! # What it does not do
 //!
-//! Opaque (RFC 7662), DPoP-bound (RFC 9449), certificate-bound (RFC 8705) and encrypted tokens are refused, each with its
-//! own reason. Revocation is not looked at: a revoked token passes until it expires.
+//! Opaque (RFC 7662), DPoP-bound (RFC 9449), certificate-bound (RFC 8705) and encrypted tokens are refused, each with
+//! its own reason. Revocation is not looked at: a revoked token passes until it expires.
 //!
 //! # Features
 //!

@@ -2,8 +2,8 @@
 //!
 //! The crate counts through the [`metrics`](https://docs.rs/metrics) facade; the application installs whatever recorder
 //! it likes, before or after it builds its resource server. The [guide](crate::guide::monitoring) says what each name
-//! means, which labels it has, and what to alert on. `issuer` is a configured issuer, or `resolved` for all that a resolver
-//! brings. Names, labels and their values are part of the interface.
+//! means, which labels it has, and what to alert on. `issuer` is a configured issuer, or `resolved` for all that a
+//! resolver brings. Names, labels and their values are part of the interface.
 //!
 //! ```
 //! use metrics_exporter_prometheus::{Matcher, PrometheusBuilder};
@@ -26,7 +26,8 @@ use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
 pub const DECISIONS: &str = "tower_bearer_decisions_total";
 /// Counter: requests that a route layer or an extractor refused after that, by `reason`.
 pub const ROUTE_REFUSALS: &str = "tower_bearer_route_refusals_total";
-/// Histogram: how long the check of a token took that was not in the cache, the wait for its key included, by `outcome`.
+/// Histogram: how long the check of a token took that was not in the cache, the wait for its key included, by
+/// `outcome`.
 pub const CHECK_DURATION: &str = "tower_bearer_check_duration_seconds";
 /// Histogram: how long an accepted token was still good for.
 pub const TOKEN_LIFE_LEFT: &str = "tower_bearer_token_life_left_seconds";

@@ -88,8 +88,8 @@ impl From<&TokenError> for RefusalKind {
 /// | a good token without the scope or role | 403 | 403 |
 /// | our side cannot decide | 503 | 503 |
 ///
-/// Choose `rfc6750` for clients that start their login on a 401: MCP and RFC 9728 clients, nginx's `auth_request` (which
-/// turns a 400 into a 500), and strict OAuth libraries.
+/// Choose `rfc6750` for clients that start their login on a 401: MCP and RFC 9728 clients, nginx's `auth_request`
+/// (which turns a 400 into a 500), and strict OAuth libraries.
 ///
 /// ```
 /// use http::StatusCode;

@@ -13,7 +13,8 @@ use rustix::time::{ClockId, clock_gettime};
 /// Where the time comes from.
 ///
 /// Two times are kept apart. Claims (`exp`, `nbf`, `iat`) are compared with the [wall time](Clock::now). Ages, such as
-/// how old a key set is, are measured in [monotonic time](Clock::monotonic), which a jump of the wall clock leaves alone.
+/// how old a key set is, are measured in [monotonic time](Clock::monotonic), which a jump of the wall clock leaves
+/// alone.
 pub trait Clock: fmt::Debug + Send + Sync {
     /// The wall time, or `None` when the machine's clock stands before 1970: no token is accepted then.
     fn now(&self) -> Option<UnixTime>;

@@ -1,38 +1,38 @@
 //! Tokens that were accepted before: their signature is not checked again, everything that can change is.
 //!
-//! The simple version is a map from the text of an accepted token to what was read from it, behind a lock, with the least
-//! recently used one going when there are too many. Departures from it, with what each gains for a token of 862 bytes
-//! (`cargo bench --bench digest`, nanoseconds of one run on a Zen 4 machine):
+//! The simple version is a map from the text of an accepted token to what was read from it, behind a lock, with the
+//! least recently used one going when there are too many. Departures from it, with what each gains for a token of 862
+//! bytes (`cargo bench --bench digest`, nanoseconds of one run on a Zen 4 machine):
 //!
 //! 1. **The text is not kept**, but a keyed digest of it: secrets do not pile up in memory, and 16 bytes are compared
 //!    where there were hundreds. An AEGIS-128L MAC takes 76, SipHash-1-3 with 128 bits 213, AES-GMAC 226,
 //!    SipHash-2-4 409, SHA-256 597, HMAC-SHA-256 809, keyed BLAKE3 1,036.
 //! 2. **The key of the digest is expanded once**, and its state copied for each token: 40 less.
-//! 3. **quick_cache holds the tokens**, in shards: 16 for one that is there, 230 when two threads look up the same one at
-//!    the same time. moka takes 130, and 1,030 with two threads, because it writes down every read.
+//! 3. **quick_cache holds the tokens**, in shards: 16 for one that is there, 230 when two threads look up the same one
+//!    at the same time. moka takes 130, and 1,030 with two threads, because it writes down every read.
 //!
 //! # Why a digest is enough
 //!
 //! A collision would let one token pass for another: it is an authentication bypass. Two texts share a digest only by
 //! chance, because nobody outside can steer it:
 //!
-//! - The digest is a MAC under 128 random bits that a resource server draws when it is built. No digest leaves it, so who
-//!   sends tokens learns whether they are accepted, and at most from the time of the answer whether they had been seen. To
-//!   find two texts with one digest from that is to forge against the MAC without ever seeing a tag. AEGIS is designed for
-//!   128 bits against forgers who do see tags, no attack on that is known, and a wrong guess teaches nothing but that it
-//!   was wrong.
-//! - So a forged token meets one of n cached ones with a probability of n · 2⁻¹²⁸. With a million tokens in the cache and
-//!   a billion attempts in every second of a year, that is 10⁻¹⁶ for the whole year. A tag of 256 bits would halve nothing
-//!   that matters at that size, and would double what is compared.
+//! - The digest is a MAC under 128 random bits that a resource server draws when it is built. No digest leaves it, so
+//!   who sends tokens learns whether they are accepted, and at most from the time of the answer whether they had been
+//!   seen. To find two texts with one digest from that is to forge against the MAC without ever seeing a tag. AEGIS is
+//!   designed for 128 bits against forgers who do see tags, no attack on that is known, and a wrong guess teaches
+//!   nothing but that it was wrong.
+//! - So a forged token meets one of n cached ones with a probability of n · 2⁻¹²⁸. With a million tokens in the cache
+//!   and a billion attempts in every second of a year, that is 10⁻¹⁶ for the whole year. A tag of 256 bits would halve
+//!   nothing that matters at that size, and would double what is compared.
 //! - The whole text goes in, signature included: tokens that differ in one bit of it are two (CVE-2026-35039). Each
 //!   resource server has a cache of its own, so no other configuration's verdict is ever found.
 //!
-//! It holds against those who send tokens, not against those who read this process's memory: whoever has the key can make
-//! two texts with one digest. They could also read the claims, and write whatever they like.
+//! It holds against those who send tokens, not against those who read this process's memory: whoever has the key can
+//! make two texts with one digest. They could also read the claims, and write whatever they like.
 //!
-//! Only accepted tokens are kept, so refused ones displace nothing. One that is seen once displaces only others that were:
-//! once it is full, the cache tells tokens that come again from those that do not (CLOCK-Pro), and the former have 97 % of
-//! the room.
+//! Only accepted tokens are kept, so refused ones displace nothing. One that is seen once displaces only others that
+//! were: once it is full, the cache tells tokens that come again from those that do not (CLOCK-Pro), and the former
+//! have 97 % of the room.
 
 use std::fmt;
 

@@ -1,5 +1,5 @@
-//! What the walkthroughs share: requests and answers as they are on the wire, without their secrets; pages filled in as a
-//! person does; and an API to call.
+//! What the walkthroughs share: requests and answers as they are on the wire, without their secrets; pages filled in as
+//! a person does; and an API to call.
 
 #![allow(dead_code, reason = "no walkthrough needs all of it")]
 

@@ -1,4 +1,5 @@
-//! The authorization request (RFC 6749 §4.1.1 and §4.2.1, RFC 7636 §4.3, RFC 8707 §2.1, OpenID Connect Core 1.0 §3.1.2.1).
+//! The authorization request (RFC 6749 §4.1.1 and §4.2.1, RFC 7636 §4.3, RFC 8707 §2.1, OpenID Connect Core 1.0
+//! §3.1.2.1).
 
 use super::authorization_response::{AuthorizationError, ErrorCode, ResponseMode, ReturnAddress};
 use super::grants::HandleDigest;

@@ -8,7 +8,6 @@ use url::{Url, form_urlencoded};
 use super::grants::Tokens;
 use super::oauth_error::OAuthError;
 use super::pages::{PageRefusal, see_other};
-use super::token_endpoint::TOKEN_TYPE;
 
 /// Where the client waits for its answer: known to be its own.
 pub(super) struct ReturnAddress {
@@ -59,8 +58,11 @@ impl ReturnAddress {
     /// An access token without a code (RFC 6749 §4.2.2).
     pub(super) fn token(&self, tokens: &Tokens, lifetime: Duration) -> Response {
         let (lifetime, scope) = (lifetime.as_secs().to_string(), tokens.scopes.join(" "));
-        let mut parameters =
-            vec![("access_token", tokens.access_token.as_str()), ("token_type", TOKEN_TYPE), ("expires_in", &lifetime)];
+        let mut parameters = vec![
+            ("access_token", tokens.access_token.as_str()),
+            ("token_type", Tokens::TYPE),
+            ("expires_in", &lifetime),
+        ];
         // RFC 6749 §3.3: a scope is never empty.
         if !scope.is_empty() {
             parameters.push(("scope", &scope));

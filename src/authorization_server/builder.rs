@@ -79,9 +79,9 @@ impl AuthorizationServerBuilder {
         self
     }
 
-    /// Adds clients and users for a first look where none was given. Their secrets are the same in every copy of this crate;
-    /// [`AuthorizationServer::clients`](super::AuthorizationServer::clients) and [`users`](super::AuthorizationServer::users)
-    /// show them.
+    /// Adds clients and users for a first look where none was given. Their secrets are the same in every copy of this
+    /// crate; [`AuthorizationServer::clients`](super::AuthorizationServer::clients) and
+    /// [`users`](super::AuthorizationServer::users) show them.
     ///
     /// ```
     /// use tower_bearer::authorization_server::AuthorizationServer;
@@ -122,14 +122,15 @@ impl AuthorizationServerBuilder {
         self
     }
 
-    /// Adds a key that exists already, in the same order as those of [`signing_algorithm`](Self::signing_algorithm): tokens
-    /// by it stay good when another server is started with it.
+    /// Adds a key that exists already, in the same order as those of [`signing_algorithm`](Self::signing_algorithm):
+    /// tokens by it stay good when another server is started with it.
     pub fn signing_key(mut self, key: SigningKey) -> Self {
         self.keys.push(Key::Given(key));
         self
     }
 
-    /// Takes the time of tokens from `clock` instead of the machine's.
+    /// Takes the time from `clock` instead of the machine's: that of tokens, and that by which codes, sessions, grants
+    /// and pushed requests end. Delays of [faults](super::Fault) are by tokio's clock all the same.
     pub fn clock(self, clock: impl Clock + 'static) -> Self {
         Self { clock: Arc::new(clock), ..self }
     }
@@ -165,22 +166,22 @@ impl AuthorizationServerBuilder {
         self
     }
 
-    /// How long a [device](Client::device) has to wait from one question to the next, in whole seconds, a fraction dropped;
-    /// five by default, as RFC 8628 says. Zero makes tests of real clients fast.
+    /// How long a [device](Client::device) has to wait from one question to the next, in whole seconds, a fraction
+    /// dropped; five by default, as RFC 8628 says. Zero makes tests of real clients fast.
     pub fn device_poll_interval(mut self, interval: Duration) -> Self {
         self.device_settings.interval = Duration::from_secs(interval.as_secs());
         self
     }
 
-    /// **Dangerous, and for one purpose: to test a migration away from them.** Lets every client use two grants that RFC 9700
-    /// forbids, and OAuth 2.1 does not have any more:
+    /// **Dangerous, and for one purpose: to test a migration away from them.** Lets every client use two grants that
+    /// RFC 9700 forbids, and OAuth 2.1 does not have any more:
     ///
     /// - `password` (RFC 6749 §4.3): users tell the client their passwords, and learn to tell them to anybody who asks,
     /// - implicit, `response_type=token` (§4.2): access tokens go through the address bar, into histories, logs and
     ///   `Referer`, and nothing ties them to the client that asked. No refresh token comes with them.
     ///
-    /// Without this, and by default, they are `unsupported_grant_type` and `unsupported_response_type`, whatever a request
-    /// says.
+    /// Without this, and by default, they are `unsupported_grant_type` and `unsupported_response_type`, whatever a
+    /// request says.
     ///
     /// ```
     /// use tower_bearer::authorization_server::AuthorizationServer;

@@ -1,5 +1,6 @@
 //! Who asks: client authentication (RFC 6749 §2.3.1).
 
+use axum::extract::Request;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::{HeaderMap, HeaderValue, header};
@@ -9,9 +10,20 @@ use super::parameters::{self, Parameters};
 use super::registration::{Clients, RegisteredClient};
 use super::request_log::note_client;
 
+/// The form that a client sent, and the client.
+pub(super) async fn authenticated_form(
+    request: Request,
+    clients: &Clients,
+) -> Result<(&RegisteredClient, Parameters), OAuthError> {
+    let headers = request.headers().clone();
+    let parameters = Parameters::read(request).await?;
+    let client = authenticate(&headers, &parameters, clients)?;
+    Ok((client, parameters))
+}
+
 /// The client that the request comes from: proven by HTTP Basic or by `client_id` and `client_secret` in the body, or,
 /// for a public client, named by `client_id` alone (RFC 6749 §3.2.1).
-pub(super) fn authenticate<'a>(
+fn authenticate<'a>(
     headers: &HeaderMap,
     parameters: &Parameters,
     clients: &'a Clients,

@@ -7,9 +7,6 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use super::grants::{Issuing, UserLogin};
 use crate::jose::Algorithm;
 
-/// With this scope, the client wants to know who the user is.
-pub(super) const OPENID: &str = "openid";
-
 /// The ID token beside an access token. It lives as long as that does.
 pub(super) fn sign(issuing: &Issuing<'_>, login: &UserLogin, access_token: &str) -> String {
     let Issuing { issuer, client, now, .. } = issuing;

@@ -2,22 +2,22 @@
 //!
 //! # Not for production
 //!
-//! **Do not let this server guard anything.** It is on loopback, by default without TLS, keeps everything in memory, does
-//! not slow down whoever guesses secrets, and signs defective tokens for whoever holds its handle. Unless it is told to
-//! [misbehave](#misbehaviour), what it does on the network is correct all the same, so that a client that works with it
-//! works with a real one:
+//! **Do not let this server guard anything.** It is on loopback, by default without TLS, keeps everything in memory,
+//! does not slow down whoever guesses secrets, and signs defective tokens for whoever holds its handle. Unless it is
+//! told to [misbehave](#misbehaviour), what it does on the network is correct all the same, so that a client that works
+//! with it works with a real one:
 //!
-//! - authorization code (RFC 6749 §4.1) with PKCE by `S256` (RFC 7636), which every client has to use: pages to log in and
-//!   to consent, codes of 60 seconds for one use, `iss` in the answer (RFC 9207), redirect URIs compared byte for byte but
-//!   for ports on loopback (RFC 8252 §7.3); `prompt` and `max_age` as OpenID Connect says,
+//! - authorization code (RFC 6749 §4.1) with PKCE by `S256` (RFC 7636), which every client has to use: pages to log in
+//!   and to consent, codes of 60 seconds for one use, `iss` in the answer (RFC 9207), redirect URIs compared byte for
+//!   byte but for ports on loopback (RFC 8252 §7.3); `prompt` and `max_age` as OpenID Connect says,
 //! - authorization requests that are pushed ahead (RFC 9126),
 //! - refresh tokens (§6) that each use replaces; one that comes back ends all that came of the same consent,
 //! - client credentials (§4.4),
-//! - device authorization (RFC 8628): codes of eight consonants, a page to enter them, and a limit of ten wrong ones in five
-//!   minutes for all users together,
+//! - device authorization (RFC 8628): codes of eight consonants, a page to enter them, and a limit of ten wrong ones in
+//!   five minutes for all users together,
 //! - for tests of a migration away from them, and only after
-//!   [`dangerously_enable_legacy_grants`](AuthorizationServerBuilder::dangerously_enable_legacy_grants): the grant `password`
-//!   (§4.3) and implicit (§4.2). Without that, nothing in a request brings them back,
+//!   [`dangerously_enable_legacy_grants`](AuthorizationServerBuilder::dangerously_enable_legacy_grants): the grant
+//!   `password` (§4.3) and implicit (§4.2). Without that, nothing in a request brings them back,
 //! - clients that authenticate by HTTP Basic or in the body, and public ones,
 //! - access tokens as RFC 9068 says, signed with keys made at the start, or opaque; `resource` (RFC 8707) chooses among
 //!   the client's audiences,
@@ -108,21 +108,23 @@
 //!
 //! How a service does when its provider does badly can only be tested with a provider that does so when told to:
 //!
-//! - [`misbehave`](AuthorizationServer::misbehave) gives one endpoint a [`Fault`]: it is slow, hangs, breaks off, answers
-//!   with another status or a web page, flaps, redirects; its JWK Set is empty or huge, or some of its keys are bad.
+//! - [`misbehave`](AuthorizationServer::misbehave) gives one endpoint a [`Fault`]: it is slow, hangs, breaks off,
+//!   answers with another status or a web page, flaps, redirects; its JWK Set is empty or huge, or some of its keys are
+//!   bad.
 //! - Keys are [rotated](AuthorizationServer::rotate_keys), [with
 //!   overlap](AuthorizationServer::rotate_keys_with_overlap) too, [announced](AuthorizationServer::publish_next_key),
 //!   [withdrawn](AuthorizationServer::withdraw_key), or get [new material under the same
 //!   `kid`](AuthorizationServer::replace_key_material).
 //! - [`stop`](AuthorizationServer::stop) and [`restart`](AuthorizationServer::restart) are an outage.
 //! - The [clock](AuthorizationServer::set_clock_offset) can be wrong, the JWK Set's
-//!   [`Cache-Control`](AuthorizationServer::set_cache_control) anything, and tokens [defective](crate::test_util::Defect).
+//!   [`Cache-Control`](AuthorizationServer::set_cache_control) anything, and tokens
+//!   [defective](crate::test_util::Defect).
 //! - With the feature `authorization-server-tls`, the builder's `tls` gives it a certificate that is valid, expired,
 //!   self-signed or another host's.
-//! - [`script_next_token`](AuthorizationServer::script_next_token) gives the next token other claims or a defect, or the next
-//!   request an error; [`script_device`](AuthorizationServer::script_device) decides for the users of devices.
-//! - [`issued_tokens`](AuthorizationServer::issued_tokens) lists what was issued, [`revoke`](AuthorizationServer::revoke)
-//!   ends it.
+//! - [`script_next_token`](AuthorizationServer::script_next_token) gives the next token other claims or a defect, or
+//!   the next request an error; [`script_device`](AuthorizationServer::script_device) decides for the users of devices.
+//! - [`issued_tokens`](AuthorizationServer::issued_tokens) lists what was issued,
+//!   [`revoke`](AuthorizationServer::revoke) ends it.
 //! - [`requests`](AuthorizationServer::requests) counts what an endpoint was asked, faulty answers included, and
 //!   [`request_log`](AuthorizationServer::request_log) says who asked and what came of it.
 //!
@@ -148,7 +150,8 @@
 //!
 //! For tests in another language, and by hand, the same over HTTP, on a port of its own that
 //! [`admin`](AuthorizationServerBuilder::admin) opens; it is up while the server is stopped. Bodies are JSON, sent with
-//! `Content-Type: application/json`; members that a path does not know are refused.
+//! `Content-Type: application/json`; members that a path does not know are refused. Where no answer is named it is 204;
+//! `GET` answers with what `PUT` takes.
 //!
 //! | request | what it does |
 //! |---|---|
@@ -167,12 +170,12 @@
 //! | `DELETE /keys/{kid}` | withdraws the key |
 //! | `POST /keys/{kid}/replace` | gives the `kid` a new key |
 //! | `GET /tokens` | `{"tokens": [..]}`, what was issued, each an [`IssuedTokenSummary`] |
-//! | `POST /tokens/revoke` with `{"token": ".."}` | revokes an access token, or a refresh token with all of its consent |
+//! | `POST /tokens/revoke` with `{"token": ".."}` | `{"revoked": true}`: ends an access token, or a refresh token with all of its consent; false when there is none |
 //! | `POST /next-tokens` with a [`NextToken`] | scripts an answer of the token endpoint: `{"claims": {"scope": null}}` |
-//! | `GET`, `DELETE /next-tokens` | those that wait; forgets them |
+//! | `GET`, `DELETE /next-tokens` | `{"next_tokens": [..]}`, those that wait; forgets them |
 //! | `POST /devices/next` with `{"polls": ["pending", ..]}` | scripts what the next device hears, each a [`DevicePoll`] |
 //! | `GET`, `PUT /clock` with `{"offset_s": -3600}` | makes the clock wrong by so many seconds |
-//! | `POST /stop`, `POST /restart` | an outage of the server, and its end |
+//! | `POST /stop`, `POST /restart` | `{"running": false}`, `{"running": true}`: an outage of the server, and its end |
 //!
 //! What is refused says why: `{"error": "no_such_key", "error_description": ".."}`.
 //!
@@ -183,41 +186,26 @@
 mod admin;
 mod authorization_request;
 mod authorization_response;
-mod authorize_endpoint;
-mod bad_key_set;
 mod builder;
 mod client_authentication;
 mod config;
 mod connections;
-mod consent_endpoint;
-mod device_authorization_endpoint;
-mod device_page;
-mod device_poll;
-mod device_scripts;
 mod endpoint;
-mod fault;
-mod faults;
+mod endpoints;
 mod grants;
 mod id_token;
-mod introspection_endpoint;
-mod jwk_set_endpoint;
-mod login_endpoint;
-mod metadata_endpoint;
 mod misbehaviour;
-mod next_token;
 mod oauth_error;
-mod odd_body;
 mod pages;
 mod parameters;
 mod paths;
-mod pushed_authorization_endpoint;
 mod pushed_requests;
 mod registration;
 mod request_log;
 mod requested;
-mod revocation_endpoint;
 mod router;
 mod scope;
+mod scripts;
 mod server;
 mod service;
 mod start;
@@ -226,20 +214,16 @@ mod state;
 mod steering;
 #[cfg(feature = "authorization-server-tls")]
 mod tls;
-mod token_endpoint;
-mod user_code;
-mod userinfo_endpoint;
 
 pub use builder::AuthorizationServerBuilder;
 pub use config::ConfigFileError;
-pub use device_poll::DevicePoll;
 pub use endpoint::Endpoint;
-pub use fault::{Fault, FaultError};
-pub use next_token::{NextToken, ScriptError};
+pub use grants::IssuedTokenSummary;
+pub use misbehaviour::{Fault, FaultError};
 pub use registration::{Client, ClientSummary, User, UserSummary};
 pub use request_log::RequestRecord;
+pub use scripts::{DevicePoll, NextToken, ScriptError};
 pub use server::AuthorizationServer;
 pub use start_error::StartError;
-pub use steering::IssuedTokenSummary;
 #[cfg(feature = "authorization-server-tls")]
 pub use tls::Certificate;

@@ -19,9 +19,10 @@ const REPEATABLE: &str = "resource";
 pub(super) struct Parameters(Vec<(String, String)>);
 
 impl Parameters {
-    /// Reads the body and takes it apart. Parameters in the URL are not looked at (RFC 6749 §2.3.1 forbids secrets there).
+    /// Reads the body and takes it apart. Parameters in the URL are not looked at (RFC 6749 §2.3.1 forbids secrets
+    /// there).
     pub(super) async fn read(request: Request) -> Result<Self, OAuthError> {
-        if !is_form(request.headers()) {
+        if !has_media_type(request.headers(), "application/x-www-form-urlencoded") {
             return Err(OAuthError::InvalidRequest("the content type is not application/x-www-form-urlencoded"));
         }
         // It fails at the limit, or when the client goes away, who then hears no answer anyway.
@@ -75,12 +76,10 @@ pub(super) fn decode(text: &str) -> String {
     form_urlencoded::parse(parameter.as_bytes()).next().map(|(_, value)| value.into_owned()).unwrap_or_default()
 }
 
-/// Whether the content type, without its parameters, is that of forms. Media types are case-insensitive
-/// (RFC 9110 §8.3.1).
-fn is_form(headers: &HeaderMap) -> bool {
+/// Whether the content type, without its parameters, is this one. Media types are case-insensitive (RFC 9110 §8.3.1).
+pub(super) fn has_media_type(headers: &HeaderMap, expected: &str) -> bool {
     let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let media_type = content_type.split(';').next().unwrap_or_default().trim();
-    media_type.eq_ignore_ascii_case("application/x-www-form-urlencoded")
+    content_type.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(expected)
 }
 
 #[cfg(test)]

@@ -8,7 +8,8 @@ use super::oauth_error::OAuthError;
 use super::parameters::Parameters;
 use crate::time::UnixTime;
 
-/// Long enough to log in and to read a page: the request is read again with each form (RFC 9126 §2.2 allows ten minutes).
+/// Long enough to log in and to read a page: the request is read again with each form (RFC 9126 §2.2 allows ten
+/// minutes).
 pub(super) const LIFETIME: Duration = Duration::from_secs(600);
 
 const CAPACITY: usize = 1_000;

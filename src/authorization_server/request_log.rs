@@ -26,7 +26,8 @@ pub struct RequestRecord {
     pub endpoint: Endpoint,
     /// The status of the answer; `None` while there is none, and for good when the client goes away without.
     pub status: Option<u16>,
-    /// The client that the request proved to come from; where nothing is to be proven, the registered one that it names.
+    /// The client that the request proved to come from; where nothing is to be proven, the registered one that it
+    /// names.
     pub client_id: Option<String>,
 }
 

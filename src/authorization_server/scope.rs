@@ -4,6 +4,9 @@ use std::collections::HashSet;
 
 use crate::scope::is_scope_token;
 
+/// With this scope, the client wants to know who the user is (OpenID Connect Core 1.0 §3.1.2.1).
+pub(super) const OPENID: &str = "openid";
+
 /// The scope tokens of a request, in its order and each once; `None` when the text is not
 /// `scope-token *( SP scope-token )`.
 pub(super) fn parse(text: &str) -> Option<Vec<&str>> {

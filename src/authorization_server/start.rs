@@ -36,11 +36,12 @@ impl AuthorizationServerBuilder {
         Ok(issuer.handle(&served))
     }
 
-    /// Starts several issuers on one port, told apart by their [paths](Self::issuer_path) as the tenants of many providers
-    /// are. Each has its own clients, users, keys, grants, faults and counters: what one issues is nothing to the others.
+    /// Starts several issuers on one port, told apart by their [paths](Self::issuer_path) as the tenants of many
+    /// providers are. Each has its own clients, users, keys, grants, faults and counters: what one issues is nothing to
+    /// the others.
     ///
-    /// Port and TLS are those of the first one, and so is their end: when one handle stops the server, all are stopped, and
-    /// it runs until all handles are dropped.
+    /// Port and TLS are those of the first one, and so is their end: when one handle stops the server, all are stopped,
+    /// and it runs until all handles are dropped.
     ///
     /// ```
     /// use tower_bearer::authorization_server::{AuthorizationServer, AuthorizationServerBuilder, Client};

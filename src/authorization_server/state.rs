@@ -6,19 +6,20 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use http::HeaderValue;
 
-use super::device_scripts::DeviceScripts;
 use super::endpoint::PerEndpoint;
-use super::faults::Faults;
 use super::grants::{DeviceSettings, Grants, Issuing};
-use super::jwk_set_endpoint::CACHE_CONTROL;
-use super::next_token::NextTokens;
+use super::misbehaviour::Faults;
 use super::pages::Sessions;
 use super::paths::{self, Paths};
 use super::pushed_requests::PushedRequests;
 use super::registration::{Clients, RegisteredClient, Users};
 use super::request_log::RequestLog;
+use super::scripts::{DeviceScripts, NextTokens};
 use super::{ClientSummary, Endpoint, UserSummary};
 use crate::test_util::TestIssuer;
+
+/// Five minutes: what a resource server takes without the header too, so that both ways are alike.
+const CACHE_CONTROL: HeaderValue = HeaderValue::from_static("max-age=300");
 
 /// Who is known to the server, what scopes mean, and how devices are treated.
 pub(super) struct Registered {
@@ -62,13 +63,14 @@ impl ServerState {
     pub(super) fn new(issuer: TestIssuer, registered: Registered, paths: Paths, port: u16) -> Self {
         let Registered { clients, users, scope_descriptions, client_summaries, user_summaries, device_settings } =
             registered;
+        let url = |path: &str| format!("{}{path}", issuer.url());
         Self {
             sessions: Sessions::new(port, &paths.issuer, issuer.url().starts_with("https:")),
             grants: Grants::default(),
             pushed_requests: PushedRequests::default(),
-            authorization_endpoint: format!("{}{}", issuer.url(), paths.authorize),
-            token_endpoint: format!("{}{}", issuer.url(), paths.token),
-            jwks_uri: format!("{}{}", issuer.url(), paths::JWK_SET),
+            authorization_endpoint: url(&paths.authorize),
+            token_endpoint: url(&paths.token),
+            jwks_uri: url(paths::JWK_SET),
             issuer,
             clients,
             users,
@@ -90,6 +92,11 @@ impl ServerState {
     /// The path of an endpoint on this host.
     pub(super) fn path(&self, endpoint: &str) -> String {
         format!("{}{endpoint}", self.paths.issuer)
+    }
+
+    /// The URL of an endpoint.
+    pub(super) fn url(&self, endpoint: &str) -> String {
+        format!("{}{endpoint}", self.issuer.url())
     }
 
     /// Tokens for this client, now.

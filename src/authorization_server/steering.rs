@@ -1,43 +1,6 @@
 //! Steering for tests: what the handle does to tokens and devices.
 
-use serde::Serialize;
-
-use super::grants::IssuedToken;
-use super::{AuthorizationServer, DevicePoll, NextToken, ScriptError};
-
-/// An access token that was issued, without its text.
-#[non_exhaustive]
-#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
-pub struct IssuedTokenSummary {
-    /// Whose it is.
-    pub client_id: String,
-    /// Of whom it speaks; of the client itself without a user.
-    pub subject: String,
-    /// What it permits.
-    pub scopes: Vec<String>,
-    /// The APIs that it is for.
-    pub audiences: Vec<String>,
-    /// Seconds since 1970, as the next.
-    pub issued_at: u64,
-    /// `exp`, unless it was scripted to be another.
-    pub expires_at: u64,
-    /// Whether it has not been revoked.
-    pub active: bool,
-}
-
-impl IssuedTokenSummary {
-    pub(super) fn of(token: &IssuedToken, active: bool) -> Self {
-        Self {
-            client_id: token.client_id.clone(),
-            subject: token.subject.clone(),
-            scopes: token.scopes.clone(),
-            audiences: token.audiences.clone(),
-            issued_at: token.issued.as_secs(),
-            expires_at: token.ends.as_secs(),
-            active,
-        }
-    }
-}
+use super::{AuthorizationServer, DevicePoll, IssuedTokenSummary, NextToken, ScriptError};
 
 impl AuthorizationServer {
     /// Scripts one answer of the token endpoint; several are given in their order.
@@ -51,7 +14,8 @@ impl AuthorizationServer {
     /// let server = AuthorizationServer::builder().signing_algorithm(Algorithm::ES256).demo().start().await?;
     /// server.script_next_token(NextToken::error("temporarily_unavailable"))?;
     /// let ask = || {
-    ///     let request = reqwest::Client::new().post(server.token_endpoint()).basic_auth("demo-ci", Some("demo-ci-secret"));
+    ///     let request = reqwest::Client::new().post(server.token_endpoint());
+    ///     let request = request.basic_auth("demo-ci", Some("demo-ci-secret"));
     ///     request.form(&[("grant_type", "client_credentials")]).send()
     /// };
     /// assert_eq!(ask().await?.status(), 400);
@@ -79,8 +43,8 @@ impl AuthorizationServer {
         self.state.next_tokens.clear();
     }
 
-    /// Scripts what the next [device](super::Client::device) hears, each time that it asks for its tokens; afterwards it
-    /// waits for a user as usual. How fast it asks does not matter meanwhile.
+    /// Scripts what the next [device](super::Client::device) hears, each time that it asks for its tokens; afterwards
+    /// it waits for a user as usual. How fast it asks does not matter meanwhile.
     ///
     /// # Errors
     ///
@@ -97,8 +61,8 @@ impl AuthorizationServer {
         issued.iter().map(|(token, active)| IssuedTokenSummary::of(token, *active)).collect()
     }
 
-    /// Revokes a token of any client: an access token alone, a refresh token with all that came of the same consent. Whether
-    /// there was such a token. APIs that check JWTs by themselves go on accepting one until it expires.
+    /// Revokes a token of any client: an access token alone, a refresh token with all that came of the same consent.
+    /// Whether there was such a token. APIs that check JWTs by themselves go on accepting one until it expires.
     pub fn revoke(&self, token: &str) -> bool {
         self.state.grants.revoke(token, None, self.state.issuer.now())
     }

@@ -12,8 +12,9 @@ use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 /// What the server shows to clients that connect by TLS, for
 /// [`tls`](super::AuthorizationServerBuilder::tls) (feature `authorization-server-tls`).
 ///
-/// All but the self-signed one are issued by a certificate authority that is made with the server, and that nobody trusts
-/// who was not given its [certificate](super::AuthorizationServer::root_certificate). Private keys are in memory only.
+/// All but the self-signed one are issued by a certificate authority that is made with the server, and that nobody
+/// trusts who was not given its [certificate](super::AuthorizationServer::root_certificate). Private keys are in memory
+/// only.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Certificate {

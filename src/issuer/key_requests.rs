@@ -28,8 +28,8 @@ impl Issuer {
     /// Changes the HTTP client that fetches the keys: a private root certificate, a proxy, a client certificate.
     ///
     /// Timeouts, the refusal of redirects and [refused networks](Self::refuse_networks) are set after it and cannot be
-    /// changed here. Proxies from the environment are not used unless this adds them. Default headers of the client go to
-    /// every host that keys come from; for a secret, use [`key_request_header`](Self::key_request_header).
+    /// changed here. Proxies from the environment are not used unless this adds them. Default headers of the client go
+    /// to every host that keys come from; for a secret, use [`key_request_header`](Self::key_request_header).
     ///
     /// ```no_run
     /// use tower_bearer::Issuer;
@@ -54,12 +54,12 @@ impl Issuer {
     /// Sends this header with the requests for keys and metadata, for a gateway that asks for a credential. Repeatable.
     ///
     /// It goes to the configured origin only: scheme, host and port of the issuer, or of
-    /// [`metadata_url`](Self::metadata_url) or [`jwk_set_url`](Self::jwk_set_url). A `jwks_uri` or a failover on another
-    /// origin does not get it. The value counts as secret and is neither logged nor shown; over plain HTTP everybody on the
-    /// way can read it. Default: none.
+    /// [`metadata_url`](Self::metadata_url) or [`jwk_set_url`](Self::jwk_set_url). A `jwks_uri` or a failover on
+    /// another origin does not get it. The value counts as secret and is neither logged nor shown; over plain HTTP
+    /// everybody on the way can read it. Default: none.
     ///
-    /// Names and values that HTTP does not allow are refused by `build()`, as are headers that the fetch sets itself, and
-    /// the setting where no key comes from a URL.
+    /// Names and values that HTTP does not allow are refused by `build()`, as are headers that the fetch sets itself,
+    /// and the setting where no key comes from a URL.
     ///
     /// ```
     /// use tower_bearer::Issuer;
@@ -91,17 +91,18 @@ impl Issuer {
     ///
     /// A `jwks_uri` is text that somebody else writes. This keeps it from sending requests to services that only the
     /// inside can reach (server-side request forgery). Addresses in URLs are checked, those that stand in the
-    /// configuration by `build()`; so is what a name resolves to, each time, and only what was checked is connected to. Of
-    /// a name with several addresses, the refused ones are left out. IPv6 addresses that stand for an IPv4 address are
-    /// checked as both.
+    /// configuration by `build()`; so is what a name resolves to, each time, and only what was checked is connected to.
+    /// Of a name with several addresses, the refused ones are left out. IPv6 addresses that stand for an IPv4 address
+    /// are checked as both.
     ///
-    /// Names are looked up with the system's resolver, whatever [`http_client`](Self::http_client) says. A proxy, a Unix
-    /// socket or fixed addresses set there cannot be checked, and `build()` refuses them beside this.
+    /// Names are looked up with the system's resolver, whatever [`http_client`](Self::http_client) says. A proxy, a
+    /// Unix socket or fixed addresses set there cannot be checked, and `build()` refuses them beside this.
     ///
     /// ```
     /// use tower_bearer::Issuer;
     ///
-    /// let issuer = Issuer::new("https://tenant.example.com").refuse_private_networks().refuse_networks(["192.88.99.0/24"]);
+    /// let issuer = Issuer::new("https://tenant.example.com").refuse_private_networks();
+    /// let issuer = issuer.refuse_networks(["192.88.99.0/24"]);
     /// # let _ = issuer;
     /// ```
     #[must_use]

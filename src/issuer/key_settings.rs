@@ -30,8 +30,8 @@ impl Issuer {
         self
     }
 
-    /// Asks for the issuer's metadata at this URL, given in full, instead of at the well-known places under the issuer's
-    /// own name (RFC 8414 §3.1): for an issuer that is reached by an internal address.
+    /// Asks for the issuer's metadata at this URL, given in full, instead of at the well-known places under the
+    /// issuer's own name (RFC 8414 §3.1): for an issuer that is reached by an internal address.
     ///
     /// The metadata must name the issuer as it is configured all the same (RFC 8414 §3.3); its `jwks_uri` must be HTTPS
     /// unless this URL is plain HTTP, which needs [`dangerously_allow_http`](Self::dangerously_allow_http) outside of
@@ -91,18 +91,18 @@ impl Issuer {
         self
     }
 
-    /// Takes the keys from this URL when they are not to be had from the first place: when it cannot be reached, answers
-    /// badly, or has a set without a usable key. A good set that merely lacks the token's key is no failure.
+    /// Takes the keys from this URL when they are not to be had from the first place: when it cannot be reached,
+    /// answers badly, or has a set without a usable key. A good set that merely lacks the token's key is no failure.
     ///
-    /// Failovers are asked in the order of the calls, at each fetch after the first place, which thus takes over again by
-    /// itself. Each may take its even share of [`KeyPolicy::fetch_timeout`]: with one failover and the default of 5
-    /// seconds, the first place has 2.4 seconds. That is longer than a request waits for its key (2 seconds): if the first
-    /// place hangs at a cold start, the first requests are answered with 503, unless the timeout is set to 4 seconds or
-    /// less. The set lives as long as the failover says, within the policy's bounds. That a failover served is logged at
-    /// warn.
+    /// Failovers are asked in the order of the calls, at each fetch after the first place, which thus takes over again
+    /// by itself. Each may take its even share of [`KeyPolicy::fetch_timeout`]: with one failover and the default of 5
+    /// seconds, the first place has 2.4 seconds. That is longer than a request waits for its key (2 seconds): if the
+    /// first place hangs at a cold start, the first requests are answered with 503, unless the timeout is set to 4
+    /// seconds or less. The set lives as long as the failover says, within the policy's bounds. That a failover served
+    /// is logged at warn.
     ///
-    /// Whoever can change a failover can sign tokens, once the first place is down: trust it as much. A copy that is not
-    /// kept current keeps withdrawn keys alive. Default: none.
+    /// Whoever can change a failover can sign tokens, once the first place is down: trust it as much. A copy that is
+    /// not kept current keeps withdrawn keys alive. Default: none.
     ///
     /// ```
     /// use tower_bearer::Issuer;

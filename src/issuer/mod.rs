@@ -111,7 +111,8 @@ impl Issuer {
         self
     }
 
-    /// Accepts access tokens with a `nonce`, which old versions of Keycloak make. By default a `nonce` marks an ID token.
+    /// Accepts access tokens with a `nonce`, which old versions of Keycloak make. By default a `nonce` marks an ID
+    /// token.
     #[must_use]
     pub const fn allow_nonce(mut self) -> Self {
         self.allow_nonce = true;

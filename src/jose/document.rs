@@ -3,8 +3,8 @@
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 
-/// Reads one JSON object. An error says what is wrong and where; serde's own message would repeat a value, which may be a
-/// private key that stands in the wrong place.
+/// Reads one JSON object. An error says what is wrong and where; serde's own message would repeat a value, which may be
+/// a private key that stands in the wrong place.
 pub(crate) fn parse_document<T: DeserializeOwned>(json: &[u8]) -> Result<T, String> {
     // serde's derived structs would read an array as well, member by member.
     if !json.trim_ascii_start().starts_with(b"{") {

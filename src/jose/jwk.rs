@@ -14,8 +14,8 @@ use super::verifying_key::{KeyFault, VerifyingKey};
 /// Longer key ids are nobody's honest choice, and they are kept for as long as the set lives.
 pub(crate) const MAX_KEY_ID_BYTES: usize = 1024;
 
-/// The members of a public JWK that matter; unknown ones are ignored (RFC 7517 §4). Written out, it has what makes up the
-/// key, and not what has been checked.
+/// The members of a public JWK that matter; unknown ones are ignored (RFC 7517 §4). Written out, it has what makes up
+/// the key, and not what has been checked.
 #[derive(Deserialize, Serialize)]
 struct PublicJwk {
     kty: Box<str>,

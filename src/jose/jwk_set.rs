@@ -24,8 +24,9 @@ pub(crate) const MAX_CANDIDATES: usize = 4;
 #[derive(Debug)]
 pub(crate) struct JwkSet {
     keys: Vec<Arc<VerifyingKey>>,
-    /// Where the keys of each `kid` are, in the order of their marks. Searching takes fewer steps than hashing for the few
-    /// keys that a set has, and who sends a token cannot make it slow: only the issuer chooses the marks in the set.
+    /// Where the keys of each `kid` are, in the order of their marks. Searching takes fewer steps than hashing for the
+    /// few keys that a set has, and who sends a token cannot make it slow: only the issuer chooses the marks in the
+    /// set.
     by_key_id: Box<[Named]>,
     /// Keys from PEM and shared secrets have no name; they fit a token whatever its `kid`.
     ignores_key_id: bool,

@@ -1,7 +1,7 @@
 //! JOSE: signed tokens and the keys that verify them (RFC 7515, 7517, 7518).
 //!
-//! No I/O and no HTTP types here. Only signed tokens in the compact form are read: encrypted tokens (JWE), nested tokens
-//! and the JSON forms are refused. Keys come from the configuration, never from a token.
+//! No I/O and no HTTP types here. Only signed tokens in the compact form are read: encrypted tokens (JWE), nested
+//! tokens and the JSON forms are refused. Keys come from the configuration, never from a token.
 
 mod algorithm;
 mod base64url;

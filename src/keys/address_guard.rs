@@ -13,8 +13,8 @@ use url::{Host, Url};
 use crate::error::{ConfigError, KeySetError};
 use crate::urls::shown;
 
-/// What is not globally reachable by the IANA special-purpose address registries (RFC 6890) but for some anycast services,
-/// and multicast. Cloud metadata services are in 169.254.0.0/16 and fc00::/7.
+/// What is not globally reachable by the IANA special-purpose address registries (RFC 6890) but for some anycast
+/// services, and multicast. Cloud metadata services are in 169.254.0.0/16 and fc00::/7.
 pub(crate) const PRIVATE_NETWORKS: &[&str] = &[
     "0.0.0.0/8",
     "10.0.0.0/8",
@@ -145,8 +145,8 @@ fn parse(text: &str) -> Option<IpNet> {
     Some(v4.map_or(network, IpNet::V4).trunc())
 }
 
-/// The IPv4 address that packets to an IPv6 address may end at: IPv4-mapped and IPv4-compatible (RFC 4291 §2.5.5), NAT64
-/// (RFC 6052 §2.1) and 6to4 (RFC 3056 §2).
+/// The IPv4 address that packets to an IPv6 address may end at: IPv4-mapped and IPv4-compatible (RFC 4291 §2.5.5),
+/// NAT64 (RFC 6052 §2.1) and 6to4 (RFC 3056 §2).
 fn embedded_ipv4(address: IpAddr) -> Option<IpAddr> {
     let IpAddr::V6(address) = address else { return None };
     match address.octets() {

@@ -37,8 +37,8 @@ impl Headers {
     }
 }
 
-/// The shortest lifetime that any directive of `Cache-Control` gives (RFC 9111 §5.2.2). What cannot be read is taken for
-/// stale (RFC 9111 §4.2.1).
+/// The shortest lifetime that any directive of `Cache-Control` gives (RFC 9111 §5.2.2). What cannot be read is taken
+/// for stale (RFC 9111 §4.2.1).
 fn max_age(headers: &HeaderMap) -> Option<Duration> {
     let values = headers.get_all(CACHE_CONTROL).iter();
     let directives = values.flat_map(|value| value.to_str().unwrap_or("no-store").split(','));

@@ -82,8 +82,8 @@ impl KeySource for FailoverSource {
     }
 }
 
-/// The cache hands an `ETag` back as it got it. With the member's mark in front, no member is told another's, and so none
-/// can say "unchanged" about a set that it never gave.
+/// The cache hands an `ETag` back as it got it. With the member's mark in front, no member is told another's, and so
+/// none can say "unchanged" about a set that it never gave.
 impl Member {
     fn marked(&self, etag: &str) -> Box<str> {
         format!("{} {etag}", self.mark).into()
@@ -94,8 +94,8 @@ impl Member {
     }
 }
 
-/// The position tells sources that look alike apart; a digest of what the source says of itself tells that another one has
-/// come to stand there.
+/// The position tells sources that look alike apart; a digest of what the source says of itself tells that another one
+/// has come to stand there.
 fn mark_of(position: usize, source: &Arc<dyn KeySource>) -> Box<str> {
     let digest = digest::digest(&digest::SHA256, format!("{source:?}").as_bytes());
     let digest: String = digest.as_ref().iter().take(8).map(|byte| format!("{byte:02x}")).collect();

@@ -18,8 +18,8 @@ use crate::urls::shown;
 /// What the application does to the client before its bounds are set.
 pub(crate) type ConfigureClient = dyn Fn(reqwest::ClientBuilder) -> reqwest::ClientBuilder + Send + Sync;
 
-/// The HTTP client for key fetches: no redirects, no proxy from the environment, no cookies, no decompression, 200 only,
-/// bounded in size and time, and kept out of refused networks.
+/// The HTTP client for key fetches: no redirects, no proxy from the environment, no cookies, no decompression, 200
+/// only, bounded in size and time, and kept out of refused networks.
 #[derive(Clone)]
 pub(crate) struct HttpClient {
     client: reqwest::Client,
@@ -30,8 +30,8 @@ pub(crate) struct HttpClient {
     headers: Option<(Origin, HeaderMap)>,
 }
 
-/// The client that the issuers of one resource server share where they ask for the same: making one takes milliseconds and
-/// a hundred kilobytes, and a resolver may bring a thousand issuers.
+/// The client that the issuers of one resource server share where they ask for the same: making one takes milliseconds
+/// and a hundred kilobytes, and a resolver may bring a thousand issuers.
 #[derive(Default)]
 pub(crate) struct HttpClients(Mutex<Option<(ClientSettings, reqwest::Client)>>);
 
@@ -169,8 +169,8 @@ impl HttpClient {
     }
 }
 
-/// A text with spaces outside of quotes is no validator (RFC 9110 §8.8.3), such as a failover's in a copy of its set, and
-/// some servers refuse the whole request for it.
+/// A text with spaces outside of quotes is no validator (RFC 9110 §8.8.3), such as a failover's in a copy of its set,
+/// and some servers refuse the whole request for it.
 fn may_be_sent(etag: &str) -> bool {
     let quoted = etag.strip_prefix("W/").unwrap_or(etag);
     !etag.contains(' ') || (quoted.starts_with('"') && quoted.ends_with('"'))
@@ -178,8 +178,8 @@ fn may_be_sent(etag: &str) -> bool {
 
 /// What goes around the resolver of the [`AddressGuard`].
 ///
-/// reqwest tells only in its debug output, one line a field; a test below watches over that. Should a field slip through,
-/// proxies are taken out all the same.
+/// reqwest tells only in its debug output, one line a field; a test below watches over that. Should a field slip
+/// through, proxies are taken out all the same.
 fn bypass(builder: &reqwest::ClientBuilder) -> Option<&'static str> {
     let shown = format!("{builder:#?}");
     let is_set = |field: &&str| {

@@ -12,8 +12,8 @@ const REFRESH_AHEAD: f64 = 0.8;
 
 /// How an issuer's keys are fetched and kept.
 ///
-/// The defaults suit a provider that rotates its keys with an overlap of minutes. Durations are real time, except in the
-/// tests of those who bring their own [`Clock`](crate::time::Clock).
+/// The defaults suit a provider that rotates its keys with an overlap of minutes. Durations are real time, except in
+/// the tests of those who bring their own [`Clock`](crate::time::Clock).
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct KeyPolicy {
     pub(crate) lifetime: Duration,
@@ -40,16 +40,16 @@ impl KeyPolicy {
     /// The longest delay between retries.
     pub const MAX_BACKOFF: Duration = Duration::from_secs(60);
 
-    /// The bounds of what the provider may say about the lifetime of a set: it knows best, within reason, and a withdrawn
-    /// key must die within the hour.
+    /// The bounds of what the provider may say about the lifetime of a set: it knows best, within reason, and a
+    /// withdrawn key must die within the hour.
     pub const LIFETIME_BOUNDS: RangeInclusive<Duration> = Duration::from_secs(60)..=Duration::from_secs(3600);
 
     /// For how long a fetched set is current when the provider does not say (`Cache-Control: max-age`). Default 5
     /// minutes. From 80 % of it on, give or take a tenth, the next request starts a refresh in the background.
     ///
-    /// That is also how long it takes at most until new material under an old `kid` is noticed, where a provider rotates
-    /// that way (it is meant to give another `kid`, OpenID Connect Core 1.0 §10.1.1): new tokens are refused with
-    /// `bad_signature` until then. A bad signature alone starts no fetch, since anybody can send one.
+    /// That is also how long it takes at most until new material under an old `kid` is noticed, where a provider
+    /// rotates that way (it is meant to give another `kid`, OpenID Connect Core 1.0 §10.1.1): new tokens are refused
+    /// with `bad_signature` until then. A bad signature alone starts no fetch, since anybody can send one.
     #[must_use]
     pub const fn lifetime(mut self, lifetime: Duration) -> Self {
         self.lifetime = lifetime;

@@ -38,8 +38,8 @@ pub trait KeySource: fmt::Debug + Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// Why there is no set, as [`KeySetError::source_failed`] wraps it. It is logged, the last good set stays in use, and
-    /// the next attempt comes after 5 to 60 seconds.
+    /// Why there is no set, as [`KeySetError::source_failed`] wraps it. It is logged, the last good set stays in use,
+    /// and the next attempt comes after 5 to 60 seconds.
     fn fetch<'a>(&'a self, etag: Option<&'a str>) -> KeySourceFuture<'a>;
 }
 

@@ -35,7 +35,8 @@ pub struct KeySetStatus {
     /// For how long the set is current, counted from the same moment.
     #[serde(rename = "lifetime_s", serialize_with = "seconds")]
     pub lifetime: Option<Duration>,
-    /// When the next fetch is due: a request that comes then starts it. None while one is under way, and for fixed keys.
+    /// When the next fetch is due: a request that comes then starts it. None while one is under way, and for fixed
+    /// keys.
     #[serde(rename = "next_refresh_s", serialize_with = "seconds")]
     pub next_refresh: Option<Duration>,
     /// How many fetches failed since the last good one.
@@ -102,8 +103,8 @@ impl KeySetStatus {
         }
     }
 
-    /// Whether a good token of this issuer would get an answer now: its keys serve, or they have merely grown old because
-    /// nobody asked for them. A disabled issuer is always ready.
+    /// Whether a good token of this issuer would get an answer now: its keys serve, or they have merely grown old
+    /// because nobody asked for them. A disabled issuer is always ready.
     #[must_use]
     pub fn is_ready(&self) -> bool {
         !self.enabled

@@ -131,8 +131,8 @@ impl TestIssuer {
         });
     }
 
-    /// Replaces every key by a new one for the same algorithm. The old ones are withdrawn at once, without overlap; those
-    /// of [earlier rotations](Self::rotate_keys_with_overlap) too.
+    /// Replaces every key by a new one for the same algorithm. The old ones are withdrawn at once, without overlap;
+    /// those of [earlier rotations](Self::rotate_keys_with_overlap) too.
     ///
     /// # Errors
     ///
@@ -141,9 +141,9 @@ impl TestIssuer {
         self.rotate_keys_with_overlap(Duration::ZERO)
     }
 
-    /// Replaces every key by a new one for the same algorithm. The new ones sign at once; the old ones stay published for
-    /// `overlap`, in the [monotonic time](Clock::monotonic) of the issuer's clock. Keys of an earlier rotation keep the
-    /// time that they were given then; an overlap of zero ends it.
+    /// Replaces every key by a new one for the same algorithm. The new ones sign at once; the old ones stay published
+    /// for `overlap`, in the [monotonic time](Clock::monotonic) of the issuer's clock. Keys of an earlier rotation keep
+    /// the time that they were given then; an overlap of zero ends it.
     ///
     /// ```
     /// use std::time::Duration;
@@ -167,8 +167,8 @@ impl TestIssuer {
         self.change(|keys| keys.rotate(overlap, &self.clock))
     }
 
-    /// Publishes the key that the next rotation signs with, as providers do that announce a key before they use it. Asked
-    /// again before that rotation, it gives the same key.
+    /// Publishes the key that the next rotation signs with, as providers do that announce a key before they use it.
+    /// Asked again before that rotation, it gives the same key.
     ///
     /// # Errors
     ///
@@ -179,8 +179,8 @@ impl TestIssuer {
 
     /// Takes every key with this `kid` out of the JWK Set at once.
     ///
-    /// The key that signs goes on signing: those are tokens by a key that nobody can find, as from a provider that signs
-    /// before it publishes. [`add_key`](Self::add_key) publishes it again.
+    /// The key that signs goes on signing: those are tokens by a key that nobody can find, as from a provider that
+    /// signs before it publishes. [`add_key`](Self::add_key) publishes it again.
     ///
     /// # Errors
     ///
@@ -189,8 +189,8 @@ impl TestIssuer {
         self.change(|keys| keys.withdraw(key_id))
     }
 
-    /// Puts a new key for the same algorithm in the place of the one with this `kid`, under the same `kid`. Tokens signed
-    /// before no longer verify, though their key seems to be there.
+    /// Puts a new key for the same algorithm in the place of the one with this `kid`, under the same `kid`. Tokens
+    /// signed before no longer verify, though their key seems to be there.
     ///
     /// # Errors
     ///

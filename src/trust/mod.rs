@@ -1,12 +1,13 @@
-//! Which issuers are trusted: a list that can change while requests read it, and what resolves the issuers of many tenants.
+//! Which issuers are trusted: a list that can change while requests read it, and what resolves the issuers of many
+//! tenants.
 //!
 //! The simple version is a map from URL to issuer behind a lock. Departures from it, with what each gains in a lookup
 //! (`cargo bench --bench lookup`, nanoseconds):
 //!
-//! 1. **Readers take no lock**: the list is replaced as a whole. Until it is changed for the first time, which most never
-//!    are, not even the guard of a replaceable list is needed: 10 less.
-//! 2. **Up to four issuers are compared, not hashed**: the hash has to be keyed, because the URL comes from the token. 40
-//!    to 66 with three issuers, where 100 take 79 to 94.
+//! 1. **Readers take no lock**: the list is replaced as a whole. Until it is changed for the first time, which most
+//!    never are, not even the guard of a replaceable list is needed: 10 less.
+//! 2. **Up to four issuers are compared, not hashed**: the hash has to be keyed, because the URL comes from the token.
+//!    40 to 66 with three issuers, where 100 take 79 to 94.
 
 mod resolver;
 mod table;
@@ -33,9 +34,9 @@ use crate::sync::{Mutex, MutexGuard};
 #[derive(Debug)]
 pub(crate) struct TrustedIssuers {
     common: CommonRules,
-    /// The table of the configuration. It serves until something changes: a reader of what never changes need not say that
-    /// it is reading, which costs 10 ns of a lookup's 60. An issuer of it that is removed leaves a shell without keys and
-    /// without their source.
+    /// The table of the configuration. It serves until something changes: a reader of what never changes need not say
+    /// that it is reading, which costs 10 ns of a lookup's 60. An issuer of it that is removed leaves a shell without
+    /// keys and without their source.
     first: Table,
     changed: OnceLock<ArcSwap<Table>>,
     changing: Mutex<()>,

@@ -220,7 +220,8 @@ impl Call {
         self.end(answer);
     }
 
-    /// Should it panic, for the issuer's configuration may have code of the application's, it is done again as a failure.
+    /// Should it panic, for the issuer's configuration may have code of the application's, it is done again as a
+    /// failure.
     fn end(&mut self, answer: Result<Option<Issuer>, IssuerResolverError>) {
         let Some(issuers) = self.issuers.upgrade() else { return };
         let Some(resolutions) = &issuers.resolutions else { return };

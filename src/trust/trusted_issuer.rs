@@ -114,8 +114,8 @@ impl TrustedIssuer {
         self.verified_at.load(Ordering::Relaxed)
     }
 
-    /// Whether a token that was good when it came may still be, in the table as it is now. One that had to make room there
-    /// hears of no change any more, so nobody can say.
+    /// Whether a token that was good when it came may still be, in the table as it is now. One that had to make room
+    /// there hears of no change any more, so nobody can say.
     pub(crate) fn check_serves(self: &Arc<Self>, table: &Table) -> Result<(), TokenError> {
         if self.is_resolved && !table.has(self) {
             return Err(TokenError::KeysUnavailable { retry_after: Duration::ZERO });

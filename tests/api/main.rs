@@ -1,4 +1,5 @@
-//! The public API over real sockets and in memory. A module per topic; tests carry the ids of the rules that they prove.
+//! The public API over real sockets and in memory. A module per topic; tests carry the ids of the rules that they
+//! prove.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

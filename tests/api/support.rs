@@ -203,7 +203,8 @@ pub(crate) fn patient() -> KeyPolicy {
     KeyPolicy::default().request_wait(minute).connect_timeout(minute).fetch_timeout(minute)
 }
 
-/// A provider on loopback: answers each path with a JSON document made from its own base URL, else 404. Counts requests.
+/// A provider on loopback: answers each path with a JSON document made from its own base URL, else 404. Counts
+/// requests.
 pub(crate) struct Provider {
     pub(crate) url: String,
     requests: Arc<AtomicUsize>,

@@ -1,5 +1,5 @@
-//! H12: nothing secret comes out. Every kind of refusal is provoked with known markers in every place where a secret can
-//! stand, and all that comes back, is logged, or can be printed is searched for them.
+//! H12: nothing secret comes out. Every kind of refusal is provoked with known markers in every place where a secret
+//! can stand, and all that comes back, is logged, or can be printed is searched for them.
 
 use std::collections::BTreeSet;
 

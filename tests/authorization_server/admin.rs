@@ -333,3 +333,21 @@ async fn what_is_not_there_is_refused_with_a_remedy() {
     refused(request(&server, Method::GET, "/stop"), 405, "method_not_allowed").await;
     assert_eq!(self::get(&server, "/").await["running"], true);
 }
+
+#[tokio::test]
+async fn what_was_sent_as_a_token_does_not_come_back() {
+    let server = with_admin().await;
+    let to = || request(&server, Method::POST, "/tokens/revoke");
+    for bad in [
+        json!("canary"),
+        json!({}),
+        json!({ "canary": 1 }),
+        json!({ "token": "x", "canary": 1 }),
+        json!({ "token": { "canary": 1 } }),
+        json!({ "token": 20_260_718 }),
+    ] {
+        let sentence = refused(to().json(&bad), 400, "unreadable_body").await;
+        assert!(!sentence.contains("canary") && !sentence.contains("20260718"), "{sentence}");
+    }
+    refused(to().body("canary"), 415, "unsupported_media_type").await;
+}

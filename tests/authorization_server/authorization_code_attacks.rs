@@ -301,8 +301,9 @@ async fn s09_other_response_types_and_request_objects_are_refused() {
 
 #[tokio::test]
 async fn s17_a_lost_answer_leaves_no_half_state() {
-    // The grants have no point between taking and recording at which anything could fail: random numbers come before the
-    // lock, what follows is in memory, without await, and a signature that cannot fail. What can fail is the answer.
+    // The grants have no point between taking and recording at which anything could fail: random numbers come before
+    // the lock, what follows is in memory, without await, and a signature that cannot fail. What can fail is the
+    // answer.
     let patient = web().refresh_grace(Duration::from_secs(30));
     let server = builder().client(patient).user(User::new("alice", PASSWORD));
     let server = server.start().await.unwrap();

@@ -4,15 +4,20 @@ use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
 
 use reqwest::header::AUTHORIZATION;
+use serde_json::Value;
 use tower_bearer::authorization_server::{AuthorizationServer, Client, User};
 use tower_bearer::jose::Algorithm;
 use tracing_subscriber::fmt::MakeWriter;
 
-use crate::browser::{Browser, PASSWORD, REQUEST, VERIFIER, answer, introspect, redeem, refresh, text, user_server};
+use crate::browser::{
+    Browser, PASSWORD, VERIFIER, answer, as_web, connect_device, introspect, redeem, refresh, request_with, text,
+    user_builder,
+};
 use crate::support::{AUDIENCE, basic, client, unauthenticated};
 
 const SECRET: &str = "canary-secret";
 const SENT: &str = "canary-sent";
+const DEVICE_CODE: &str = "urn:ietf:params:oauth:grant-type:device_code";
 
 #[tokio::test]
 async fn neither_secrets_nor_what_was_sent_come_back() {
@@ -49,32 +54,40 @@ async fn neither_secrets_nor_what_was_sent_come_back() {
         let (issued, headers) = (response.status().is_success(), format!("{:?}", response.headers()));
         let body = response.text().await.unwrap();
         if issued && token.is_none() {
-            let answer: serde_json::Value = serde_json::from_str(&body).unwrap();
+            let answer: Value = serde_json::from_str(&body).unwrap();
             token = Some(answer["access_token"].as_str().unwrap().to_owned());
         }
         seen.extend([headers, body]);
     }
 
-    let secrets = user_secrets().await;
+    let (secrets, shown) = user_secrets().await;
 
     // Only the server's own log lines: the client that these tests use logs on the same thread.
     let logs = logs.lines_of("tower_bearer");
     assert!(logs.contains("token issued") && logs.contains("token request refused"), "{logs}");
     assert!(logs.contains("code issued") && logs.contains("a login failed") && logs.contains("used again"), "{logs}");
     for secret in secrets.iter().chain(&token) {
-        assert!(secret.len() >= 10 && !logs.contains(secret), "{logs}");
+        assert!(secret.len() >= 8 && !logs.contains(secret), "{logs}");
+        assert!(!shown.contains(secret), "{shown}");
     }
-    seen.push(logs);
+    seen.extend([logs, shown]);
     for text in seen {
         assert!(!text.contains(SECRET) && !text.contains(SENT), "{text}");
     }
 }
 
-/// The secrets of a user's whole way: password, cookies, form tokens, code, tokens.
-async fn user_secrets() -> Vec<String> {
-    let server = user_server().await;
+/// The secrets of the whole ways of a user's browser and device: password, cookies, form tokens, codes, tokens; and
+/// what the server shows of itself afterwards.
+async fn user_secrets() -> (Vec<String>, String) {
+    let tv = Client::public("tv").scopes(["openid"]).audience(AUDIENCE).device();
+    let server = user_builder().client(tv).start().await.unwrap();
+    let request = request_with(&[("scope", "openid read:leads")]);
+    let pushed = as_web(client().post(format!("{}/par", server.issuer())).form(&request)).send().await.unwrap();
+    let pushed: Value = pushed.json().await.unwrap();
+    let request_uri = text(&pushed, "request_uri");
+
     let mut browser = Browser::new(&server);
-    let login = browser.authorize(&REQUEST).await;
+    let login = browser.authorize(&[("client_id", "web"), ("request_uri", request_uri)]).await;
     let first_cookie = browser.cookie.clone().unwrap();
     browser.submit(&login, &[("username", SENT), ("password", SENT)]).await;
     let consent = browser.log_in(&login).await;
@@ -88,13 +101,24 @@ async fn user_secrets() -> Vec<String> {
     refresh(&server, text(&tokens, "refresh_token"), &[]).send().await.unwrap();
     redeem(&server, &code).send().await.unwrap();
 
+    let codes = answer(client().post(format!("{}/device_authorization", server.issuer())).form(&[("client_id", "tv")]));
+    let codes = codes.await;
+    let device_code = text(&codes, "device_code");
+    let grant = [("grant_type", DEVICE_CODE), ("device_code", device_code), ("client_id", "tv")];
+    connect_device(&server, text(&codes, "user_code")).await;
+    let of_device = answer(unauthenticated(&server, &grant)).await;
+    unauthenticated(&server, &grant).send().await.unwrap();
+
     let id = |cookie: &str| cookie.split('=').nth(1).unwrap().to_owned();
     let form_tokens = [&login, &consent].map(|page| page.hidden_fields()[0].1.clone());
     let cookies = [id(&first_cookie), id(&browser.cookie.unwrap())];
-    let issued =
-        [&tokens, &next].map(|answer| ["access_token", "refresh_token"].map(|name| text(answer, name).to_owned()));
-    let secrets = [PASSWORD.to_owned(), VERIFIER.to_owned(), code].into_iter().chain(form_tokens).chain(cookies);
-    secrets.chain(issued.into_iter().flatten()).collect()
+    let issued = [&tokens, &next, &of_device]
+        .map(|answer| ["access_token", "refresh_token", "id_token"].map(|name| text(answer, name).to_owned()));
+    let user_code = text(&codes, "user_code");
+    let handles = [request_uri.rsplit(':').next().unwrap(), device_code, user_code, &user_code.replace('-', "")];
+    let secrets = [PASSWORD, VERIFIER, &code].into_iter().chain(handles).map(str::to_owned);
+    let secrets = secrets.chain(form_tokens).chain(cookies).chain(issued.into_iter().flatten()).collect();
+    (secrets, format!("{server:?} {:?} {:?}", server.request_log(), server.issued_tokens()))
 }
 
 #[derive(Clone, Default)]

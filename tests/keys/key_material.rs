@@ -448,7 +448,8 @@ async fn k06_ten_thousand_crafted_kids_cost_two_fetches_and_known_keys_are_found
     assert_eq!(reason(&it.server, &it.token).await, "accepted");
 }
 
-/// The maps of the standard library and of moka are keyed with random numbers unless told otherwise: nothing tells them.
+/// The maps of the standard library and of moka are keyed with random numbers unless told otherwise: nothing tells
+/// them.
 #[test]
 fn k06_no_map_is_told_to_hash_without_a_key() {
     fn sources(folder: &std::path::Path, found: &mut Vec<std::path::PathBuf>) {

@@ -216,8 +216,8 @@ async fn j04_f09_what_is_no_key_set_leaves_the_old_one() {
     assert!(error.contains("not JSON"), "{error}");
 }
 
-/// The body decides, not its label: static hosts serve key sets as `text/plain` or `application/octet-stream`, and a web
-/// page is none whatever it is called.
+/// The body decides, not its label: static hosts serve key sets as `text/plain` or `application/octet-stream`, and a
+/// web page is none whatever it is called.
 #[tokio::test]
 async fn j04_f09_the_content_type_neither_makes_a_key_set_nor_spoils_one() {
     for content_type in ["text/plain", "application/octet-stream", "text/html", "application/jwk-set+json"] {

@@ -4,7 +4,8 @@
 //!   more. The name `Ed25519` and ES512 are aside, which jsonwebtoken does not know.
 //! - Nothing that comes from outside makes us panic.
 //!
-//! jsonwebtoken reads the machine's clock, so this test does too; times are at least five seconds away from every bound.
+//! jsonwebtoken reads the machine's clock, so this test does too; times are at least five seconds away from every
+//! bound.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -102,9 +102,9 @@ fn text() -> impl Strategy<Value = Mutation> {
     ]
 }
 
-/// Names that mean something to somebody. Left out are `enc`, `url` and `nonce`: as header parameters they belong to JWE
-/// and ACME, a signed token may use the names for anything, and jsonwebtoken insists on strings. So is `jwk`: we check
-/// that it is an object and ignore it, jsonwebtoken reads it as a key.
+/// Names that mean something to somebody. Left out are `enc`, `url` and `nonce`: as header parameters they belong to
+/// JWE and ACME, a signed token may use the names for anything, and jsonwebtoken insists on strings. So is `jwk`: we
+/// check that it is an object and ignore it, jsonwebtoken reads it as a key.
 const NAMES: &[&str] = &[
     "alg",
     "kid",

@@ -3,8 +3,8 @@
 //! `Valid` must be accepted and `Invalid` refused. `Acceptable` is refused: Wycheproof uses it for what some verifiers
 //! let pass for the sake of old signers, and tokens have none.
 //!
-//! Groups whose hash, mask or salt is not that of the JWS algorithm, or whose signatures are in DER, are run as well, with
-//! the signatures that are valid there: none of them may be accepted here.
+//! Groups whose hash, mask or salt is not that of the JWS algorithm, or whose signatures are in DER, are run as well,
+//! with the signatures that are valid there: none of them may be accepted here.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

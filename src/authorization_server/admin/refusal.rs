@@ -18,6 +18,8 @@ pub(super) struct Refusal {
     description: String,
 }
 
+const UNREADABLE_BODY: &str = "unreadable_body";
+
 impl Refusal {
     fn new(status: StatusCode, error: &'static str, description: impl Display) -> Self {
         Self { status, error, description: description.to_string() }
@@ -56,7 +58,17 @@ impl Refusal {
 
     pub(super) fn unreadable(error: &serde_json::Error) -> Self {
         let description = format!("the body is not what this path takes: {error}; see the documentation of the path");
-        Self::new(StatusCode::BAD_REQUEST, "unreadable_body", description)
+        Self::new(StatusCode::BAD_REQUEST, UNREADABLE_BODY, description)
+    }
+
+    /// The same for a path that takes secrets: what cannot be read of the body may be one, and is not repeated.
+    pub(super) fn without_what_was_sent(self) -> Self {
+        if self.error == UNREADABLE_BODY {
+            let description = "the body is not what this path takes; see the documentation of the path".to_owned();
+            Self { description, ..self }
+        } else {
+            self
+        }
     }
 
     pub(super) fn header_value() -> Self {

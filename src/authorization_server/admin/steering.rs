@@ -62,8 +62,9 @@ pub(super) struct Revocation {
 /// `POST /tokens/revoke`
 pub(super) async fn revoke(
     State(state): State<AdminState>,
-    JsonBody(Revocation { token }): JsonBody<Revocation>,
-) -> Json<Value> {
+    body: Result<JsonBody<Revocation>, Refusal>,
+) -> Result<Json<Value>, Refusal> {
+    let JsonBody(Revocation { token }) = body.map_err(Refusal::without_what_was_sent)?;
     let revoked = state.server.grants.revoke(&token, None, state.server.issuer.now());
-    Json(json!({ "revoked": revoked }))
+    Ok(Json(json!({ "revoked": revoked })))
 }

@@ -11,7 +11,8 @@ use std::path::PathBuf;
 ///
 /// let refused = AuthorizationServerBuilder::from_toml("[[clients]]\nid = \"ci\"\nscops = [\"deploy\"]\n");
 /// let reason = refused.map(drop).map_err(|error| error.to_string().replace("`", ""));
-/// assert!(reason.is_err_and(|text| text.starts_with("line 3, column 1: clients[0].scops: unknown field scops, expected")));
+/// let expected = "line 3, column 1: clients[0].scops: unknown field scops, expected";
+/// assert!(reason.is_err_and(|text| text.starts_with(expected)));
 /// ```
 #[non_exhaustive]
 #[derive(Debug)]

@@ -45,7 +45,8 @@ impl Format {
         }
     }
 
-    /// The fault that the field at `path` is wrong. Where the document lacks it, the place is that of what should have it.
+    /// The fault that the field at `path` is wrong. Where the document lacks it, the place is that of what should have
+    /// it.
     pub(super) fn fault_at(self, text: &str, path: &[Step], reason: String) -> Fault {
         let field = path.iter().fold(String::new(), |field, step| match step {
             Step::Key(key) if field.is_empty() => (*key).to_owned(),

@@ -6,7 +6,8 @@ use super::document::{AlgorithmName, KeyEntry};
 use crate::authorization_server::AuthorizationServerBuilder;
 use crate::test_util::SigningKey;
 
-/// Adds the key: that of its file, or a new one. The error says what is wrong with the file, and nothing of what is in it.
+/// Adds the key: that of its file, or a new one. The error says what is wrong with the file, and nothing of what is in
+/// it.
 pub(super) fn add(
     builder: AuthorizationServerBuilder,
     key: &KeyEntry,

@@ -23,16 +23,16 @@ use self::format::{Fault, Format, Step};
 use super::AuthorizationServerBuilder;
 
 impl AuthorizationServerBuilder {
-    /// Settings from a file: JSON when its name ends in `.json`, TOML otherwise. Files that it names are looked for beside
-    /// it. Settings can be changed and added afterwards.
+    /// Settings from a file: JSON when its name ends in `.json`, TOML otherwise. Files that it names are looked for
+    /// beside it. Settings can be changed and added afterwards.
     ///
     /// The fields are those of the example that is [commented field by field](super#configuration-file).
     ///
     /// # Errors
     ///
-    /// [`ConfigFileError`] names file, line, column and field, and says what to do: for what is no TOML or JSON, for fields
-    /// that are unknown, lacking or of the wrong type, and for
-    /// what [`start`](Self::start) would refuse about single clients, users, paths and keys.
+    /// [`ConfigFileError`] names file, line, column and field, and says what to do: for what is no TOML or JSON, for
+    /// fields that are unknown, lacking or of the wrong type, and for what [`start`](Self::start) would refuse about
+    /// single clients, users, paths and keys.
     pub fn from_file(path: impl AsRef<Path>) -> Result<Self, ConfigFileError> {
         let path = path.as_ref();
         let text = std::fs::read_to_string(path)

@@ -9,7 +9,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::families::FamilyId;
+use super::refusal::Refusal;
 use super::{Expiring, Grant, HandleDigest};
+use crate::authorization_server::oauth_error::OAuthError;
 use crate::time::UnixTime;
 
 /// From the user's consent to the client's request for tokens. RFC 6749 §4.1.2 wants ten minutes at most.
@@ -39,12 +41,6 @@ pub(in crate::authorization_server) struct PresentedCode<'a> {
     pub(in crate::authorization_server) resources: Vec<&'a str>,
 }
 
-pub(super) struct Refusal {
-    pub(super) reason: &'static str,
-    /// What the code brought when it was used first.
-    pub(super) replayed: Option<FamilyId>,
-}
-
 pub(super) struct Codes(Expiring<HandleDigest, Entry>);
 
 struct Entry {
@@ -72,14 +68,14 @@ impl Codes {
         client_id: &str,
         now: UnixTime,
     ) -> Result<&Code, Refusal> {
-        let refused = |reason| Err(Refusal { reason, replayed: None });
+        let refused = |description| Err(OAuthError::InvalidGrant(description).into());
         let entry = self.0.get(HandleDigest::of(presented.code), now);
         // Another client's code is as unknown as any.
         let Some(entry) = entry.filter(|entry| entry.code.grant.client_id == client_id) else {
             return refused("the code is not known");
         };
         if let Some(family) = entry.spent {
-            return Err(Refusal { reason: "the code was used before", replayed: Some(family) });
+            return Err(Refusal::reused("the code was used before", family));
         }
         if entry.ends <= now {
             return refused("the code has expired");

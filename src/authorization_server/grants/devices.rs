@@ -5,8 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::families::FamilyId;
+use super::refusal::Refusal;
 use super::{Expiring, Grant, HandleDigest};
 use crate::authorization_server::oauth_error::OAuthError;
+use crate::authorization_server::scripts::ScriptedPoll;
 use crate::time::UnixTime;
 
 /// How long an ended code is known, so that `expired_token` is told from a guess.
@@ -51,16 +53,6 @@ pub(in crate::authorization_server) enum UserCodeRefusal {
     Unknown,
     /// There were too many wrong ones; this one was not looked at.
     Locked,
-}
-
-/// What a device hears in place of waiting for a user.
-pub(in crate::authorization_server) enum ScriptedPoll {
-    Pending,
-    SlowDown,
-    Deny,
-    Expire,
-    /// The user of this subject allows everything.
-    Approve(String),
 }
 
 pub(super) struct Devices {
@@ -157,20 +149,19 @@ impl Devices {
         is_undecided
     }
 
-    /// What a device hears that asks for its tokens (RFC 8628 §3.5); `Err` with a family when its code was used before.
+    /// What a device hears that asks for its tokens (RFC 8628 §3.5).
     pub(super) fn poll(
         &mut self,
         device_code: HandleDigest,
         client_id: &str,
         now: UnixTime,
-    ) -> Result<Arc<Grant>, (OAuthError, Option<FamilyId>)> {
-        let unknown = OAuthError::InvalidGrant("the device code is not known");
+    ) -> Result<Arc<Grant>, Refusal> {
+        let hear = |error: OAuthError| Err(error.into());
         // Another client's code is as unknown as any.
         let known = self.devices.get(device_code, now).is_some_and(|device| device.request.client_id == client_id);
         let Some(device) = self.devices.get_mut(device_code).filter(|_| known) else {
-            return Err((unknown, None));
+            return hear(OAuthError::InvalidGrant("the device code is not known"));
         };
-        let hear = |error| Err((error, None));
         // What was spent stays so, whatever a script says.
         let is_spent = matches!(device.state, State::Spent(_));
         match if is_spent { None } else { device.script.pop_front() } {
@@ -186,7 +177,7 @@ impl Devices {
             None => {}
         }
         match &device.state {
-            State::Spent(family) => Err((OAuthError::InvalidGrant("the device code was used before"), Some(*family))),
+            State::Spent(family) => Err(Refusal::reused("the device code was used before", *family)),
             State::Denied => hear(OAuthError::AccessDenied),
             State::Ended => hear(OAuthError::ExpiredToken),
             _ if device.ends <= now => hear(OAuthError::ExpiredToken),

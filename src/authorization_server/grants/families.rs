@@ -5,7 +5,9 @@
 
 use std::sync::Arc;
 
+use super::refusal::Refusal;
 use super::{Expiring, Grant, Handle, HandleDigest, Issuing};
+use crate::authorization_server::oauth_error::OAuthError;
 use crate::time::UnixTime;
 
 const MAX_FAMILIES: usize = 100_000;
@@ -13,12 +15,6 @@ const MAX_TOKENS: usize = 200_000;
 
 #[derive(Clone, Copy, Eq, Hash, PartialEq)]
 pub(super) struct FamilyId(u64);
-
-pub(super) struct Refusal {
-    pub(super) reason: &'static str,
-    /// The family of a token that was used before.
-    pub(super) reused: Option<FamilyId>,
-}
 
 pub(super) struct Families {
     families: Expiring<FamilyId, Family>,
@@ -72,19 +68,19 @@ impl Families {
     /// The family of a token that may be used now, and what its user granted. Nothing changes yet.
     pub(super) fn check(&self, presented: &str, issuing: &Issuing<'_>) -> Result<(FamilyId, Arc<Grant>), Refusal> {
         let Issuing { client, now, .. } = issuing;
-        let unknown = || Refusal { reason: "the refresh token is not known, revoked or expired", reused: None };
-        let token = self.tokens.get(HandleDigest::of(presented), *now).ok_or_else(unknown)?;
-        let family = self.families.get(token.family, *now).ok_or_else(unknown)?;
+        let unknown = Refusal::from(OAuthError::InvalidGrant("the refresh token is not known, revoked or expired"));
+        let token = self.tokens.get(HandleDigest::of(presented), *now).ok_or(unknown)?;
+        let family = self.families.get(token.family, *now).ok_or(unknown)?;
         // Another client's token is as unknown as any.
         if family.grant.client_id != client.id || family.ends <= *now {
-            return Err(unknown());
+            return Err(unknown);
         }
         // The answer to the first use may have been lost; then its successor was never used.
         let is_in_grace = !family.is_grace_used
             && token.generation.wrapping_add(1) == family.generation
             && *now < family.rotated.saturating_add(client.refresh_grace);
         if token.generation != family.generation && !is_in_grace {
-            return Err(Refusal { reason: "the refresh token was used before", reused: Some(token.family) });
+            return Err(Refusal::reused("the refresh token was used before", token.family));
         }
         Ok((token.family, Arc::clone(&family.grant)))
     }
@@ -110,7 +106,7 @@ impl Families {
     }
 
     /// Whether the family has not been revoked; its access tokens may outlive its refresh tokens.
-    pub(super) fn is_there(&self, id: FamilyId, now: UnixTime) -> bool {
+    pub(super) fn is_active(&self, id: FamilyId, now: UnixTime) -> bool {
         self.families.get(id, now).is_some()
     }
 

@@ -6,7 +6,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::authorization_server::oauth_error::OAuthError;
 
-/// 256 random bits in base64url: a code, a refresh token, an opaque access token, a session. The server keeps the digest.
+/// 256 random bits in base64url: a code, a device code, a refresh token, an opaque access token, a session, a
+/// pushed request. The server keeps the digest.
 pub(in crate::authorization_server) struct Handle(String);
 
 /// What a handle is found by: the time that takes tells nothing about the handle.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use serde::Serialize;
 use serde_json::Value;
 
 use super::families::FamilyId;
@@ -83,6 +84,40 @@ impl IssuedToken {
         match self.auth_time {
             Some(auth_time) => token.claim("auth_time", auth_time.as_secs()),
             None => token,
+        }
+    }
+}
+
+/// An access token that was issued, without its text.
+#[non_exhaustive]
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub struct IssuedTokenSummary {
+    /// Whose it is.
+    pub client_id: String,
+    /// Of whom it speaks; of the client itself without a user.
+    pub subject: String,
+    /// What it permits.
+    pub scopes: Vec<String>,
+    /// The APIs that it is for.
+    pub audiences: Vec<String>,
+    /// Seconds since 1970, as the next.
+    pub issued_at: u64,
+    /// `exp`, unless it was scripted to be another.
+    pub expires_at: u64,
+    /// Whether it has not been revoked.
+    pub active: bool,
+}
+
+impl IssuedTokenSummary {
+    pub(in crate::authorization_server) fn of(token: &IssuedToken, active: bool) -> Self {
+        Self {
+            client_id: token.client_id.clone(),
+            subject: token.subject.clone(),
+            scopes: token.scopes.clone(),
+            audiences: token.audiences.clone(),
+            issued_at: token.issued.as_secs(),
+            expires_at: token.ends.as_secs(),
+            active,
         }
     }
 }

@@ -1,4 +1,5 @@
-//! What was granted: codes, families of refresh tokens, and every access token, behind one lock.
+//! What was granted: codes, devices that wait for their users, families of refresh tokens, and every access token,
+//! behind one lock.
 //!
 //! Whatever can fail comes first: random numbers are made before the lock is taken, and all checks are over before
 //! anything changes. What follows cannot fail or be interrupted, so that no code is spent without its tokens on record
@@ -10,6 +11,8 @@ mod expiring;
 mod families;
 mod handle;
 mod issued;
+mod refusal;
+mod user_code;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -17,19 +20,21 @@ use self::codes::Codes;
 use self::devices::Devices;
 use self::families::Families;
 use self::issued::IssuedTokens;
-use super::next_token::NextTokens;
+use self::refusal::Refusal;
 use super::oauth_error::OAuthError;
 use super::registration::RegisteredClient;
 use super::requested::among;
-use super::user_code::UserCode;
+use super::scripts::{NextTokens, ScriptedPoll};
 use crate::test_util::TestIssuer;
 use crate::time::UnixTime;
 
 pub(super) use self::codes::{Code, PresentedCode};
-pub(super) use self::devices::{DeviceRequest, DeviceSettings, ScriptedPoll, UserCodeRefusal};
+pub(super) use self::devices::{DeviceRequest, DeviceSettings, UserCodeRefusal};
 pub(super) use self::expiring::Expiring;
 pub(super) use self::handle::{Handle, HandleDigest};
 pub(super) use self::issued::IssuedToken;
+pub use self::issued::IssuedTokenSummary;
+pub(super) use self::user_code::UserCode;
 
 /// What a user let a client do.
 pub(super) struct Grant {
@@ -66,6 +71,11 @@ pub(super) struct Tokens {
     pub(super) of_user: Option<(Handle, UserLogin)>,
 }
 
+impl Tokens {
+    /// `token_type` of every access token (RFC 6750 §4).
+    pub(super) const TYPE: &str = "Bearer";
+}
+
 impl UserLogin {
     fn of(grant: &Grant, nonce: Option<String>) -> Self {
         Self { subject: grant.subject.clone(), auth_time: grant.auth_time, nonce }
@@ -100,16 +110,9 @@ impl Grants {
     ) -> Result<Tokens, OAuthError> {
         let (refresh_token, handle) = (Handle::random()?, Handle::random()?);
         let mut store = self.store();
-        let (grant, nonce) = match store.codes.check(presented, &issuing.client.id, issuing.now) {
-            Ok(code) => (Arc::clone(&code.grant), code.nonce.clone()),
-            Err(refusal) => {
-                if let Some(family) = refusal.replayed {
-                    tracing::warn!(client_id = issuing.client.id, "a code came back: its tokens are revoked");
-                    store.families.revoke(family);
-                }
-                return Err(OAuthError::InvalidGrant(refusal.reason));
-            }
-        };
+        let code = store.codes.check(presented, &issuing.client.id, issuing.now);
+        let granted = code.map(|code| (Arc::clone(&code.grant), code.nonce.clone()));
+        let (grant, nonce) = granted.map_err(|refusal| store.refuse(refusal, issuing))?;
         // RFC 8707 §2.2: fewer audiences than were granted, for this token alone.
         let audiences = among(&grant.audiences, &presented.resources).ok_or(OAuthError::InvalidTarget)?;
 
@@ -153,13 +156,8 @@ impl Grants {
         let (refresh_token, handle) = (Handle::random()?, Handle::random()?);
         let device_code = HandleDigest::of(device_code);
         let mut store = self.store();
-        let grant = store.devices.poll(device_code, &issuing.client.id, issuing.now).map_err(|(error, replayed)| {
-            if let Some(family) = replayed {
-                tracing::warn!(client_id = issuing.client.id, "a device code came back: its tokens are revoked");
-                store.families.revoke(family);
-            }
-            error
-        })?;
+        let grant = store.devices.poll(device_code, &issuing.client.id, issuing.now);
+        let grant = grant.map_err(|refusal| store.refuse(refusal, issuing))?;
         // RFC 8707 §2.2, as for a code.
         let audiences = among(&grant.audiences, resources).ok_or(OAuthError::InvalidTarget)?;
 
@@ -179,19 +177,8 @@ impl Grants {
     ) -> Result<Tokens, OAuthError> {
         let (refresh_token, handle) = (Handle::random()?, Handle::random()?);
         let mut store = self.store();
-        let (family, grant) = match store.families.check(presented, issuing) {
-            Ok(found) => found,
-            Err(refusal) => {
-                if let Some(family) = refusal.reused {
-                    tracing::warn!(
-                        client_id = issuing.client.id,
-                        "a refresh token was used again: its family is revoked"
-                    );
-                    store.families.revoke(family);
-                }
-                return Err(OAuthError::InvalidGrant(refusal.reason));
-            }
-        };
+        let found = store.families.check(presented, issuing);
+        let (family, grant) = found.map_err(|refusal| store.refuse(refusal, issuing))?;
         let scopes = among(&grant.scopes, &scopes.unwrap_or_default()).ok_or(OAuthError::InvalidScope)?;
         let audiences = among(&grant.audiences, resources).ok_or(OAuthError::InvalidTarget)?;
 
@@ -231,7 +218,8 @@ impl Grants {
     fn issue_alone(&self, issuing: &Issuing<'_>, token: IssuedToken) -> Result<Tokens, OAuthError> {
         let text = token.text(issuing, Handle::random()?);
         let scopes = token.scopes.clone();
-        // Signed before the lock is taken: there is nothing to spend, and no request has to wait for another's signature.
+        // Signed before the lock is taken: there is nothing to spend, and no request has to wait for another's
+        // signature.
         self.store().issued.insert(&text, token, issuing.now);
         Ok(Tokens { access_token: text, scopes, of_user: None })
     }
@@ -240,7 +228,7 @@ impl Grants {
     pub(super) fn active(&self, access_token: &str, now: UnixTime) -> Option<Arc<IssuedToken>> {
         let store = self.store();
         let token = store.issued.get(access_token, now)?;
-        let is_active = token.family.is_none_or(|family| store.families.is_there(family, now));
+        let is_active = token.family.is_none_or(|family| store.families.is_active(family, now));
         is_active.then(|| Arc::clone(token))
     }
 
@@ -263,8 +251,8 @@ impl Grants {
     /// Every access token that has not expired, in the order in which they were issued, and whether it is good.
     pub(super) fn issued(&self, now: UnixTime) -> Vec<(Arc<IssuedToken>, bool)> {
         let store = self.store();
-        let is_there = |token: &IssuedToken| token.family.is_none_or(|family| store.families.is_there(family, now));
-        store.issued.all(now).map(|(token, revoked)| (Arc::clone(token), !revoked && is_there(token))).collect()
+        let is_active = |token: &IssuedToken| token.family.is_none_or(|family| store.families.is_active(family, now));
+        store.issued.all(now).map(|(token, revoked)| (Arc::clone(token), !revoked && is_active(token))).collect()
     }
 
     fn store(&self) -> MutexGuard<'_, Store> {
@@ -273,6 +261,21 @@ impl Grants {
 }
 
 impl Store {
+    /// Ends all that came of the same consent as a code or a token that was used again.
+    fn refuse(&mut self, refusal: Refusal, issuing: &Issuing<'_>) -> OAuthError {
+        let Refusal { error, reused } = refusal;
+        if let Some(family) = reused {
+            let (_, reason) = error.texts();
+            tracing::warn!(
+                client_id = issuing.client.id,
+                reason,
+                "used again: all that came of the same consent is revoked"
+            );
+            self.families.revoke(family);
+        }
+        error
+    }
+
     fn hand_out(
         &mut self,
         issuing: &Issuing<'_>,

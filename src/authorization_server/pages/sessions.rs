@@ -5,12 +5,16 @@ use std::time::Duration;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::digest::{SHA256, digest};
+use axum::extract::Request;
+use axum::response::Response;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::{HeaderMap, HeaderValue, header};
 
+use super::PageRefusal;
 use crate::authorization_server::grants::{Expiring, Handle, HandleDigest};
 use crate::authorization_server::oauth_error::OAuthError;
+use crate::authorization_server::parameters::Parameters;
 use crate::time::UnixTime;
 
 const LIFETIME: Duration = Duration::from_secs(8 * 3600);
@@ -52,13 +56,27 @@ impl Sessions {
         }
     }
 
-    /// The browser of a request; one without a cookie gets an id that is still to be [told](Self::tell) to it.
+    /// The browser of a request; one without a cookie gets an id that is still to be [given](Self::with_cookie) to it.
     pub(in crate::authorization_server) fn browser(&self, headers: &HeaderMap) -> Result<Browser, OAuthError> {
         let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
         let mut pairs = cookies.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
         match pairs.find(|(name, value)| *name == self.cookie && value.len() == ID_LENGTH) {
             Some((_, id)) => Ok(Browser { id: id.to_owned(), is_new: false }),
             None => Ok(Browser { id: Handle::random()?.into_secret(), is_new: true }),
+        }
+    }
+
+    /// A form that a page of this server sent, and the browser that shows the page.
+    pub(in crate::authorization_server) async fn form(
+        &self,
+        request: Request,
+    ) -> Result<(Browser, Parameters), PageRefusal> {
+        let browser = self.browser(request.headers())?;
+        let form = Parameters::read(request).await?;
+        if browser.accepts_csrf_token(form.value("csrf").unwrap_or_default()) {
+            Ok((browser, form))
+        } else {
+            Err(PageRefusal::forged())
         }
     }
 
@@ -92,12 +110,13 @@ impl Sessions {
         self.sessions().remove(HandleDigest::of(&browser.id));
     }
 
-    /// Gives the browser its id, if it has not got it.
-    pub(in crate::authorization_server) fn tell(&self, browser: &Browser, headers: &mut HeaderMap) {
+    /// The answer, which gives the browser its id if it has not got it.
+    pub(in crate::authorization_server) fn with_cookie(&self, browser: &Browser, mut response: Response) -> Response {
         let cookie = format!("{}={}{}", self.cookie, browser.id, self.attributes);
         if let (true, Ok(cookie)) = (browser.is_new, HeaderValue::try_from(cookie)) {
-            headers.append(header::SET_COOKIE, cookie);
+            response.headers_mut().append(header::SET_COOKIE, cookie);
         }
+        response
     }
 
     fn sessions(&self) -> MutexGuard<'_, Expiring<HandleDigest, Session>> {
@@ -111,10 +130,9 @@ impl Browser {
         URL_SAFE_NO_PAD.encode(digest(&SHA256, format!("csrf:{}", self.id).as_bytes()))
     }
 
-    /// Whether a form comes from a page that this browser was shown.
-    pub(in crate::authorization_server) fn showed(&self, csrf_token: Option<&str>) -> bool {
+    /// Whether a form with this token comes from a page that the browser was shown.
+    fn accepts_csrf_token(&self, presented: &str) -> bool {
         let expected = self.csrf_token();
-        let presented = csrf_token.unwrap_or_default();
         !self.is_new && verify_slices_are_equal(presented.as_bytes(), expected.as_bytes()).is_ok()
     }
 }

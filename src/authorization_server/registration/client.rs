@@ -8,7 +8,8 @@ use crate::test_util::TokenBuilder;
 /// A client of the authorization server: who may ask for tokens, for what, and for how long.
 ///
 /// A client with a secret may ask for tokens of its own (client credentials). One with a
-/// [redirect URI](Self::redirect_uri) may ask for tokens of users (authorization code), and gets refresh tokens with them.
+/// [redirect URI](Self::redirect_uri) may ask for tokens of users (authorization code), and gets refresh tokens with
+/// them.
 ///
 /// `Debug` leaves the secret out.
 ///
@@ -57,8 +58,8 @@ impl Client {
     }
 
     /// A public client: a program that cannot keep a secret, such as one in a browser or on a phone. It needs a
-    /// [redirect URI](Self::redirect_uri) or has to be for [devices](Self::device), and an [audience](Self::audience) as any
-    /// client.
+    /// [redirect URI](Self::redirect_uri) or has to be for [devices](Self::device), and an [audience](Self::audience)
+    /// as any client.
     #[must_use]
     pub fn public(id: impl Into<String>) -> Self {
         Self::with_secret(id.into(), None)
@@ -94,8 +95,8 @@ impl Client {
         self
     }
 
-    /// Adds an API that the client's tokens are for: `aud` names all of them, unless the client names some of them itself
-    /// as `resource` (RFC 8707).
+    /// Adds an API that the client's tokens are for: `aud` names all of them, unless the client names some of them
+    /// itself as `resource` (RFC 8707).
     #[must_use]
     pub fn audience(mut self, audience: impl Into<String>) -> Self {
         self.audiences.push(audience.into());
@@ -113,8 +114,8 @@ impl Client {
         self
     }
 
-    /// Lets the client run on devices without a browser or a keyboard, such as a television or a command line: it shows a
-    /// code, which the user enters on another device (RFC 8628).
+    /// Lets the client run on devices without a browser or a keyboard, such as a television or a command line: it shows
+    /// a code, which the user enters on another device (RFC 8628).
     #[must_use]
     pub fn device(self) -> Self {
         Self { is_device: true, ..self }
@@ -147,8 +148,8 @@ impl Client {
     }
 
     /// For how long after its use a refresh token is taken once more, because the answer to the first use may have been
-    /// lost on the way; zero by default. After that, and for every older one, use of a spent token is taken for theft and
-    /// ends all that came of the same consent.
+    /// lost on the way; zero by default. After that, and for every older one, use of a spent token is taken for theft
+    /// and ends all that came of the same consent.
     #[must_use]
     pub fn refresh_grace(self, grace: Duration) -> Self {
         Self { refresh_grace: grace, ..self }

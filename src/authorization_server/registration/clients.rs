@@ -8,7 +8,7 @@ use aws_lc_rs::digest::{Digest, SHA256, digest};
 
 use super::{Client, redirect_uri};
 use crate::authorization_server::StartError;
-use crate::authorization_server::id_token::OPENID;
+use crate::authorization_server::scope::OPENID;
 use crate::scope::is_scope_token;
 
 /// A client whose settings make sense. Its secret is kept as a digest only.
@@ -136,8 +136,8 @@ impl Clients {
 
     /// The client of this id, if `secret` is its own.
     ///
-    /// Digests of one length are compared in constant time, and an unknown id takes the same path as a wrong secret: the
-    /// time it takes tells neither how much of a secret is right nor which ids there are.
+    /// Digests of one length are compared in constant time, and an unknown id takes the same path as a wrong secret:
+    /// the time it takes tells neither how much of a secret is right nor which ids there are.
     pub(in crate::authorization_server) fn authenticate(&self, id: &str, secret: &str) -> Option<&RegisteredClient> {
         let presented = digest(&SHA256, secret.as_bytes());
         let client = self.get(id);

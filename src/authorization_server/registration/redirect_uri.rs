@@ -1,6 +1,8 @@
 //! Where users may be sent back to: the rules of registration and of comparison.
 
-use url::{Host, Url};
+use url::Url;
+
+use crate::urls::is_loopback;
 
 /// Why this cannot be a redirect URI (RFC 6749 §3.1.2, RFC 8252 §7), if it cannot.
 pub(super) fn problem(uri: &str) -> Option<&'static str> {
@@ -50,15 +52,6 @@ fn without_loopback_port(uri: &str) -> Option<(&str, &str)> {
     };
     let is_port = !port.starts_with('0') && port.parse::<u16>().is_ok();
     (is_port && (path.is_empty() || path.starts_with(['/', '?']))).then_some((host, path))
-}
-
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        Some(Host::Domain(name)) => name == "localhost",
-        None => false,
-    }
 }
 
 #[cfg(test)]

@@ -22,7 +22,9 @@ pub struct ClientSummary {
     pub redirect_uris: Vec<String>,
     /// Whether it may run on devices without a browser.
     pub device: bool,
-    /// The secret, when it is that of a [demo client](crate::authorization_server::AuthorizationServerBuilder::demo), which everybody knows.
+    /// The secret, when it is that of a [demo client], which everybody knows.
+    ///
+    /// [demo client]: crate::authorization_server::AuthorizationServerBuilder::demo
     pub demo_secret: Option<String>,
 }
 
@@ -34,7 +36,9 @@ pub struct UserSummary {
     pub username: String,
     /// `sub` in tokens.
     pub subject: String,
-    /// The password, when it is that of a [demo user](crate::authorization_server::AuthorizationServerBuilder::demo), which everybody knows.
+    /// The password, when it is that of a [demo user], which everybody knows.
+    ///
+    /// [demo user]: crate::authorization_server::AuthorizationServerBuilder::demo
     pub demo_password: Option<String>,
 }
 

@@ -151,7 +151,7 @@ impl<'t> Walk<'t> {
             self.scanner.expect(b'"')?;
             let name = self.scanner.rest_of_string()?;
             self.scanner.expect(b':')?;
-            if names.number() == self.max_members {
+            if names.len() == self.max_members {
                 return Err(JsonFault::TooManyMembers.into());
             }
             read(&name, &mut Value { walk: self, depth })?;

@@ -19,7 +19,7 @@ impl<'t> Names<'t> {
         Self { names: Vec::with_capacity(FEW), marks: 0, has_duplicate: false }
     }
 
-    pub(super) const fn number(&self) -> usize {
+    pub(super) const fn len(&self) -> usize {
         self.names.len()
     }
 

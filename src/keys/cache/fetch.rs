@@ -77,8 +77,8 @@ impl Drop for Fetch {
     }
 }
 
-/// What the work of a task of its own comes to within `limit`; `None` when it has become pointless before, which `closed`
-/// tells by speaking or falling silent.
+/// What the work of a task of its own comes to within `limit`; `None` when it has become pointless before, which
+/// `closed` tells by speaking or falling silent.
 pub(crate) async fn bounded<T>(
     work: impl Future<Output = T>,
     limit: Duration,

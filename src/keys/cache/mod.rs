@@ -1,11 +1,12 @@
 //! The cached key set of one issuer.
 //!
-//! The simple version asks the policy, for each request, what is to be done with the set and its age, and takes the keys
-//! out of a map. Departures from it, with what each gains for a known key (`cargo bench --bench lookup`, nanoseconds):
+//! The simple version asks the policy, for each request, what is to be done with the set and its age, and takes the
+//! keys out of a map. Departures from it, with what each gains for a known key (`cargo bench --bench lookup`,
+//! nanoseconds):
 //!
-//! 1. **A request whose key is known does not ask the policy**: it reads a snapshot and one atomic number, without a lock
-//!    of ours and without waiting. Until when the set serves is computed when it comes, and the candidates of a token are
-//!    one word of positions, not a list of counted references: 141 → 98.
+//! 1. **A request whose key is known does not ask the policy**: it reads a snapshot and one atomic number, without a
+//!    lock of ours and without waiting. Until when the set serves is computed when it comes, and the candidates of a
+//!    token are one word of positions, not a list of counted references: 141 → 98.
 //! 2. **The kernel's coarse clock** is enough for ages that are compared with seconds: 93 → 67 in one run.
 //! 3. **What is not known is in a function of its own**, so that the way of the known is short: 74 → 63.
 //!

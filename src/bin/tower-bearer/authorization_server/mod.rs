@@ -40,8 +40,8 @@ Exit codes:
 
 /// Runs the bundled authorization server, for tests and demonstrations. NOT FOR PRODUCTION.
 ///
-/// It prints its issuer, its clients and users, and curl lines for each flow; then it serves until Ctrl-C. All state is in
-/// memory. It listens on 127.0.0.1 only.
+/// It prints its issuer, its clients and users, and curl lines for each flow; then it serves until Ctrl-C. All state is
+/// in memory. It listens on 127.0.0.1 only.
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Serve {
@@ -49,13 +49,13 @@ pub(crate) struct Serve {
     #[arg(long, value_name = "N")]
     port: Option<u16>,
 
-    /// Clients, users, scopes, keys and paths, in TOML, or in JSON when the name ends in `.json`. Without clients there are
-    /// demo ones, and likewise users.
+    /// Clients, users, scopes, keys and paths, in TOML, or in JSON when the name ends in `.json`. Without clients there
+    /// are demo ones, and likewise users.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 
-    /// Opens the admin API on this port of 127.0.0.1; 0 is any free port. Every program on this machine can then tell the
-    /// server what to do.
+    /// Opens the admin API on this port of 127.0.0.1; 0 is any free port. Every program on this machine can then tell
+    /// the server what to do.
     #[arg(long, value_name = "N")]
     admin_port: Option<u16>,
 

@@ -96,7 +96,8 @@ impl ServeApi {
     }
 }
 
-/// Tells the use of CPU and memory for each line, and ends the process with the input: whoever started this one is gone.
+/// Tells the use of CPU and memory for each line, and ends the process with the input: whoever started this one is
+/// gone.
 fn answer_lines() {
     for line in io::stdin().lock().lines() {
         if line.is_err() || print_line(&usage()).is_err() {

@@ -44,8 +44,8 @@ impl Pace {
 
     /// Waits until the next request is due and says when that is or was; `None` when the run is over.
     ///
-    /// In the open loop that time does not depend on when a connection was free to ask: a server that stalls is measured
-    /// with the requests that it kept from being sent, not without them ("coordinated omission").
+    /// In the open loop that time does not depend on when a connection was free to ask: a server that stalls is
+    /// measured with the requests that it kept from being sent, not without them ("coordinated omission").
     pub(super) async fn turn(&self) -> Option<Instant> {
         let Some(interval) = self.interval else {
             return Some(clock::now()).filter(|now| *now < self.schedule.ends);

@@ -1,7 +1,8 @@
 //! The plots of the report, as SVG that a page can hold.
 //!
-//! There is room for letters that a page makes larger where it is narrow. Lines and letters of the axes are in [`INK`] and [`GRID`], for which the page's style puts colours that fit light and
-//! dark. Legends are the page's: it knows how wide text is.
+//! There is room for letters that a page makes larger where it is narrow. Lines and letters of the axes are in [`INK`]
+//! and [`GRID`], for which the page's style puts colours that fit light and dark. Legends are the page's: it knows how
+//! wide text is.
 
 use plotters::coord::ranged1d::{AsRangedCoord, Ranged, ValueFormatter};
 use plotters::prelude::*;

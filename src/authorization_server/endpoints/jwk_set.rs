@@ -10,15 +10,15 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 
-use super::state::ServerState;
-
-/// Five minutes: what a resource server takes without the header too, so that both ways are alike.
-pub(super) const CACHE_CONTROL: HeaderValue = HeaderValue::from_static("max-age=300");
+use crate::authorization_server::state::ServerState;
 
 /// RFC 7517 §8.5.2.
 const MEDIA_TYPE: HeaderValue = HeaderValue::from_static("application/jwk-set+json");
 
-pub(super) async fn respond(State(state): State<Arc<ServerState>>, headers: HeaderMap) -> Response {
+pub(in crate::authorization_server) async fn respond(
+    State(state): State<Arc<ServerState>>,
+    headers: HeaderMap,
+) -> Response {
     let body = state.issuer.jwk_set().to_string();
     let etag = format!("\"{}\"", URL_SAFE_NO_PAD.encode(digest(&SHA256, body.as_bytes())));
 
@@ -42,7 +42,8 @@ pub(super) async fn respond(State(state): State<Arc<ServerState>>, headers: Head
     response
 }
 
-/// Whether `If-None-Match` names this entity tag, weak or strong, or any (RFC 9110 §13.1.2). Our own has no comma in it.
+/// Whether `If-None-Match` names this entity tag, weak or strong, or any (RFC 9110 §13.1.2). Our own has no comma in
+/// it.
 fn names(headers: &HeaderMap, etag: &str) -> bool {
     let values = headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
     values.flat_map(|value| value.split(',')).any(|tag| {

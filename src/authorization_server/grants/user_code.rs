@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use super::grants::HandleDigest;
-use super::oauth_error::OAuthError;
+use super::HandleDigest;
+use crate::authorization_server::oauth_error::OAuthError;
 
 /// Consonants alone, so that no code is a word; none that is taken for a digit.
 const LETTERS: &[u8; 20] = b"BCDFGHJKLMNPQRSTVWXZ";
@@ -12,10 +12,10 @@ const LENGTH: usize = 8;
 
 /// Eight letters, some 34 bits: with the limit on wrong ones, too many to guess within their time.
 #[derive(Clone, Copy)]
-pub(super) struct UserCode([u8; LENGTH]);
+pub(in crate::authorization_server) struct UserCode([u8; LENGTH]);
 
 impl UserCode {
-    pub(super) fn random() -> Result<Self, OAuthError> {
+    pub(in crate::authorization_server) fn random() -> Result<Self, OAuthError> {
         let mut code = [0; LENGTH];
         let mut filled = 0;
         while filled < LENGTH {
@@ -33,7 +33,7 @@ impl UserCode {
     }
 
     /// What a person makes of it: in any case, with dashes and spaces anywhere or nowhere.
-    pub(super) fn read(text: &str) -> Option<Self> {
+    pub(in crate::authorization_server) fn read(text: &str) -> Option<Self> {
         let mut letters =
             text.bytes().filter(|byte| !matches!(byte, b'-' | b' ')).map(|byte| byte.to_ascii_uppercase());
         let mut code = [0; LENGTH];
@@ -43,7 +43,7 @@ impl UserCode {
         letters.next().is_none().then_some(Self(code))
     }
 
-    pub(super) fn digest(self) -> HandleDigest {
+    pub(in crate::authorization_server) fn digest(self) -> HandleDigest {
         HandleDigest::of(&self.to_string())
     }
 }

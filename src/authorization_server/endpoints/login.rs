@@ -7,12 +7,11 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use http::StatusCode;
 
-use super::authorization_request::AuthorizationRequest;
-use super::authorization_response::AuthorizationError;
-use super::pages::{Browser, PageRefusal, Session, page, see_other};
-use super::parameters::Parameters;
-use super::paths;
-use super::state::ServerState;
+use crate::authorization_server::authorization_request::AuthorizationRequest;
+use crate::authorization_server::authorization_response::AuthorizationError;
+use crate::authorization_server::pages::{Browser, Session, page, see_other};
+use crate::authorization_server::paths;
+use crate::authorization_server::state::ServerState;
 
 #[derive(Template)]
 #[template(path = "login.html")]
@@ -41,21 +40,16 @@ pub(super) fn show(
         failed: failed_as.is_some(),
     };
     let status = if template.failed { StatusCode::FORBIDDEN } else { StatusCode::OK };
-    let mut response = page(status, &template, &request.address.form_target());
-    state.sessions.tell(browser, response.headers_mut());
-    response
+    let page = page(status, &template, &request.address.form_target());
+    state.sessions.with_cookie(browser, page)
 }
 
 /// Name and password: the request goes on when they are right.
-pub(super) async fn respond(
+pub(in crate::authorization_server) async fn respond(
     State(state): State<Arc<ServerState>>,
     request: Request,
 ) -> Result<Response, AuthorizationError> {
-    let browser = state.sessions.browser(request.headers())?;
-    let form = Parameters::read(request).await?;
-    if !browser.showed(form.value("csrf")) {
-        return Err(PageRefusal::forged().into());
-    }
+    let (browser, form) = state.sessions.form(request).await?;
     let request = AuthorizationRequest::of_form(&state, &form)?;
 
     let username = form.value("username").unwrap_or_default();
@@ -66,7 +60,5 @@ pub(super) async fn respond(
     let session =
         Session { subject: user.subject.clone(), auth_time: state.issuer.now(), logged_in_for: Some(request.digest()) };
     let browser = state.sessions.log_in(&browser, session)?;
-    let mut response = see_other(&request.url(&state));
-    state.sessions.tell(&browser, response.headers_mut());
-    Ok(response)
+    Ok(state.sessions.with_cookie(&browser, see_other(&request.url(&state))))
 }

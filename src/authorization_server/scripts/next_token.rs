@@ -9,14 +9,15 @@ use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::oauth_error::NO_STORE;
+use super::ScriptError;
+use crate::authorization_server::oauth_error::NO_STORE;
 use crate::test_util::{Defect, TokenBuilder};
 
 /// How many can wait.
 const CAPACITY: usize = 1_000;
 
 /// One answer of the token endpoint that is not as usual
-/// ([`AuthorizationServer::script_next_token`](super::AuthorizationServer::script_next_token)).
+/// ([`AuthorizationServer::script_next_token`](crate::authorization_server::AuthorizationServer::script_next_token)).
 ///
 /// ```
 /// use serde_json::json;
@@ -30,7 +31,8 @@ const CAPACITY: usize = 1_000;
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum NextToken {
-    /// The next access token that is a JWT has these claims, in place of its own or beside them; null leaves a claim out.
+    /// The next access token that is a JWT has these claims, in place of its own or beside them; null leaves a claim
+    /// out.
     Claims(Map<String, Value>),
     /// The next access token that is a JWT has this one thing wrong with it.
     Defect(#[serde(with = "defect_name")] Defect),
@@ -41,36 +43,6 @@ pub enum NextToken {
         /// The status, 400 to 599; 400 by default.
         #[serde(default = "bad_request")]
         status: u16,
-    },
-}
-
-/// Why a [`NextToken`] was not accepted.
-#[non_exhaustive]
-#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-pub enum ScriptError {
-    /// A status of no refusal.
-    #[error("{status} is no status of a refusal; give one from 400 to 599")]
-    Status {
-        /// The status as given.
-        status: u16,
-    },
-    /// A code that RFC 6749 §5.2 does not allow.
-    #[error("{error:?} cannot be an error code; give printable ASCII characters without quotation mark or backslash")]
-    ErrorCode {
-        /// The code as given.
-        error: String,
-    },
-    /// A device that would be approved by nobody.
-    #[error("there is no user {username:?}; give the name of a user that the server knows")]
-    NoSuchUser {
-        /// The name as given.
-        username: String,
-    },
-    /// So many that nobody will ever ask for them.
-    #[error("{limit} scripted answers wait already; let some be asked for, or clear them, first")]
-    TooMany {
-        /// How many can wait.
-        limit: usize,
     },
 }
 
@@ -103,10 +75,10 @@ impl NextToken {
 
 /// Those that wait, in their order.
 #[derive(Default)]
-pub(super) struct NextTokens(Mutex<VecDeque<NextToken>>);
+pub(in crate::authorization_server) struct NextTokens(Mutex<VecDeque<NextToken>>);
 
 impl NextTokens {
-    pub(super) fn push(&self, next: NextToken) -> Result<(), ScriptError> {
+    pub(in crate::authorization_server) fn push(&self, next: NextToken) -> Result<(), ScriptError> {
         next.check()?;
         let mut waiting = self.waiting();
         if waiting.len() >= CAPACITY {
@@ -116,16 +88,16 @@ impl NextTokens {
         Ok(())
     }
 
-    pub(super) fn all(&self) -> Vec<NextToken> {
+    pub(in crate::authorization_server) fn all(&self) -> Vec<NextToken> {
         self.waiting().iter().cloned().collect()
     }
 
-    pub(super) fn clear(&self) {
+    pub(in crate::authorization_server) fn clear(&self) {
         self.waiting().clear();
     }
 
     /// The refusal of this request, when that is what comes next.
-    pub(super) fn refusal(&self) -> Option<Response> {
+    pub(in crate::authorization_server) fn refusal(&self) -> Option<Response> {
         let NextToken::Error { error, status } = self.take(|next| matches!(next, NextToken::Error { .. }))? else {
             return None;
         };
@@ -137,7 +109,7 @@ impl NextTokens {
     }
 
     /// Signs the token that comes next.
-    pub(super) fn sign(&self, token: TokenBuilder) -> String {
+    pub(in crate::authorization_server) fn sign(&self, token: TokenBuilder) -> String {
         match self.take(|next| !matches!(next, NextToken::Error { .. })) {
             Some(NextToken::Claims(claims)) => {
                 let with = |token: TokenBuilder, (name, value): (String, Value)| match value {

@@ -7,18 +7,18 @@ use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
-use super::client_authentication::authenticate;
-use super::grants::IssuedToken;
-use super::oauth_error::{NO_STORE, OAuthError};
-use super::parameters::Parameters;
-use super::state::ServerState;
+use crate::authorization_server::client_authentication::authenticated_form;
+use crate::authorization_server::grants::{IssuedToken, Tokens};
+use crate::authorization_server::oauth_error::{NO_STORE, OAuthError};
+use crate::authorization_server::state::ServerState;
 
 /// Answers each client with a secret; an API is one too. A public client proves nothing, and learns nothing
 /// (RFC 7662 §2.1).
-pub(super) async fn respond(State(state): State<Arc<ServerState>>, request: Request) -> Result<Response, OAuthError> {
-    let headers = request.headers().clone();
-    let parameters = Parameters::read(request).await?;
-    let client = authenticate(&headers, &parameters, &state.clients)?;
+pub(in crate::authorization_server) async fn respond(
+    State(state): State<Arc<ServerState>>,
+    request: Request,
+) -> Result<Response, OAuthError> {
+    let (client, parameters) = authenticated_form(request, &state.clients).await?;
     if client.is_public() {
         return Err(OAuthError::InvalidClient);
     }
@@ -60,7 +60,7 @@ impl Introspection {
             scope: (!token.scopes.is_empty()).then(|| token.scopes.join(" ")),
             client_id: Some(token.client_id.clone()),
             username: user.map(|user| user.username.clone()),
-            token_type: Some("Bearer"),
+            token_type: Some(Tokens::TYPE),
             exp: Some(token.ends.as_secs()),
             iat: Some(token.issued.as_secs()),
             sub: Some(token.subject.clone()),

@@ -1,5 +1,5 @@
-//! The token endpoint (RFC 6749 §3.2): authorization codes, device codes, refresh tokens, client credentials, and passwords
-//! where they were switched on.
+//! The token endpoint (RFC 6749 §3.2): authorization codes, device codes, refresh tokens, client credentials, and
+//! passwords where they were switched on.
 
 use std::sync::Arc;
 
@@ -8,28 +8,25 @@ use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
-use super::client_authentication::authenticate;
-use super::grants::{Grant, Handle, PresentedCode, Tokens};
-use super::id_token::{self, OPENID};
-use super::oauth_error::{NO_STORE, OAuthError};
-use super::parameters::Parameters;
-use super::registration::RegisteredClient;
-use super::state::ServerState;
-use super::{requested, scope};
+use crate::authorization_server::client_authentication::authenticated_form;
+use crate::authorization_server::grants::{Grant, Handle, PresentedCode, Tokens};
+use crate::authorization_server::oauth_error::{NO_STORE, OAuthError};
+use crate::authorization_server::parameters::Parameters;
+use crate::authorization_server::registration::RegisteredClient;
+use crate::authorization_server::state::ServerState;
+use crate::authorization_server::{id_token, requested, scope};
 
 /// The grant type of RFC 8628 §3.4.
 pub(super) const DEVICE_CODE: &str = "urn:ietf:params:oauth:grant-type:device_code";
 
-/// `token_type` of every access token (RFC 6750 §4).
-pub(super) const TOKEN_TYPE: &str = "Bearer";
-
-pub(super) async fn respond(State(state): State<Arc<ServerState>>, request: Request) -> Result<Response, OAuthError> {
+pub(in crate::authorization_server) async fn respond(
+    State(state): State<Arc<ServerState>>,
+    request: Request,
+) -> Result<Response, OAuthError> {
     if let Some(refusal) = state.next_tokens.refusal() {
         return Ok(refusal);
     }
-    let headers = request.headers().clone();
-    let parameters = Parameters::read(request).await?;
-    let client = authenticate(&headers, &parameters, &state.clients)?;
+    let (client, parameters) = authenticated_form(request, &state.clients).await?;
     let tokens = match parameters.value("grant_type") {
         Some("client_credentials") => client_credentials(&state, client, &parameters),
         Some("authorization_code") if state.clients.ask_users() => authorization_code(&state, client, &parameters),
@@ -39,14 +36,14 @@ pub(super) async fn respond(State(state): State<Arc<ServerState>>, request: Requ
         Some(_) => Err(OAuthError::UnsupportedGrantType),
         None => Err(OAuthError::InvalidRequest("grant_type is missing")),
     }?;
-    let wants_id_token = tokens.scopes.iter().any(|scope| scope == OPENID);
+    let wants_id_token = tokens.scopes.iter().any(|scope| scope == scope::OPENID);
     let (refresh_token, login) = tokens.of_user.unzip();
     let id_token = login
         .filter(|_| wants_id_token)
         .map(|login| id_token::sign(&state.issuing(client), &login, &tokens.access_token));
     let answer = AccessTokenResponse {
         access_token: tokens.access_token,
-        token_type: TOKEN_TYPE,
+        token_type: Tokens::TYPE,
         expires_in: client.token_lifetime.as_secs(),
         refresh_token: refresh_token.map(Handle::into_secret),
         id_token,

@@ -8,14 +8,17 @@ use axum::response::{IntoResponse, Response};
 use http::{StatusCode, header};
 use serde_json::{Map, Value};
 
-use super::id_token::OPENID;
-use super::oauth_error::NO_STORE;
-use super::state::ServerState;
+use crate::authorization_server::oauth_error::NO_STORE;
+use crate::authorization_server::scope::OPENID;
+use crate::authorization_server::state::ServerState;
 use crate::bearer::BearerToken;
 use crate::challenge::BearerError;
 
 /// What the user let the client know, for an access token with `openid`.
-pub(super) async fn respond(State(state): State<Arc<ServerState>>, request: Request) -> Result<Response, Refusal> {
+pub(in crate::authorization_server) async fn respond(
+    State(state): State<Arc<ServerState>>,
+    request: Request,
+) -> Result<Response, Refusal> {
     let token = BearerToken::from_request(request.headers(), request.uri());
     let token = token.map_err(|_| Refusal(Some(BearerError::InvalidRequest)))?.ok_or(Refusal(None))?;
     let token = state.grants.active(token.as_str(), state.issuer.now());
@@ -47,7 +50,7 @@ fn scope_of(claim: &str) -> Option<&'static str> {
 }
 
 /// RFC 6750 §3. Without a token there is no error to tell.
-pub(super) struct Refusal(Option<BearerError>);
+pub(in crate::authorization_server) struct Refusal(Option<BearerError>);
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {

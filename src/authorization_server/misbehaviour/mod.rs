@@ -1,45 +1,36 @@
-//! Answers with a fault in them: what stands between the counters and the endpoints.
+//! What goes wrong on command: the [faults](Fault), whose turn it is, and answers with one in them.
 
-use std::sync::Arc;
+mod bad_key_set;
+mod fault;
+mod faults;
+mod odd_body;
 
 use axum::body::Body;
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::{HeaderValue, StatusCode, header};
 use serde_json::{Value, json};
 
-use super::odd_body::{Between, PacedBody, StreamedBody};
-use super::state::ServerState;
-use super::{Endpoint, Fault, bad_key_set, request_log};
+use self::odd_body::{Between, PacedBody, StreamedBody};
+use super::Endpoint;
+use crate::test_util::TestIssuer;
+
+pub use self::fault::{Fault, FaultError};
+pub(super) use self::faults::Faults;
 
 /// More than any good answer of this server has.
 const MAX_GOOD_BYTES: usize = 16 << 20;
 
-/// Counts the request, logs it, and lets the endpoint answer it as well or badly as it is told to.
-pub(super) async fn respond(
-    State((state, endpoint)): State<(Arc<ServerState>, Endpoint)>,
+/// The answer with this fault in it.
+pub(super) async fn misbehave(
+    fault: Fault,
+    issuer: &TestIssuer,
+    endpoint: Endpoint,
     request: Request,
     next: Next,
 ) -> Response {
-    state.count(endpoint);
-    let number = state.request_log.begin(request.method(), request.uri().path(), endpoint);
-    let answer = async {
-        match state.faults.take_turn(endpoint) {
-            None => next.run(request).await,
-            Some(fault) => {
-                tracing::debug!(%endpoint, ?fault, "misbehaving as told");
-                misbehave(fault, &state, endpoint, request, next).await
-            }
-        }
-    };
-    let (answer, client_id) = request_log::with_client(answer).await;
-    state.request_log.end(number, answer.status(), client_id);
-    answer
-}
-
-async fn misbehave(fault: Fault, state: &ServerState, endpoint: Endpoint, request: Request, next: Next) -> Response {
     match fault {
         Fault::SlowHeaders { delay } => {
             tokio::time::sleep(delay).await;
@@ -81,16 +72,14 @@ async fn misbehave(fault: Fault, state: &ServerState, endpoint: Endpoint, reques
         Fault::Truncated => spoilt(request, next, |good| Body::from(good.slice(..good.len() / 2))).await,
         Fault::Huge { bytes } => spoilt(request, next, |good| padded(&good, bytes)).await,
         Fault::WrongTypes => {
-            let json = wrong_types(state, endpoint).to_string();
+            let json = wrong_types(issuer, endpoint).to_string();
             spoilt(request, next, |_good| Body::from(json)).await
         }
         Fault::EmptySet => spoilt(request, next, |_good| Body::from(bad_key_set::empty())).await,
-        Fault::OneBadKey => spoilt(request, next, |_good| Body::from(bad_key_set::one_bad(&state.issuer))).await,
-        Fault::DuplicateKeyIds => {
-            spoilt(request, next, |_good| Body::from(bad_key_set::duplicate_ids(&state.issuer))).await
-        }
+        Fault::OneBadKey => spoilt(request, next, |_good| Body::from(bad_key_set::one_bad(issuer))).await,
+        Fault::DuplicateKeyIds => spoilt(request, next, |_good| Body::from(bad_key_set::duplicate_ids(issuer))).await,
         Fault::ManyKeys { count } => {
-            let keys = bad_key_set::many(&state.issuer, count);
+            let keys = bad_key_set::many(issuer, count);
             spoilt(request, next, |_good| Body::new(StreamedBody(keys))).await
         }
         Fault::WrongIssuer { issuer } => spoilt(request, next, |good| with_issuer(&good, issuer)).await,
@@ -129,9 +118,9 @@ fn padded(good: &Bytes, bytes: u64) -> Body {
 }
 
 /// JSON with the members that readers look for, none of the type that they look for.
-fn wrong_types(state: &ServerState, endpoint: Endpoint) -> Value {
+fn wrong_types(issuer: &TestIssuer, endpoint: Endpoint) -> Value {
     match endpoint {
-        Endpoint::Metadata => json!({ "issuer": [state.issuer.url()], "token_endpoint": 1, "jwks_uri": 1 }),
+        Endpoint::Metadata => json!({ "issuer": [issuer.url()], "token_endpoint": 1, "jwks_uri": 1 }),
         Endpoint::JwkSet => json!({ "keys": "none" }),
         Endpoint::Token => json!({ "access_token": 1, "token_type": ["Bearer"], "expires_in": "soon" }),
         Endpoint::PushedAuthorization => json!({ "request_uri": 1, "expires_in": "soon" }),

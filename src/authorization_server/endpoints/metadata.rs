@@ -7,14 +7,14 @@ use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
 
-use super::paths;
-use super::state::ServerState;
-use super::token_endpoint::DEVICE_CODE;
+use super::token::DEVICE_CODE;
+use crate::authorization_server::paths;
+use crate::authorization_server::state::ServerState;
 
 /// The metadata document. The same one serves those who look where OpenID Connect says: they find the keys there, but
 /// without a client that may ask for `openid` this server is no OpenID provider, and does not claim to be.
 #[derive(Serialize)]
-pub(super) struct Metadata {
+pub(in crate::authorization_server) struct Metadata {
     issuer: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     authorization_endpoint: Option<String>,
@@ -57,12 +57,12 @@ pub(super) struct Metadata {
 /// How confidential clients authenticate.
 const SECRETS: [&str; 2] = ["client_secret_basic", "client_secret_post"];
 
-pub(super) async fn respond(State(state): State<Arc<ServerState>>) -> Json<Metadata> {
+pub(in crate::authorization_server) async fn respond(State(state): State<Arc<ServerState>>) -> Json<Metadata> {
     Json(Metadata::of(&state))
 }
 
 impl Metadata {
-    pub(super) fn of(state: &ServerState) -> Self {
+    pub(in crate::authorization_server) fn of(state: &ServerState) -> Self {
         let asks_users = state.clients.ask_users();
         let with_users = |values: &'static [&'static str]| if asks_users { values } else { &[] };
         let has_implicit = state.clients.get_tokens_in_redirects();
@@ -83,13 +83,12 @@ impl Metadata {
         Self {
             issuer: state.issuer.url().to_owned(),
             authorization_endpoint: asks_users.then(|| state.authorization_endpoint.clone()),
-            device_authorization_endpoint: has_devices
-                .then(|| format!("{}{}", state.issuer.url(), paths::DEVICE_AUTHORIZATION)),
+            device_authorization_endpoint: has_devices.then(|| state.url(paths::DEVICE_AUTHORIZATION)),
             token_endpoint: state.token_endpoint.clone(),
             jwks_uri: state.jwks_uri.clone(),
-            introspection_endpoint: format!("{}{}", state.issuer.url(), paths::INTROSPECTION),
+            introspection_endpoint: state.url(paths::INTROSPECTION),
             introspection_endpoint_auth_methods_supported: SECRETS,
-            revocation_endpoint: format!("{}{}", state.issuer.url(), paths::REVOCATION),
+            revocation_endpoint: state.url(paths::REVOCATION),
             revocation_endpoint_auth_methods_supported: authentication.clone(),
             grant_types_supported: grant_types.into_iter().filter_map(|(there, name)| there.then_some(name)).collect(),
             token_endpoint_auth_methods_supported: authentication,
@@ -97,10 +96,9 @@ impl Metadata {
             response_modes_supported: with_users(if has_implicit { &["query", "fragment"] } else { &["query"] }),
             code_challenge_methods_supported: with_users(&["S256"]),
             authorization_response_iss_parameter_supported: asks_users,
-            pushed_authorization_request_endpoint: asks_users
-                .then(|| format!("{}{}", state.issuer.url(), paths::PUSHED)),
+            pushed_authorization_request_endpoint: asks_users.then(|| state.url(paths::PUSHED)),
             request_uri_parameter_supported: asks_users.then_some(false),
-            userinfo_endpoint: is_openid.then(|| format!("{}{}", state.issuer.url(), paths::USERINFO)),
+            userinfo_endpoint: is_openid.then(|| state.url(paths::USERINFO)),
             subject_types_supported: if is_openid { &["public"] } else { &[] },
             id_token_signing_alg_values_supported: is_openid
                 .then(|| state.issuer.signing_key().algorithm().name())

@@ -2,12 +2,13 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::endpoint::PerEndpoint;
-use super::{Endpoint, Fault, FaultError};
+use super::{Fault, FaultError};
+use crate::authorization_server::Endpoint;
+use crate::authorization_server::endpoint::PerEndpoint;
 
 /// The faults that are set.
 #[derive(Default)]
-pub(super) struct Faults(PerEndpoint<Mutex<Option<Active>>>);
+pub(in crate::authorization_server) struct Faults(PerEndpoint<Mutex<Option<Active>>>);
 
 struct Active {
     fault: Fault,
@@ -16,22 +17,22 @@ struct Active {
 }
 
 impl Faults {
-    pub(super) fn set(&self, endpoint: Endpoint, fault: Fault) -> Result<(), FaultError> {
+    pub(in crate::authorization_server) fn set(&self, endpoint: Endpoint, fault: Fault) -> Result<(), FaultError> {
         fault.check(endpoint)?;
         *self.at(endpoint) = Some(Active { fault, requests: 0 });
         Ok(())
     }
 
-    pub(super) fn clear(&self, endpoint: Endpoint) {
+    pub(in crate::authorization_server) fn clear(&self, endpoint: Endpoint) {
         *self.at(endpoint) = None;
     }
 
-    pub(super) fn current(&self, endpoint: Endpoint) -> Option<Fault> {
+    pub(in crate::authorization_server) fn current(&self, endpoint: Endpoint) -> Option<Fault> {
         self.at(endpoint).as_ref().map(|active| active.fault.clone())
     }
 
     /// What is to go wrong with the request that has just come.
-    pub(super) fn take_turn(&self, endpoint: Endpoint) -> Option<Fault> {
+    pub(in crate::authorization_server) fn take_turn(&self, endpoint: Endpoint) -> Option<Fault> {
         let mut active = self.at(endpoint);
         let active = active.as_mut()?;
         let turn = active.requests;

@@ -7,13 +7,11 @@ use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
-use super::client_authentication::authenticate;
-use super::grants::DeviceRequest;
-use super::oauth_error::{NO_STORE, OAuthError};
-use super::parameters::Parameters;
-use super::state::ServerState;
-use super::user_code::UserCode;
-use super::{paths, requested};
+use crate::authorization_server::client_authentication::authenticated_form;
+use crate::authorization_server::grants::{DeviceRequest, UserCode};
+use crate::authorization_server::oauth_error::{NO_STORE, OAuthError};
+use crate::authorization_server::state::ServerState;
+use crate::authorization_server::{paths, requested};
 
 /// RFC 8628 §3.2.
 #[derive(Serialize)]
@@ -27,10 +25,11 @@ struct DeviceAuthorization {
     interval: u64,
 }
 
-pub(super) async fn respond(State(state): State<Arc<ServerState>>, request: Request) -> Result<Response, OAuthError> {
-    let headers = request.headers().clone();
-    let parameters = Parameters::read(request).await?;
-    let client = authenticate(&headers, &parameters, &state.clients)?;
+pub(in crate::authorization_server) async fn respond(
+    State(state): State<Arc<ServerState>>,
+    request: Request,
+) -> Result<Response, OAuthError> {
+    let (client, parameters) = authenticated_form(request, &state.clients).await?;
     if !client.is_device {
         return Err(OAuthError::UnauthorizedClient);
     }
@@ -45,7 +44,7 @@ pub(super) async fn respond(State(state): State<Arc<ServerState>>, request: Requ
     let device_code = state.grants.authorize_device(request, user_code, settings, script, state.issuer.now())?;
     tracing::debug!(client_id = client.id, "device code issued");
 
-    let verification_uri = format!("{}{}", state.issuer.url(), paths::DEVICE);
+    let verification_uri = state.url(paths::DEVICE);
     let answer = DeviceAuthorization {
         device_code: device_code.into_secret(),
         user_code: user_code.to_string(),

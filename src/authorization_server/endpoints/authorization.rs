@@ -6,20 +6,21 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use http::{HeaderMap, Method};
 
-use super::authorization_request::AuthorizationRequest;
-use super::authorization_response::{AuthorizationError, CONSENT_REQUIRED, LOGIN_REQUIRED};
-use super::pages::see_other;
-use super::parameters::Parameters;
-use super::state::ServerState;
-use super::{consent_endpoint, login_endpoint};
+use super::{consent, login};
+use crate::authorization_server::authorization_request::AuthorizationRequest;
+use crate::authorization_server::authorization_response::{AuthorizationError, CONSENT_REQUIRED, LOGIN_REQUIRED};
+use crate::authorization_server::pages::see_other;
+use crate::authorization_server::parameters::Parameters;
+use crate::authorization_server::state::ServerState;
 
 /// By `GET`, or by `POST` with a form (OpenID Connect Core 1.0 §3.1.2.1).
-pub(super) async fn respond(
+pub(in crate::authorization_server) async fn respond(
     State(state): State<Arc<ServerState>>,
     request: Request,
 ) -> Result<Response, AuthorizationError> {
     if request.method() == Method::POST {
-        // Sent by another site, it comes without the cookie, and this browser would be taken for a new one: a `GET` has it.
+        // Sent by another site, it comes without the cookie, and this browser would be taken for a new one: a `GET` has
+        // it.
         let request = AuthorizationRequest::read(&state, &Parameters::read(request).await?)?;
         return Ok(see_other(&request.url(&state)));
     }
@@ -40,7 +41,7 @@ fn next_page(
     match (user, request.is_silent) {
         (None, true) => Err(AuthorizationError::Answer(request.address, LOGIN_REQUIRED)),
         (Some(_), true) => Err(AuthorizationError::Answer(request.address, CONSENT_REQUIRED)),
-        (None, false) => Ok(login_endpoint::show(state, &request, &browser, None)),
-        (Some(user), false) => Ok(consent_endpoint::show(state, &request, &browser, user)),
+        (None, false) => Ok(login::show(state, &request, &browser, None)),
+        (Some(user), false) => Ok(consent::show(state, &request, &browser, user)),
     }
 }

@@ -5,12 +5,14 @@ use std::time::Duration;
 use http::HeaderValue;
 use serde::{Deserialize, Serialize};
 
-use super::Endpoint;
+use crate::authorization_server::Endpoint;
 
-/// A way for an [endpoint](Endpoint) to misbehave, for [`misbehave`](super::AuthorizationServer::misbehave).
+/// A way for an [endpoint](Endpoint) to misbehave, for
+/// [`misbehave`](crate::authorization_server::AuthorizationServer::misbehave).
 ///
-/// Those that spoil an answer start from the good one: a slow JWK Set is the server's own. They leave out its `ETag` and
-/// answer a conditional request in full; [`SlowHeaders`](Self::SlowHeaders) alone does not. Delays are by tokio's clock.
+/// Those that spoil an answer start from the good one: a slow JWK Set is the server's own. They leave out its `ETag`
+/// and answer a conditional request in full; [`SlowHeaders`](Self::SlowHeaders) alone does not. Delays are by tokio's
+/// clock.
 ///
 /// In JSON, the name in snake case, with the settings in an object if there are any; durations name their unit:
 ///
@@ -44,7 +46,8 @@ pub enum Fault {
     Hang,
     /// The head and half the body of the good answer, then no more; the connection stays open.
     Stall,
-    /// The head and half the body of the good answer, then the connection closes: fewer bytes than `Content-Length` says.
+    /// The head and half the body of the good answer, then the connection closes: fewer bytes than `Content-Length`
+    /// says.
     Disconnect,
     /// This status, with an empty body.
     Status {
@@ -86,8 +89,8 @@ pub enum Fault {
     OneBadKey,
     /// A JWK Set with another key of the same `kid` and `alg` before each good one.
     DuplicateKeyIds,
-    /// A JWK Set with this many other keys before the good ones. It is made while it is sent, takes no memory, and has no
-    /// `Content-Length`.
+    /// A JWK Set with this many other keys before the good ones. It is made while it is sent, takes no memory, and has
+    /// no `Content-Length`.
     ManyKeys {
         /// How many keys are added: RSA keys of 2048 bits, about 430 bytes each.
         count: u32,

@@ -8,21 +8,21 @@ use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use serde_json::json;
 
-use super::authorization_request::AuthorizationRequest;
-use super::client_authentication::authenticate;
-use super::oauth_error::{self, NO_STORE, OAuthError};
-use super::parameters::Parameters;
-use super::pushed_requests::LIFETIME;
-use super::state::ServerState;
+use crate::authorization_server::authorization_request::AuthorizationRequest;
+use crate::authorization_server::client_authentication::authenticated_form;
+use crate::authorization_server::oauth_error::{self, NO_STORE, OAuthError};
+use crate::authorization_server::pushed_requests::LIFETIME;
+use crate::authorization_server::state::ServerState;
 
 /// The most that is kept of a request, and as much as a URL may be long.
 const MAX_BYTES: usize = 16 * 1024;
 
 /// Checks the request as the authorization endpoint would, and keeps it for the client's user.
-pub(super) async fn respond(State(state): State<Arc<ServerState>>, request: Request) -> Result<Response, OAuthError> {
-    let headers = request.headers().clone();
-    let parameters = Parameters::read(request).await?;
-    let client = authenticate(&headers, &parameters, &state.clients)?;
+pub(in crate::authorization_server) async fn respond(
+    State(state): State<Arc<ServerState>>,
+    request: Request,
+) -> Result<Response, OAuthError> {
+    let (client, parameters) = authenticated_form(request, &state.clients).await?;
     if parameters.value("request_uri").is_some() {
         return Err(OAuthError::InvalidRequest("a pushed request has no request_uri"));
     }

@@ -7,14 +7,14 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use http::StatusCode;
 
-use super::authorization_request::{AuthorizationRequest, ResponseType};
-use super::authorization_response::{ACCESS_DENIED, AuthorizationError};
-use super::grants::{Code, Grant};
-use super::pages::{Browser, PageRefusal, page, see_other};
-use super::parameters::Parameters;
-use super::paths;
-use super::registration::RegisteredUser;
-use super::state::ServerState;
+use crate::authorization_server::authorization_request::{AuthorizationRequest, ResponseType};
+use crate::authorization_server::authorization_response::{ACCESS_DENIED, AuthorizationError};
+use crate::authorization_server::grants::{Code, Grant};
+use crate::authorization_server::pages::{Browser, PageRefusal, page, see_other};
+use crate::authorization_server::parameters::Parameters;
+use crate::authorization_server::paths;
+use crate::authorization_server::registration::RegisteredUser;
+use crate::authorization_server::state::ServerState;
 
 #[derive(Template)]
 #[template(path = "consent.html")]
@@ -42,6 +42,14 @@ pub(super) fn described<'a>(state: &'a ServerState, scopes: &'a [String]) -> Vec
     scopes.iter().map(describe).collect()
 }
 
+/// Those of the scopes that the user allows; `None` is a no, and so is a yes to none of them.
+pub(super) fn allowed(form: &Parameters, asked: &[String]) -> Option<Vec<String>> {
+    let is_allowed = |scope: &&String| form.value(&format!("allow.{scope}")).is_some();
+    let scopes: Vec<_> = asked.iter().filter(is_allowed).cloned().collect();
+    let approves = form.value("decision") == Some("approve") && (!scopes.is_empty() || asked.is_empty());
+    approves.then_some(scopes)
+}
+
 /// The page. The user is asked each time: nobody but the user says yes.
 pub(super) fn show(
     state: &ServerState,
@@ -58,21 +66,16 @@ pub(super) fn show(
         scopes: described(state, &request.scopes),
         destination: request.address.destination(),
     };
-    let mut response = page(StatusCode::OK, &template, &request.address.form_target());
-    state.sessions.tell(browser, response.headers_mut());
-    response
+    let page = page(StatusCode::OK, &template, &request.address.form_target());
+    state.sessions.with_cookie(browser, page)
 }
 
 /// The decision. Yes brings the client a code; anything but yes brings it none.
-pub(super) async fn respond(
+pub(in crate::authorization_server) async fn respond(
     State(state): State<Arc<ServerState>>,
     request: Request,
 ) -> Result<Response, AuthorizationError> {
-    let browser = state.sessions.browser(request.headers())?;
-    let form = Parameters::read(request).await?;
-    if !browser.showed(form.value("csrf")) {
-        return Err(PageRefusal::forged().into());
-    }
+    let (browser, form) = state.sessions.form(request).await?;
     let request = AuthorizationRequest::of_form(&state, &form)?;
     let now = state.issuer.now();
     let session = state.sessions.current(&browser, now).filter(|session| request.accepts(session, now));
@@ -89,14 +92,9 @@ pub(super) async fn respond(
     if request.request_uri.as_ref().is_some_and(|request_uri| !state.pushed_requests.spend(request_uri)) {
         return Err(PageRefusal::invalid_request("request_uri was used").into());
     }
-    if form.value("decision") != Some("approve") {
+    let Some(scopes) = allowed(&form, &request.scopes) else {
         return Err(AuthorizationError::Answer(request.address, ACCESS_DENIED));
-    }
-    let is_allowed = |scope: &String| form.value(&format!("allow.{scope}")).is_some();
-    let scopes: Vec<_> = request.scopes.iter().filter(|scope| is_allowed(scope)).cloned().collect();
-    if scopes.is_empty() && !request.scopes.is_empty() {
-        return Err(AuthorizationError::Answer(request.address, ACCESS_DENIED));
-    }
+    };
 
     let grant = Grant {
         client_id: request.client.id.clone(),

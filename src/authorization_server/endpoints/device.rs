@@ -7,15 +7,14 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use http::{HeaderValue, StatusCode, header};
 
-use super::consent_endpoint::{DescribedScope, described};
-use super::grants::{DeviceRequest, Grant, HandleDigest, UserCodeRefusal};
-use super::login_endpoint::LoginPage;
-use super::pages::{Browser, PageRefusal, Session, page};
-use super::parameters::Parameters;
-use super::paths;
-use super::registration::RegisteredUser;
-use super::state::ServerState;
-use super::user_code::UserCode;
+use super::consent::{DescribedScope, allowed, described};
+use super::login::LoginPage;
+use crate::authorization_server::grants::{DeviceRequest, Grant, HandleDigest, UserCode, UserCodeRefusal};
+use crate::authorization_server::pages::{Browser, PageRefusal, Session, page};
+use crate::authorization_server::parameters::Parameters;
+use crate::authorization_server::paths;
+use crate::authorization_server::registration::RegisteredUser;
+use crate::authorization_server::state::ServerState;
 
 #[derive(Template)]
 #[template(path = "device_code.html")]
@@ -46,19 +45,21 @@ struct DonePage<'a> {
 
 /// The page for the code, with the one that the device may have put into the URL (RFC 8628 §3.3.1). It is not looked up
 /// yet: that would be a way to guess without a form.
-pub(super) async fn show(State(state): State<Arc<ServerState>>, request: Request) -> Result<Response, PageRefusal> {
+pub(in crate::authorization_server) async fn show(
+    State(state): State<Arc<ServerState>>,
+    request: Request,
+) -> Result<Response, PageRefusal> {
     let browser = state.sessions.browser(request.headers())?;
     let parameters = Parameters::parse(request.uri().query().unwrap_or_default().as_bytes())?;
     let user_code = parameters.value("user_code").and_then(UserCode::read).map(|code| code.to_string());
     Ok(code_page(&state, &browser, StatusCode::OK, user_code.as_deref().unwrap_or_default(), ""))
 }
 
-pub(super) async fn respond(State(state): State<Arc<ServerState>>, request: Request) -> Result<Response, PageRefusal> {
-    let browser = state.sessions.browser(request.headers())?;
-    let form = Parameters::read(request).await?;
-    if !browser.showed(form.value("csrf")) {
-        return Err(PageRefusal::forged());
-    }
+pub(in crate::authorization_server) async fn respond(
+    State(state): State<Arc<ServerState>>,
+    request: Request,
+) -> Result<Response, PageRefusal> {
+    let (browser, form) = state.sessions.form(request).await?;
     // The later forms bring the code back as what they are about.
     let typed = form.value("request").or(form.value("user_code")).unwrap_or_default();
     let user_code = UserCode::read(typed);
@@ -75,9 +76,9 @@ pub(super) async fn respond(State(state): State<Arc<ServerState>>, request: Requ
             return Ok(code_page(&state, &browser, StatusCode::FORBIDDEN, typed, NO_SUCH_CODE));
         }
     };
-    let decides = Decides { state: &state, user_code, code: user_code.to_string(), device };
+    let decision = Decision { state: &state, user_code, code: user_code.to_string(), device };
     if let Some(username) = form.value("username") {
-        return decides.log_in(&browser, username, form.value("password").unwrap_or_default());
+        return decision.log_in(&browser, username, form.value("password").unwrap_or_default());
     }
     if form.value("decision") == Some("switch") {
         state.sessions.log_out(&browser);
@@ -85,11 +86,11 @@ pub(super) async fn respond(State(state): State<Arc<ServerState>>, request: Requ
     let session = state.sessions.current(&browser, now);
     let user = session.as_ref().and_then(|session| state.users.by_subject(&session.subject));
     let (Some(session), Some(user)) = (session, user) else {
-        return Ok(decides.login_page(&browser, None));
+        return Ok(decision.login_page(&browser, None));
     };
     match form.value("decision") {
-        None => Ok(decides.consent_page(&browser, user)),
-        Some(_) => Ok(decides.decide(&browser, &form, session)),
+        None => Ok(decision.consent_page(&browser, user)),
+        Some(_) => Ok(decision.decide(&browser, &form, session)),
     }
 }
 
@@ -97,16 +98,11 @@ const NO_SUCH_CODE: &str = "This is not a code that a device shows now. Look aga
 
 fn code_page(state: &ServerState, browser: &Browser, status: StatusCode, user_code: &str, refused: &str) -> Response {
     let template = CodePage { action: state.path(paths::DEVICE), csrf: browser.csrf_token(), user_code, refused };
-    told(state, browser, page(status, &template, ""))
-}
-
-fn told(state: &ServerState, browser: &Browser, mut response: Response) -> Response {
-    state.sessions.tell(browser, response.headers_mut());
-    response
+    state.sessions.with_cookie(browser, page(status, &template, ""))
 }
 
 /// A device, and the user who decides about it.
-struct Decides<'a> {
+struct Decision<'a> {
     state: &'a ServerState,
     user_code: UserCode,
     /// The same as text.
@@ -114,7 +110,7 @@ struct Decides<'a> {
     device: DeviceRequest,
 }
 
-impl Decides<'_> {
+impl Decision<'_> {
     fn log_in(&self, browser: &Browser, username: &str, password: &str) -> Result<Response, PageRefusal> {
         let state = self.state;
         let Some(user) = state.users.authenticate(username, password) else {
@@ -137,7 +133,7 @@ impl Decides<'_> {
             failed: failed_as.is_some(),
         };
         let status = if template.failed { StatusCode::FORBIDDEN } else { StatusCode::OK };
-        told(self.state, browser, page(status, &template, ""))
+        self.state.sessions.with_cookie(browser, page(status, &template, ""))
     }
 
     fn consent_page(&self, browser: &Browser, user: &RegisteredUser) -> Response {
@@ -149,15 +145,11 @@ impl Decides<'_> {
             username: &user.username,
             scopes: described(self.state, &self.device.scopes),
         };
-        told(self.state, browser, page(StatusCode::OK, &template, ""))
+        self.state.sessions.with_cookie(browser, page(StatusCode::OK, &template, ""))
     }
 
     fn decide(&self, browser: &Browser, form: &Parameters, session: Session) -> Response {
-        let approves = form.value("decision") == Some("approve");
-        let is_allowed = |scope: &&String| form.value(&format!("allow.{scope}")).is_some();
-        let scopes: Vec<_> = self.device.scopes.iter().filter(is_allowed).cloned().collect();
-        let allowed = approves && (!scopes.is_empty() || self.device.scopes.is_empty());
-        let grant = allowed.then(|| {
+        let grant = allowed(form, &self.device.scopes).map(|scopes| {
             Arc::new(Grant {
                 client_id: self.device.client_id.clone(),
                 subject: session.subject,
@@ -166,6 +158,7 @@ impl Decides<'_> {
                 auth_time: session.auth_time,
             })
         });
+        let allowed = grant.is_some();
         if !self.state.grants.decide_device(self.user_code, grant, self.state.issuer.now()) {
             return code_page(self.state, browser, StatusCode::FORBIDDEN, "", NO_SUCH_CODE);
         }
