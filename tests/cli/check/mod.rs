@@ -1,15 +1,17 @@
 //! `check` explains tokens as the layer judges them, and gives nothing away.
 
+mod as_the_layer;
+mod input;
+mod keys;
+
 use std::io::Write as _;
 use std::process::{Output, Stdio};
 use std::sync::LazyLock;
 
 use serde_json::{Value, json};
-use tower_bearer::authorization_server::{AuthorizationServer, Certificate, Client, Endpoint, Fault};
 use tower_bearer::jose::Algorithm;
 use tower_bearer::test_util::{Defect, SigningKey, TestIssuer, TokenBuilder};
 use tower_bearer::time::{ManualClock, UnixTime};
-use tower_bearer::{Issuer, RequireScopes, ResourceServer, StatusPolicy, TokenError};
 
 use crate::support::*;
 
@@ -266,82 +268,6 @@ fn json_has_a_stable_shape() {
     "#);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn it_answers_as_the_layer_does_for_every_defect() {
-    let client = Client::new("app", "secret").audience(AUDIENCE).scopes(["read:leads"]);
-    let server = AuthorizationServer::builder().client(client).signing_algorithm(Algorithm::ES256);
-    let server = server.clock(clock()).start().await.unwrap();
-    let api = ResourceServer::builder().audience(AUDIENCE).issuer(Issuer::new(server.issuer())).clock(clock());
-    let api = api.build().unwrap();
-    let rfc6750 = api.with_status_policy(StatusPolicy::rfc6750());
-    let (by_default, by_rfc6750) = (Served::start(&api).await, Served::start(&rfc6750).await);
-
-    let mut tokens = vec![server.token().sign(), "opaque".into(), "a.b.c.d.e".into(), "eyJ.e.".into(), "a b".into()];
-    tokens.extend(["{\"access_token\":1}".into(), "x".repeat(20_000), server.token().header("alg", 1).sign()]);
-    tokens.extend(Defect::ALL.iter().map(|defect| server.defective_token(*defect)));
-    tokens.push(server.token().claim("scope", "other").sign());
-    tokens.push(server.token().claim("aud", 7).sign());
-    tokens.push(server.token().claim("cnf", json!({"jkt": "x"})).sign());
-
-    let arguments =
-        ["--issuer", server.issuer(), "--audience", AUDIENCE, "--at", NOW, "--scope", "read:leads", "--json"];
-    let output = check(&arguments, &tokens.join("\n"));
-    let explained = objects(&output);
-    assert_eq!((output.status.code(), explained.len()), (Some(1), tokens.len()), "{}", stderr(&output));
-    for (token, explained) in tokens.iter().zip(&explained) {
-        let answers = [(&by_default, "default"), (&by_rfc6750, "rfc6750")];
-        for (served, policy) in answers {
-            let (status, challenge, reason) = served.ask(token).await;
-            let ours = &explained["answers"][policy];
-            assert_eq!(explained["reason"].as_str(), reason, "{explained}");
-            assert_eq!(ours["status"].as_u64().unwrap_or(200), u64::from(status), "{explained}");
-            assert_eq!(ours["www_authenticate"].as_str(), challenge.as_deref(), "{explained}");
-            assert_eq!(explained["accepted"], reason.is_none());
-        }
-        let results: Vec<_> = explained["checks"].as_array().unwrap().iter().map(|check| &check["result"]).collect();
-        let failures = results.iter().filter(|result| **result == "failed").count();
-        assert_eq!(failures, usize::from(explained["accepted"] == false), "{explained}");
-        let first = results.iter().position(|result| **result == "failed").unwrap_or(results.len());
-        assert!(results[..first].iter().all(|result| **result == "passed"), "{explained}");
-        assert!(results.iter().skip(first + 1).all(|result| **result == "unverified"), "{explained}");
-        let has_advice = !explained["advice"].as_array().unwrap().is_empty();
-        assert_eq!(has_advice, explained["accepted"] == false, "{explained}");
-    }
-}
-
-/// An API behind the layer on a socket, which hands on the layer's reason.
-struct Served(String);
-
-impl Served {
-    async fn start(server: &ResourceServer) -> Self {
-        let tell = |mut response: axum::response::Response| async move {
-            let reason = response.extensions().get::<TokenError>().map(TokenError::reason);
-            if let Some(reason) = reason {
-                response.headers_mut().insert("x-reason", reason.parse().unwrap());
-            }
-            response
-        };
-        let app = axum::Router::new()
-            .route("/", axum::routing::get(async || ()))
-            .route_layer(RequireScopes::all(["read:leads"]))
-            .route_layer(server.layer())
-            .layer(axum::middleware::map_response(tell));
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
-        Self(format!("http://{address}/"))
-    }
-
-    async fn ask(&self, token: &str) -> (u16, Option<String>, Option<&'static str>) {
-        let client = reqwest::Client::builder().no_proxy().build().unwrap();
-        let response = client.get(&self.0).header("authorization", format!("Bearer {token}")).send().await.unwrap();
-        let header = |name| response.headers().get(name).map(|value| value.to_str().unwrap().to_owned());
-        let reason: Option<String> = header("x-reason");
-        let reason = reason.map(|reason| &*Box::leak(reason.into_boxed_str()));
-        (response.status().as_u16(), header("www-authenticate"), reason)
-    }
-}
-
 #[test]
 fn advice_names_the_difference() {
     let slash = r#"aud is "https://api.example.com/": a trailing slash away from yours"#;
@@ -432,166 +358,4 @@ fn claims_are_shown_only_when_asked_for_and_cannot_attack_the_terminal() {
     );
     let forged = explain(&["--show-claims"], &self::token().sign_defective(Defect::TamperedPayload));
     assert_eq!(forged["contents"]["verified"], false);
-}
-
-#[test]
-fn lines_are_read_one_by_one() {
-    let good = token().sign();
-    let input = format!(
-        "\nBearer {good}\n\n  {good}  \r\nopaque\nAuthorization: Bearer {good}\na\u{1b}[31mb\n{}\n",
-        "y".repeat(3 << 20)
-    );
-    let output = check_fixed(&["--json"], &input);
-    let told: Vec<_> = objects(&output)
-        .iter()
-        .map(|it| {
-            (
-                it["line"].as_u64().unwrap(),
-                it["reason"].as_str().map(str::to_owned),
-                it["notes"].as_array().unwrap().len(),
-            )
-        })
-        .collect();
-    let reason = |reason: &str| Some(reason.to_owned());
-    assert_eq!(
-        told,
-        [
-            (2, None, 1),
-            (4, None, 0),
-            (5, reason("opaque_token"), 0),
-            (6, None, 1),
-            (7, reason("token_illegal_characters"), 1),
-            (8, reason("token_too_large"), 1),
-        ]
-    );
-    let summary =
-        "6 tokens: 3 good, 3 refused (1 opaque_token, 1 token_illegal_characters, 1 token_too_large), 0 undecided\n";
-    assert_eq!((output.status.code(), stderr(&output).as_str()), (Some(1), summary));
-}
-
-#[test]
-fn many_lines_stream() {
-    let (good, expired) = (token().sign(), token().sign_defective(Defect::Expired));
-    let output = check_fixed(&["--json"], &format!("{good}\n{expired}\n").repeat(1_000));
-    let objects = objects(&output);
-    assert_eq!((objects.len(), output.status.code()), (2_000, Some(1)));
-    assert!(objects.iter().zip(1_u64..).all(|(it, line)| it["line"] == line && it["accepted"] == (line % 2 == 1)));
-    assert!(stderr(&output).starts_with("2000 tokens: 1000 good, 1000 refused (1000 expired)"));
-}
-
-#[test]
-fn a_token_as_an_argument_warns() {
-    let token = token().sign();
-    let output = check_fixed(&["--token", &token], "");
-    assert_eq!(output.status.code(), Some(0));
-    assert!(stderr(&output).contains("history of your shell") && !stdout(&output).contains(&token));
-}
-
-#[test]
-fn a_wrong_command_line_exits_2() {
-    for (more, problem) in [
-        (&["--at", "yesterday"][..], "RFC 3339"),
-        (&["--leeway", "301"], "fix the clocks"),
-        (&["--scope", "a b"], "scope"),
-        (&["--algorithm", "HS256"], "there are RS256"),
-        (&["--issuer", "https://other.example.com"], "`--jwks` and `--metadata-url` are of one issuer"),
-    ] {
-        let output = check_fixed(more, "opaque");
-        assert_eq!((output.status.code(), stdout(&output)), (Some(2), String::new()), "{more:?}");
-        assert!(stderr(&output).contains(problem), "{}", stderr(&output));
-    }
-    let empty = check_fixed(&[], "\n\n");
-    assert_eq!(empty.status.code(), Some(2));
-    assert!(stderr(&empty).contains("no token came"));
-    assert_eq!(check(&["--issuer", ISSUER], "opaque").status.code(), Some(2));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn keys_that_are_not_to_be_had_exit_3_with_the_reason_and_the_remedy() {
-    let mut server = AuthorizationServer::builder().signing_algorithm(Algorithm::ES256).start().await.unwrap();
-    let url = server.issuer().to_owned();
-    let token = server.token().sign();
-    let ask = |issuers: &[&str]| {
-        let issuers: Vec<_> = issuers.iter().flat_map(|url| ["--issuer", url]).collect();
-        check(&[&issuers[..], &["--audience", AUDIENCE, "--json"]].concat(), &token)
-    };
-    assert_eq!(ask(&[&url]).status.code(), Some(0));
-    let spelt_otherwise = ask(&[&format!("{url}/")]);
-    assert_eq!(spelt_otherwise.status.code(), Some(3));
-    assert!(
-        stderr(&spelt_otherwise).contains("Give `--issuer` as the metadata has it"),
-        "{}",
-        stderr(&spelt_otherwise)
-    );
-    server.misbehave(Endpoint::JwkSet, Fault::status(500)).unwrap();
-    assert!(stderr(&ask(&[&url])).contains("status 500"));
-    server.behave(Endpoint::JwkSet);
-
-    // One of several: the others are judged.
-    let other = AuthorizationServer::builder().signing_algorithm(Algorithm::ES256).start().await.unwrap();
-    server.stop().await;
-    let of_two = ask(&[&url, other.issuer()]);
-    assert_eq!((of_two.status.code(), objects(&of_two)[0]["reason"].as_str()), (Some(3), Some("keys_unavailable")));
-    assert!(stderr(&of_two).contains("Is http://127.0.0.1"), "{}", stderr(&of_two));
-
-    let unreachable = ask(&[&url]);
-    assert_eq!((unreachable.status.code(), stdout(&unreachable)), (Some(3), String::new()));
-    let told = stderr(&unreachable);
-    assert!(
-        told.contains("refused") && told.contains("Try `curl -i http://127.0.0.1") && told.contains("--jwks FILE"),
-        "{told}"
-    );
-
-    let no_file = check(&["--issuer", ISSUER, "--jwks", "/no/such/file", "--audience", AUDIENCE], &token);
-    assert_eq!(no_file.status.code(), Some(3));
-    assert!(stderr(&no_file).contains("No such file") && stderr(&no_file).contains("Give a file with a JWK Set"));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn keys_come_from_where_the_options_say() {
-    let server = AuthorizationServer::builder().signing_algorithm(Algorithm::ES256).tls(Certificate::Valid);
-    let server = server.start().await.unwrap();
-    let root = format!("{}/check-root.pem", env!("CARGO_TARGET_TMPDIR"));
-    std::fs::write(&root, server.root_certificate().unwrap()).unwrap();
-    let token = server.token().sign();
-    let metadata = format!("{}/.well-known/openid-configuration", server.issuer());
-    let ask = |more: &[&str]| check(&[&["--issuer", server.issuer(), "--audience", AUDIENCE], more].concat(), &token);
-    let untrusted = ask(&[]);
-    assert_eq!(untrusted.status.code(), Some(3));
-    assert!(stderr(&untrusted).contains("give its certificate with `--ca-certificate FILE`"), "{}", stderr(&untrusted));
-    for more in [&[][..], &["--jwks", server.jwks_uri()], &["--metadata-url", &metadata]] {
-        let trusted = ask(&[&["--ca-certificate", &root], more].concat());
-        assert_eq!(trusted.status.code(), Some(0), "{more:?}: {}", stderr(&trusted));
-    }
-    assert_eq!(server.requests(Endpoint::Metadata), 2, "an address of the keys needs no metadata");
-    assert_eq!(ask(&["--ca-certificate", "/no/such/file"]).status.code(), Some(3));
-
-    let plain = ["--issuer", "http://as.internal", "--audience", AUDIENCE, "--jwks", &jwks_file(), "--at", NOW];
-    let internal = self::token().claim("iss", "http://as.internal").sign();
-    assert_eq!(check(&plain, &internal).status.code(), Some(2));
-    assert_eq!(check(&[&plain[..], &["--dangerously-allow-http"]].concat(), &internal).status.code(), Some(0));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_rotation_at_the_issuer_is_named_with_both_keys() {
-    let server = AuthorizationServer::builder().signing_algorithm(Algorithm::ES256).start().await.unwrap();
-    let ask = |token: &str| check(&["--json", "--issuer", server.issuer(), "--audience", AUDIENCE], token);
-    let before = server.token().audience(AUDIENCE).sign();
-    assert_eq!(objects(&ask(&before))[0]["accepted"], true);
-
-    server.rotate_keys().unwrap();
-    let after = server.token().audience(AUDIENCE).sign();
-    let [old, new] = [&before, &after].map(|token| jsonwebtoken::decode_header(token).unwrap().kid.unwrap());
-    let after = ask(&format!("{before}\n{after}"));
-    let [refused, accepted] = &objects(&after)[..] else { panic!("{}", stderr(&after)) };
-    assert_eq!((&refused["reason"], &accepted["accepted"]), (&json!("no_matching_key"), &json!(true)));
-    let advice = refused["advice"].to_string();
-    assert!(advice.contains(&old) && advice.contains(&new) && advice.contains("rotated"), "{advice}");
-}
-
-#[test]
-fn help_teaches_by_examples() {
-    let help = stdout(&run(&["check", "--help"]));
-    assert!(help.contains("pbpaste | tower-bearer check --issuer"), "{help}");
-    assert!(help.contains("3  a token could not be judged"), "{help}");
 }

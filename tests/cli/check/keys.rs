@@ -1,0 +1,91 @@
+//! Where the keys come from, and what is said when they do not.
+
+use serde_json::json;
+use tower_bearer::authorization_server::{AuthorizationServer, Certificate, Endpoint, Fault};
+use tower_bearer::jose::Algorithm;
+
+use super::{AUDIENCE, ISSUER, NOW, check, jwks_file, objects};
+use crate::support::{stderr, stdout};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_that_are_not_to_be_had_exit_3_with_the_reason_and_the_remedy() {
+    let mut server = AuthorizationServer::builder().signing_algorithm(Algorithm::ES256).start().await.unwrap();
+    let url = server.issuer().to_owned();
+    let token = server.token().sign();
+    let ask = |issuers: &[&str]| {
+        let issuers: Vec<_> = issuers.iter().flat_map(|url| ["--issuer", url]).collect();
+        check(&[&issuers[..], &["--audience", AUDIENCE, "--json"]].concat(), &token)
+    };
+    assert_eq!(ask(&[&url]).status.code(), Some(0));
+    let spelt_otherwise = ask(&[&format!("{url}/")]);
+    assert_eq!(spelt_otherwise.status.code(), Some(3));
+    assert!(
+        stderr(&spelt_otherwise).contains("Give `--issuer` as the metadata has it"),
+        "{}",
+        stderr(&spelt_otherwise)
+    );
+    server.misbehave(Endpoint::JwkSet, Fault::status(500)).unwrap();
+    assert!(stderr(&ask(&[&url])).contains("status 500"));
+    server.behave(Endpoint::JwkSet);
+
+    // One of several: the others are judged.
+    let other = AuthorizationServer::builder().signing_algorithm(Algorithm::ES256).start().await.unwrap();
+    server.stop().await;
+    let of_two = ask(&[&url, other.issuer()]);
+    assert_eq!((of_two.status.code(), objects(&of_two)[0]["reason"].as_str()), (Some(3), Some("keys_unavailable")));
+    assert!(stderr(&of_two).contains("Is http://127.0.0.1"), "{}", stderr(&of_two));
+
+    let unreachable = ask(&[&url]);
+    assert_eq!((unreachable.status.code(), stdout(&unreachable)), (Some(3), String::new()));
+    let told = stderr(&unreachable);
+    assert!(
+        told.contains("refused") && told.contains("Try `curl -i http://127.0.0.1") && told.contains("--jwks FILE"),
+        "{told}"
+    );
+
+    let no_file = check(&["--issuer", ISSUER, "--jwks", "/no/such/file", "--audience", AUDIENCE], &token);
+    assert_eq!(no_file.status.code(), Some(3));
+    assert!(stderr(&no_file).contains("No such file") && stderr(&no_file).contains("Give a file with a JWK Set"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_come_from_where_the_options_say() {
+    let server = AuthorizationServer::builder().signing_algorithm(Algorithm::ES256).tls(Certificate::Valid);
+    let server = server.start().await.unwrap();
+    let root = format!("{}/check-root.pem", env!("CARGO_TARGET_TMPDIR"));
+    std::fs::write(&root, server.root_certificate().unwrap()).unwrap();
+    let token = server.token().sign();
+    let metadata = format!("{}/.well-known/openid-configuration", server.issuer());
+    let ask = |more: &[&str]| check(&[&["--issuer", server.issuer(), "--audience", AUDIENCE], more].concat(), &token);
+    let untrusted = ask(&[]);
+    assert_eq!(untrusted.status.code(), Some(3));
+    assert!(stderr(&untrusted).contains("give its certificate with `--ca-certificate FILE`"), "{}", stderr(&untrusted));
+    for more in [&[][..], &["--jwks", server.jwks_uri()], &["--metadata-url", &metadata]] {
+        let trusted = ask(&[&["--ca-certificate", &root], more].concat());
+        assert_eq!(trusted.status.code(), Some(0), "{more:?}: {}", stderr(&trusted));
+    }
+    assert_eq!(server.requests(Endpoint::Metadata), 2, "an address of the keys needs no metadata");
+    assert_eq!(ask(&["--ca-certificate", "/no/such/file"]).status.code(), Some(3));
+
+    let plain = ["--issuer", "http://as.internal", "--audience", AUDIENCE, "--jwks", &jwks_file(), "--at", NOW];
+    let internal = super::token().claim("iss", "http://as.internal").sign();
+    assert_eq!(check(&plain, &internal).status.code(), Some(2));
+    assert_eq!(check(&[&plain[..], &["--dangerously-allow-http"]].concat(), &internal).status.code(), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rotation_at_the_issuer_is_named_with_both_keys() {
+    let server = AuthorizationServer::builder().signing_algorithm(Algorithm::ES256).start().await.unwrap();
+    let ask = |token: &str| check(&["--json", "--issuer", server.issuer(), "--audience", AUDIENCE], token);
+    let before = server.token().audience(AUDIENCE).sign();
+    assert_eq!(objects(&ask(&before))[0]["accepted"], true);
+
+    server.rotate_keys().unwrap();
+    let after = server.token().audience(AUDIENCE).sign();
+    let [old, new] = [&before, &after].map(|token| jsonwebtoken::decode_header(token).unwrap().kid.unwrap());
+    let after = ask(&format!("{before}\n{after}"));
+    let [refused, accepted] = &objects(&after)[..] else { panic!("{}", stderr(&after)) };
+    assert_eq!((&refused["reason"], &accepted["accepted"]), (&json!("no_matching_key"), &json!(true)));
+    let advice = refused["advice"].to_string();
+    assert!(advice.contains(&old) && advice.contains(&new) && advice.contains("rotated"), "{advice}");
+}
