@@ -1,13 +1,13 @@
 //! How long good requests wait while bad ones come: `cargo bench --bench latency`.
 //!
-//! `tower-bearer load` keeps its own server on one core and sends from another, by the clock (open loop): a latency counts
-//! from the moment when a request was due. The rate is 40 % of what the server did of the same load when it was sent as
-//! fast as it was answered. Each flood, half of it bad, takes turns with as many good requests alone. The numbers are
-//! medians over the rounds: percentiles of the good requests' latency, and the ratio of the flood's to that of the good
-//! ones alone in the same round, with its 95 % interval. "Stolen" is what the machine's host took of the cores for its other
-//! guests, the median over the rounds; a run that it disturbed is done again, up to three times in all, because p99
-//! is about little more than that. Then the issuer changes its key mid-run, and stops mid-run: no answer
-//! may be wrong, in these as in all others.
+//! `tower-bearer load` keeps its own server on one core and sends from another, by the clock (open loop): a latency
+//! counts from the moment when a request was due. The rate is 40 % of what the server did of the same load when it was
+//! sent as fast as it was answered. Each flood, half of it bad, takes turns with as many good requests alone. The
+//! numbers are medians over the rounds: percentiles of the good requests' latency, and the ratio of the flood's to that
+//! of the good ones alone in the same round, with its 95 % interval. "Stolen" is what the machine's host took of the
+//! cores for its other guests, the median over the rounds; a run that it disturbed is done again, up to three times in
+//! all, because p99 shows little else then. Then the issuer changes its key mid-run, and stops mid-run: no
+//! answer may be wrong, in these as in all others.
 //!
 //! Options behind `--`: `--json FILE` writes the numbers to a file, `--smoke` runs briefly to see that the benchmark works
 //! and judges no time. Needs two cores.

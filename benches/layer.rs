@@ -1,12 +1,13 @@
 //! What the layer adds to a whole request: `cargo bench --bench layer`.
 //!
-//! An `http::Request` goes through tower services that end in the same handler (200, empty): alone, in an axum `Router`,
-//! behind the layer, and behind the layer in a `Router`. "One token" comes again and again; of "distinct tokens" each
-//! comes once, so that nothing remembered of it helps. Beside them stands aws-lc-rs with a parsed key on the signing inputs
-//! alone, of the same tokens: one signature is checked faster again and again than many are one after the other. One thread does it, then two at the same time; all take turns, round by round. The numbers are medians over the
-//! rounds: nanoseconds of one request, what the layer added to the same without it ("added"), that over the bare
-//! signature, allocations and bytes of one request with the making of the request itself, and how many times as many
-//! requests two threads make together ("scaling").
+//! An `http::Request` goes through tower services that end in the same handler (200, empty): alone, in an axum
+//! `Router`, behind the layer, and behind the layer in a `Router`. "One token" comes again and again; of "distinct
+//! tokens" each comes once, so that nothing remembered of it helps. Beside them stands aws-lc-rs with a parsed key on
+//! the signing inputs alone, of the same tokens: one signature is checked faster again and again than many are one
+//! after the other. One thread does it, then two at the same time; all take turns, round by round. The numbers are
+//! medians over the rounds: nanoseconds of one request, what the layer added to the same without it ("added"), that
+//! over the bare signature, allocations and bytes of one request with the making of the request itself, and how many
+//! times as many requests two threads make together ("scaling").
 //!
 //! Options behind `--`: `--json FILE` writes the numbers to a file, `--smoke` runs a few iterations to see that the
 //! benchmark works and judges no time.
