@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tower_bearer::authorization_server::{
     AuthorizationServer, AuthorizationServerBuilder, Client, DevicePoll, ScriptError, User,
 };
-use tower_bearer::time::{ManualClock, UnixTime};
+use tower_bearer::time::{Clock as _, ManualClock, UnixTime};
 
 use crate::browser::{Browser, PASSWORD, Page, answer, introspect, is_active, text, user_builder};
 use crate::support::{AUDIENCE, assert_refused, claims_of, client, get_json, unauthenticated};
@@ -203,6 +203,17 @@ async fn s13_user_codes_cannot_be_guessed() {
     clock.advance(Duration::from_secs(289));
     assert_eq!(enter(&mut Browser::new(&server), text(&codes, "user_code")).await.status, 429);
     clock.advance(Duration::from_secs(1));
+    assert_eq!(enter(&mut Browser::new(&server), text(&codes, "user_code")).await.status, 200);
+}
+
+#[tokio::test]
+async fn s13_a_clock_that_is_put_back_locks_nobody_out() {
+    let Fixture { server, clock } = fixture().await;
+    for _ in 0..10 {
+        enter(&mut Browser::new(&server), "BBBB-BBBB").await;
+    }
+    clock.set_wall(clock.now().map(|now| now.saturating_sub(Duration::from_secs(3_600))));
+    let codes = codes(&server).await;
     assert_eq!(enter(&mut Browser::new(&server), text(&codes, "user_code")).await.status, 200);
 }
 
