@@ -157,7 +157,7 @@ fn claims_bytes() -> Vec<Point> {
             URL_SAFE_NO_PAD.decode(token.split('.').nth(1).unwrap()).unwrap().len()
         });
         let token = token(&padding);
-        let bare = BareCheck::new(&issuer.signing_key(), &token);
+        let bare = BareCheck::new(&issuer.signing_key(), std::slice::from_ref(&token));
         let server = server([issuer.trusted()]);
         let axis = "claims";
         [

@@ -146,6 +146,7 @@ async fn open_loop_http_2_and_several_threads() {
         &["--rate", "200"][..],
         &["--http2", "--streams", "4"],
         &["--http2", "--rate", "200", "--threads", "2"],
+        &["--busy-wait", "--rate", "200", "--threads", "2"],
         &["--threads", "2", "--server-threads", "2", "--profile", "bad-signature", "--bad-share", "20"],
     ] {
         let done = load(&[&BRIEF[..], &["--algorithm", "EdDSA"], how].concat()).await;

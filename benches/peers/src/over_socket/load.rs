@@ -65,7 +65,7 @@ impl Load {
         };
         let process = Command::new(&self.program)
             .args(["load", "--quiet", "--json", "-", "--connections", CONNECTIONS, "--profile", profile])
-            .args(["--pool", &self.distinct.to_string()])
+            .args(["--pool", &self.distinct.to_string(), "--busy-wait"])
             .args(["--url", &format!("http://{}/leads", server.address)])
             .args(["--duration", &milliseconds(self.duration), "--warm-up", &milliseconds(WARM_UP)])
             .arg("--tokens")

@@ -6,11 +6,15 @@ use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use axum::extract::Request;
+use axum::response::IntoResponse as _;
 use rustix::thread::{CpuSet, sched_setaffinity};
 use tokio::net::TcpListener;
+use tower::ServiceExt;
+use tower::make::Shared;
 
 use super::{ALGORITHM, SERVER_CORE};
-use crate::peers::{App, NONE, NONE_AXUM_07, OTHERS, OURS, Peer};
+use crate::peers::{AROUND_ROUTER, App, NONE, NONE_AXUM_07, OTHERS, OURS, Peer, SIGNATURE_ALONE, WITHOUT_CACHE};
 use crate::trusted::{Trusted, wait};
 
 /// The command line of a server: this, and its name.
@@ -72,7 +76,8 @@ pub(super) fn asked_for() -> Option<&'static Peer> {
         return None;
     }
     let name = arguments.next().unwrap();
-    let peers = [&NONE, &NONE_AXUM_07, &OURS].into_iter().chain(OTHERS);
+    let ours = [&OURS, &AROUND_ROUTER, &WITHOUT_CACHE];
+    let peers = [&NONE, &NONE_AXUM_07, &SIGNATURE_ALONE].into_iter().chain(ours).chain(OTHERS);
     Some(peers.into_iter().find(|peer| peer.name == name).unwrap())
 }
 
@@ -88,6 +93,10 @@ pub(super) fn serve(peer: &Peer) {
         println!("{}", listener.local_addr().unwrap());
         match app {
             App::Axum08(router) => axum::serve(listener, router).await.unwrap(),
+            App::AroundRouter(service) => {
+                let service = ServiceExt::<Request>::map_response(service, |response| response.into_response());
+                axum::serve(listener, Shared::new(service)).await.unwrap();
+            }
             App::Axum07(router) => axum_07::serve(listener, router).await.unwrap(),
         }
     });

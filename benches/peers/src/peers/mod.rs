@@ -5,9 +5,11 @@ mod axum_jwt_auth;
 mod jwt_authorizer;
 mod none;
 mod oauth_resource_server;
+mod signature_alone;
 mod tower_bearer;
 mod tower_oauth2_resource_server;
 
+use ::tower_bearer::layer::BearerService;
 use http::StatusCode;
 use serde::Deserialize;
 
@@ -32,11 +34,13 @@ pub(crate) type Requests = Box<dyn FnMut() -> StatusCode + Send>;
 /// axum's version is the peer's choice.
 pub(crate) enum App {
     Axum08(axum::Router),
+    AroundRouter(BearerService<axum::Router>),
     Axum07(axum_07::Router),
 }
 
 pub(crate) use self::none::{NONE, NONE_AXUM_07, NONE_ROUTER};
-pub(crate) use self::tower_bearer::PEER as OURS;
+pub(crate) use self::signature_alone::SIGNATURE_ALONE;
+pub(crate) use self::tower_bearer::{AROUND_ROUTER, PEER as OURS, WITHOUT_CACHE};
 
 /// The other crates.
 pub(crate) const OTHERS: [&Peer; 5] = [

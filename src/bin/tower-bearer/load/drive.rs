@@ -1,6 +1,7 @@
 //! Threads that send, each with its connections and a runtime of its own.
 
 use std::cell::{Cell, RefCell};
+use std::convert::Infallible;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -45,6 +46,7 @@ pub(super) struct Plan {
     pub(super) first_core: Option<usize>,
     /// Requests a second of all threads together.
     pub(super) rate: Option<u32>,
+    pub(super) busy_wait: bool,
 }
 
 /// A run under way.
@@ -106,6 +108,7 @@ impl Plan {
             tokio::select! {
                 () = sending => true,
                 () = driver.patience() => false,
+                never = busy_wait(), if self.busy_wait => match never {},
             }
         });
         let mut figures = driver.figures.borrow().clone();
@@ -118,6 +121,13 @@ impl Plan {
         }
         figures.not_sent = driver.pace.not_sent();
         Ok(figures)
+    }
+}
+
+/// Keeps this thread from going to sleep.
+async fn busy_wait() -> Infallible {
+    loop {
+        tokio::task::yield_now().await;
     }
 }
 

@@ -105,6 +105,7 @@ async fn one(
         streams: options.streams.get(),
         first_core: options.pin.then_some(options.server_threads.get()),
         rate: options.rate,
+        busy_wait: options.busy_wait,
     };
     let run = plan.start()?;
     let watched = watch(options, profile, &run, schedule, embedded.as_mut(), &traffic, interrupt).await?;

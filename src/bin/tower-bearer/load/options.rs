@@ -69,6 +69,10 @@ pub(crate) struct Load {
     /// Threads that send.
     #[arg(long, value_name = "N", default_value = "1", help_heading = "How")]
     pub(super) threads: NonZeroUsize,
+    /// Threads that send never sleep while they wait: each takes a whole core, and the server does not spend its time on
+    /// waking them.
+    #[arg(long, help_heading = "How")]
+    pub(super) busy_wait: bool,
     /// How many of 100 requests of a flood are bad.
     #[arg(long, value_name = "PERCENT", default_value_t = 50, value_parser = clap::value_parser!(u8).range(1..=99), help_heading = "How")]
     pub(super) bad_share: u8,
