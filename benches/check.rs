@@ -1,10 +1,10 @@
 //! What a check costs over the bare signature: `cargo bench --bench check`.
 //!
 //! In one process, for each algorithm: aws-lc-rs with a parsed key on the signing input alone ("bare"),
-//! `jsonwebtoken::decode`, and `ResourceServer::validate` with a fixed JWK Set, without the cache of tokens ("cold") and
-//! with a token that is in it ("hit"). They take turns, round by round, so that a change of the machine's speed meets them
-//! all. The numbers are medians over the rounds: of the time, and of the ratio to the bare check of the same round. The
-//! token has 11 claims and about 860 bytes with RSA.
+//! `jsonwebtoken::decode`, and `ResourceServer::validate` with a fixed JWK Set, without the cache of tokens ("cold")
+//! and with a token that is in it ("hit"). They take turns, round by round, so that a change of the machine's speed
+//! meets them all. The numbers are medians over the rounds: of the time, and of the ratio to the bare check of the same
+//! round. The token has 11 claims and about 860 bytes with RSA.
 //!
 //! Options behind `--`: `--json FILE` writes the numbers to a file, `--smoke` runs a few iterations to see that the
 //! benchmark works and judges no time.

@@ -1,7 +1,7 @@
 //! What a digest of a token costs: `cargo bench --bench digest`.
 //!
-//! The cache of tokens keeps a keyed digest where a token's text would be. The candidates take turns, round by round; the
-//! numbers are medians of nanoseconds for one token, the MACs with their key made ready beforehand.
+//! The cache of tokens keeps a keyed digest where a token's text would be. The candidates take turns, round by round;
+//! the numbers are medians of nanoseconds for one token, the MACs with their key made ready beforehand.
 //!
 //! Options behind `--`: `--json FILE` writes the numbers to a file, `--smoke` runs a few iterations to see that the
 //! benchmark works and judges no time.

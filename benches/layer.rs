@@ -67,6 +67,8 @@ struct Subject {
     refused: String,
     /// For each of two threads as many as a round may need.
     distinct: [Vec<String>; 2],
+    /// What came before them.
+    earlier: Vec<String>,
 }
 
 impl Subject {
@@ -78,6 +80,7 @@ impl Subject {
             good: token::token(&issuer).sign(),
             refused: token::token(&issuer).sign_defective(Defect::TamperedSignature),
             distinct: [distinct(), distinct()],
+            earlier: distinct(),
             issuer,
         }
     }
@@ -121,7 +124,7 @@ const SERVICE: &str = "service_fn";
 const ROUTER: &str = "Router";
 
 fn rows(subject: &Subject) -> Vec<Row<'_>> {
-    let Subject { issuer, good, refused, distinct } = subject;
+    let Subject { issuer, good, refused, distinct, earlier } = subject;
     let (ok, good) = (StatusCode::OK, std::slice::from_ref(good));
     let service = || service_fn(handler);
     let router = || Router::new().route("/leads", get(|| async {}));
@@ -147,8 +150,9 @@ fn rows(subject: &Subject) -> Vec<Row<'_>> {
             bare: BARE_DISTINCT,
             start: Box::new(move |threads| {
                 let layer = subject.layer();
-                // What only the first of many has to do is not what this is about.
-                answered(ok, requests(layer.layer(service()), good))();
+                // The first tokens of all pay for memory that later ones use.
+                let mut earlier_request = answered(ok, requests(layer.layer(service()), earlier));
+                earlier.iter().for_each(|_| earlier_request());
                 let tokens = distinct.iter().take(threads);
                 tokens.map(|tokens| answered(ok, requests(layer.layer(service()), tokens))).collect()
             }),

@@ -1,9 +1,9 @@
 //! What it costs to find a known key: `cargo bench --bench lookup`.
 //!
 //! `ResourceServer::has_key` goes the way of every request: the table of issuers, the clock, the cached set, the `kid`.
-//! The first line has the machine's clock in it, the others one that stands still. One thread does it alone, then two at
-//! the same time, turn by turn, round by round. The numbers are medians over the rounds: nanoseconds of one lookup, how
-//! many times as many lookups two threads make together, and allocations.
+//! The first line has the machine's clock in it, the others one that stands still. One thread does it alone, then two
+//! at the same time, turn by turn, round by round. The numbers are medians over the rounds: nanoseconds of one lookup,
+//! how many times as many lookups two threads make together, and allocations.
 //!
 //! Options behind `--`: `--json FILE` writes the numbers to a file, `--smoke` runs a few iterations to see that the
 //! benchmark works and judges no time.

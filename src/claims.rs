@@ -141,8 +141,8 @@ enum Place<'c, 'p> {
 }
 
 impl<'p> ClaimsReader<'_, 'p> {
-    /// The audience and the scopes, whose names can be configured, and what else those names may be. They are none of the
-    /// names [with rules of their own](WITH_OWN_RULES), which are compared faster because they are constants.
+    /// The audience and the scopes, whose names can be configured, and what else those names may be. They are none of
+    /// the names [with rules of their own](WITH_OWN_RULES), which are compared faster because they are constants.
     fn read_by_configured_name(&mut self, name: &str, value: &mut Value<'_, 'p>) -> Result<bool, WalkError> {
         let names = self.names;
         if name == &*names.audience {

@@ -1,13 +1,13 @@
 //! What a provider of keys sees of a whole fleet: `cargo bench --bench fleet`.
 //!
-//! From 1 to 10,000 replicas of an API, each a `ResourceServer` of its own with a cache of its own, fetch the keys of one
-//! issuer through everything that can happen: `scenario.rs` has the list. Time is simulated (tokio's, paused), so hours
-//! pass in seconds, nothing depends on this machine, and the requests are the same in each run; only the jitter is the
-//! library's own and differs a little. The numbers are requests that the provider gets, beside those of the model in
-//! `tower_bearer::guide::scaling`, which quotes the tables that this prints.
+//! From 1 to 10,000 replicas of an API, each a `ResourceServer` of its own with a cache of its own, fetch the keys of
+//! one issuer through everything that can happen: `scenario.rs` has the list. Time is simulated (tokio's, paused), so
+//! hours pass in seconds, nothing depends on this machine, and the requests are the same in each run; only the jitter
+//! is the library's own and differs a little. The numbers are requests that the provider gets, beside those of the
+//! model in `tower_bearer::guide::scaling`, which quotes the tables that this prints.
 //!
-//! Seven minutes on one core and 0.4 GiB; what is being done is told on standard error. Options behind `--`: `--json FILE`
-//! writes the numbers to a file, `--smoke` takes up to 10 replicas only.
+//! Seven minutes on one core and 0.4 GiB; what is being done is told on standard error. Options behind `--`: `--json
+//! FILE` writes the numbers to a file, `--smoke` takes up to 10 replicas only.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -1,9 +1,9 @@
 //! One replica of the API, and its clients.
 //!
-//! Requests come at random moments (a Poisson process), many a second. Most of them change nothing: the key is known and
-//! no fetch is due, or the budget for unknown `kid`s is spent. Such a process has no memory, so those requests are left
-//! out: the next one that is sent comes a random while after the moment from which it may matter. Should that moment be
-//! foreseen wrongly, a request comes anyway after half a minute.
+//! Requests come at random moments (a Poisson process), many a second. Most of them change nothing: the key is known
+//! and no fetch is due, or the budget for unknown `kid`s is spent. Such a process has no memory, so those requests are
+//! left out: the next one that is sent comes a random while after the moment from which it may matter. Should that
+//! moment be foreseen wrongly, a request comes anyway after half a minute.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -47,8 +47,8 @@ impl Answers {
     }
 }
 
-/// The component itself, in front of this provider. No tokens are kept, so that each request looks for its key. Of several
-/// issuers, the first one signs.
+/// The component itself, in front of this provider. No tokens are kept, so that each request looks for its key. Of
+/// several issuers, the first one signs.
 pub(crate) fn server(provider: &Provider, issuers: u32) -> ResourceServer {
     let others = (1..issuers).map(|n| format!("{ISSUER}/{n}"));
     let builder = ResourceServer::builder().audience(AUDIENCE).token_cache_bytes(0).clock(provider.clock());

@@ -19,8 +19,8 @@ pub(crate) fn run(scenario: &Scenario, replicas: u32) -> Vec<Value> {
     scenario.phases.iter().map(|phase| describe(phase, replicas, &provider, &answers)).collect()
 }
 
-/// What a replica with so many issuers of one key each keeps allocated once it has their keys: the sizes that were asked
-/// for. It keeps no tokens.
+/// What a replica with so many issuers of one key each keeps allocated once it has their keys: the sizes that were
+/// asked for. It keeps no tokens.
 pub(crate) fn memory(issuers: u32) -> Value {
     let runtime = runtime();
     let provider = runtime.block_on(async { Provider::new() });

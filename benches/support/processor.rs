@@ -12,8 +12,8 @@ pub(crate) struct Run<T> {
     pub(crate) stolen: f64,
 }
 
-/// Runs again while the host disturbs it, and gives the run from which it took least. What was measured plays no part in
-/// that.
+/// Runs again while the host disturbs it, and gives the run from which it took least. What was measured plays no part
+/// in that.
 pub(crate) fn undisturbed<T>(mut run: impl FnMut() -> T) -> Run<T> {
     let mut watched = || {
         let before = CoreTime::of_all();

@@ -174,6 +174,7 @@
 //! | `POST /next-tokens` with a [`NextToken`] | scripts an answer of the token endpoint: `{"claims": {"scope": null}}` |
 //! | `GET`, `DELETE /next-tokens` | `{"next_tokens": [..]}`, those that wait; forgets them |
 //! | `POST /devices/next` with `{"polls": ["pending", ..]}` | scripts what the next device hears, each a [`DevicePoll`] |
+//! | `DELETE /devices/next` | forgets what was scripted for devices that have not come yet |
 //! | `GET`, `PUT /clock` with `{"offset_s": -3600}` | makes the clock wrong by so many seconds |
 //! | `POST /stop`, `POST /restart` | `{"running": false}`, `{"running": true}`: an outage of the server, and its end |
 //!

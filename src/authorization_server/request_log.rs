@@ -29,6 +29,15 @@ pub struct RequestRecord {
     /// The client that the request proved to come from; where nothing is to be proven, the registered one that it
     /// names.
     pub client_id: Option<String>,
+    /// The grant type, at the token endpoint, where it is one that the server has heard of.
+    pub grant_type: Option<&'static str>,
+}
+
+/// What is learnt of a request while it is answered.
+#[derive(Default)]
+pub(super) struct Notes {
+    client_id: Option<String>,
+    grant_type: Option<&'static str>,
 }
 
 /// The latest requests.
@@ -43,22 +52,26 @@ struct Records {
 
 tokio::task_local! {
     /// Of the request that is being answered.
-    static CLIENT_ID: RefCell<Option<String>>;
+    static NOTES: RefCell<Notes>;
 }
 
 /// Says who the request that is being answered is from.
 pub(super) fn note_client(id: &str) {
-    // It fails where no request is being answered.
-    let _ = CLIENT_ID.try_with(|client_id| client_id.replace(Some(id.to_owned())));
+    note(|notes| notes.client_id = Some(id.to_owned()));
 }
 
-/// The answer, and the client that was [noted](note_client) on the way to it.
-pub(super) async fn with_client<T>(answer: impl Future<Output = T>) -> (T, Option<String>) {
+/// Says what it asks for tokens with.
+pub(super) fn note_grant_type(grant_type: &'static str) {
+    note(|notes| notes.grant_type = Some(grant_type));
+}
+
+/// The answer, and what was noted on the way to it.
+pub(super) async fn with_notes<T>(answer: impl Future<Output = T>) -> (T, Notes) {
     let noted = async {
         let answer = answer.await;
-        (answer, CLIENT_ID.with(RefCell::take))
+        (answer, NOTES.with(RefCell::take))
     };
-    CLIENT_ID.scope(RefCell::default(), noted).await
+    NOTES.scope(RefCell::default(), noted).await
 }
 
 impl RequestLog {
@@ -71,16 +84,18 @@ impl RequestLog {
             records.latest.pop_front();
         }
         let (method, path) = (method.to_string(), path.to_owned());
-        records.latest.push_back(RequestRecord { number, method, path, endpoint, status: None, client_id: None });
+        let (status, client_id, grant_type) = (None, None, None);
+        records.latest.push_back(RequestRecord { number, method, path, endpoint, status, client_id, grant_type });
         number
     }
 
-    pub(super) fn end(&self, number: u64, status: StatusCode, client_id: Option<String>) {
+    pub(super) fn end(&self, number: u64, status: StatusCode, notes: Notes) {
         let mut records = self.records();
         // Most requests end soon after they came.
         if let Some(record) = records.latest.iter_mut().rev().find(|record| record.number == number) {
             record.status = Some(status.as_u16());
-            record.client_id = client_id;
+            record.client_id = notes.client_id;
+            record.grant_type = notes.grant_type;
         }
     }
 
@@ -97,6 +112,11 @@ impl RequestLog {
     }
 }
 
+fn note(what: impl FnOnce(&mut Notes)) {
+    // It fails where no request is being answered.
+    let _ = NOTES.try_with(|notes| what(&mut notes.borrow_mut()));
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -107,8 +127,8 @@ mod tests {
         for expected in 0..u64::try_from(CAPACITY).unwrap_or_default() + 5 {
             assert_eq!(log.begin(&Method::GET, "/jwks", Endpoint::JwkSet), expected);
         }
-        log.end(0, StatusCode::OK, None);
-        log.end(5, StatusCode::OK, Some("app".to_owned()));
+        log.end(0, StatusCode::OK, Notes::default());
+        log.end(5, StatusCode::OK, Notes::default());
         let latest = log.latest();
         assert_eq!((latest.len(), latest.first().map(|record| record.number)), (CAPACITY, Some(5)));
         assert_eq!(latest.first().and_then(|record| record.status), Some(200));

@@ -88,7 +88,7 @@ async fn observe(
             }
         }
     };
-    let (answer, client_id) = request_log::with_client(answer).await;
-    state.request_log.end(number, answer.status(), client_id);
+    let (answer, notes) = request_log::with_notes(answer).await;
+    state.request_log.end(number, answer.status(), notes);
     answer
 }

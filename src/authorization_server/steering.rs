@@ -53,6 +53,11 @@ impl AuthorizationServer {
         self.state.device_scripts.push(polls.into_iter().collect(), &self.state.users)
     }
 
+    /// Forgets what was scripted for devices that have not come yet.
+    pub fn clear_scripted_devices(&self) {
+        self.state.device_scripts.clear();
+    }
+
     /// The access tokens that have been issued over the network and have not expired, in their order; the latest
     /// 100,000.
     #[must_use]

@@ -184,8 +184,8 @@ impl fmt::Debug for VerifyingKey {
 
 /// The hash of the message that an algorithm signs (RFC 7518 §3.3 to §3.5).
 ///
-/// The simple version leaves the hash to aws-lc. Taken here, its context is not set up and copied for each token: that is
-/// 0.3 to 0.6 µs of the 24.6 µs of an RS256 check.
+/// The simple version leaves the hash to aws-lc. Taken here, its context is not set up and copied for each token: that
+/// is 0.3 to 0.6 µs of the 24.6 µs of an RS256 check.
 fn hash(algorithm: Algorithm) -> Option<&'static digest::Algorithm> {
     match algorithm {
         Algorithm::RS256 | Algorithm::PS256 | Algorithm::ES256 => Some(&digest::SHA256),

@@ -1,12 +1,13 @@
 //! The layer around a whole API.
 //!
-//! The simple version is an `async` block that judges the token and calls the inner service. Departures from it, with what
-//! each gains for a request whose token is in the cache (`cargo bench --bench layer`, nanoseconds of some 400 in all):
+//! The simple version is an `async` block that judges the token and calls the inner service. Departures from it, with
+//! what each gains for a request whose token is in the cache (`cargo bench --bench layer`, nanoseconds of some 400 in
+//! all):
 //!
 //! 1. **The future has a name** and needs no box: some 50 less, and one allocation.
 //! 2. **The text of the token is looked up before it is read**: no pass over it for its characters, the digest is one.
-//! 3. **A hit reads the clock once**, for what can change with time. How long a check took is measured where one is made.
-//!    With no pass over a query that is not there it is 105 less.
+//! 3. **A hit reads the clock once**, for what can change with time. How long a check took is measured where one is
+//!    made. With no pass over a query that is not there it is 105 less.
 
 use std::fmt;
 use std::sync::Arc;
@@ -45,8 +46,8 @@ impl ResourceServer {
 }
 
 impl BearerLayer {
-    /// Lets requests *without* a token through as well: no `Authorization` header, or one of another scheme. A bad token
-    /// is refused as ever. Handlers take `Option<ValidatedToken>`.
+    /// Lets requests *without* a token through as well: no `Authorization` header, or one of another scheme. A bad
+    /// token is refused as ever. Handlers take `Option<ValidatedToken>`.
     pub const fn optional(mut self) -> Self {
         self.is_optional = true;
         self
@@ -194,8 +195,8 @@ impl<S> BearerService<S> {
     }
 }
 
-/// The service that was polled ready; its clone stays behind. Where a request is refused, what the service reserved to be
-/// ready, such as a place under a concurrency limit, is then for others, however long this one lives.
+/// The service that was polled ready; its clone stays behind. Where a request is refused, what the service reserved to
+/// be ready, such as a place under a concurrency limit, is then for others, however long this one lives.
 pub(super) fn take_ready<S: Clone>(service: &mut S) -> S {
     let clone = service.clone();
     std::mem::replace(service, clone)

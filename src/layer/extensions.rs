@@ -1,5 +1,5 @@
-//! What a judged request carries in its extensions: the token, which knows its resource server, or which resource server
-//! let it through without one.
+//! What a judged request carries in its extensions: the token, which knows its resource server, or which resource
+//! server let it through without one.
 
 use std::sync::Arc;
 
@@ -9,8 +9,8 @@ use crate::error::TokenError;
 use crate::refusal::{Refusal, ServerContext};
 use crate::token::ValidatedToken;
 
-/// Marks a request as judged. The token or the mark of an outer layer is replaced by a token; a request that passes without
-/// one keeps the token of an outer layer, and when that is another server's, whoever asks for it answers 500.
+/// Marks a request as judged. The token or the mark of an outer layer is replaced by a token; a request that passes
+/// without one keeps the token of an outer layer, and when that is another server's, whoever asks for it answers 500.
 pub(crate) fn admit(extensions: &mut Extensions, token: Option<ValidatedToken>, server: &Arc<ServerContext>) {
     match token {
         Some(token) => {

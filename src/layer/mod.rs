@@ -1,5 +1,5 @@
-//! The tower middleware: [`BearerLayer`] lets only requests with a good token through, and the `Require` layers ask more
-//! of it on single routes.
+//! The tower middleware: [`BearerLayer`] lets only requests with a good token through, and the `Require` layers ask
+//! more of it on single routes.
 //!
 //! A request with a good token reaches the inner service with the [`ValidatedToken`](crate::ValidatedToken) in its
 //! extensions. Any other request is answered, and the inner service never sees it. The answer carries the

@@ -1,8 +1,8 @@
 //! Layers for single routes: what more a good token must have.
 //!
-//! They need no handle. The [`BearerLayer`](super::BearerLayer) around them leaves the token and the way to answer in the
-//! request's extensions. Without that layer, or with a token that another resource server judged, they answer 500 and log
-//! an error: a wrongly built service lets nobody through.
+//! They need no handle. The [`BearerLayer`](super::BearerLayer) around them leaves the token and the way to answer in
+//! the request's extensions. Without that layer, or with a token that another resource server judged, they answer 500
+//! and log an error: a wrongly built service lets nobody through.
 
 use std::borrow::Cow;
 use std::future::Future;

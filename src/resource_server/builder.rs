@@ -81,10 +81,10 @@ impl ResourceServerBuilder {
     /// Calls are bounded: one at a time for an issuer, each up to 5 seconds of which a request waits 2, and at most 100
     /// under way or fruitless within 30 seconds. An issuer that is not ours is not asked for again for 30 seconds; when
     /// the resolver fails, requests get 503 and the next call comes after 5 seconds. Up to 1,000 resolved issuers are
-    /// kept; then the one that was verified least recently goes, and if that one never was, the call counts as fruitless
-    /// too: tokens that merely name tenants in turn cost no more. Each has its own keys and its own budget for fetching
-    /// them, and costs nothing while nobody uses it. Tenants share one HTTP client unless [`Issuer::http_client`] gives
-    /// them their own.
+    /// kept; then the one that was verified least recently goes, and if that one never was, the call counts as
+    /// fruitless too: tokens that merely name tenants in turn cost no more. Each has its own keys and its own budget
+    /// for fetching them, and costs nothing while nobody uses it. Tenants share one HTTP client unless
+    /// [`Issuer::http_client`] gives them their own.
     ///
     /// ```
     /// use tower_bearer::{Issuer, ResourceServer};
@@ -132,13 +132,13 @@ impl ResourceServerBuilder {
         self
     }
 
-    /// How much memory accepted tokens may take, so that their signature is not checked again when they come back. Default
-    /// 32 MiB, room for about 30,000 tokens; at least 1 MiB, or 0 for none.
+    /// How much memory accepted tokens may take, so that their signature is not checked again when they come back.
+    /// Default 32 MiB, room for about 30,000 tokens; at least 1 MiB, or 0 for none.
     ///
     /// A token from the cache is as good as one that was just checked: its time, its key, its issuer and the age of the
-    /// issuer's keys are looked at for every request. What is kept are its claims and a keyed digest of its text, never the
-    /// text. Tokens that were refused are not kept, and a flood of tokens that come once does not displace those that come
-    /// again.
+    /// issuer's keys are looked at for every request. What is kept are its claims and a keyed digest of its text, never
+    /// the text. Tokens that were refused are not kept, and a flood of tokens that come once does not displace those
+    /// that come again.
     ///
     /// ```
     /// use tower_bearer::{Issuer, ResourceServer};
@@ -168,7 +168,8 @@ impl ResourceServerBuilder {
         self
     }
 
-    /// Changes the response of a refusal: another body, more headers. It stays an error: a status below 400 is put back.
+    /// Changes the response of a refusal: another body, more headers. It stays an error: a status below 400 is put
+    /// back.
     ///
     /// ```
     /// use tower_bearer::{Issuer, ResourceServer};

@@ -18,8 +18,8 @@ impl ResourceServer {
     ///
     /// Without it keys are fetched when the first token comes. A failure is tried again at the pace of the
     /// [`KeyPolicy`](crate::KeyPolicy), so that the service can start before its provider; one that time does not heal,
-    /// such as metadata of another issuer, ends the wait at once. Either way the resource server goes on: call this again,
-    /// go on without, or end the process.
+    /// such as metadata of another issuer, ends the wait at once. Either way the resource server goes on: call this
+    /// again, go on without, or end the process.
     ///
     /// ```no_run
     /// # async fn start(api: tower_bearer::ResourceServer) -> Result<(), tower_bearer::WarmUpError> {
@@ -40,9 +40,9 @@ impl ResourceServer {
 
     /// Whether good tokens get an answer now, issuer by issuer. It answers at once and can be asked often.
     ///
-    /// An instance that is not ready gets no requests, which would have its keys fetched. So this starts the fetch that an
-    /// issuer without keys is due, at the pace of the [`KeyPolicy`](crate::KeyPolicy) however often it is asked: the probe
-    /// sees the outcome the next time.
+    /// An instance that is not ready gets no requests, which would have its keys fetched. So this starts the fetch that
+    /// an issuer without keys is due, at the pace of the [`KeyPolicy`](crate::KeyPolicy) however often it is asked: the
+    /// probe sees the outcome the next time.
     ///
     /// ```
     /// # #[cfg(feature = "test-util")] {
@@ -72,15 +72,15 @@ impl ResourceServer {
         Readiness { ready: issuers.iter().all(KeySetStatus::is_ready), issuers }
     }
 
-    /// How the keys of each issuer are, those of the [resolver](crate::ResourceServerBuilder::issuer_resolver) after those
-    /// of the configuration.
+    /// How the keys of each issuer are, those of the [resolver](crate::ResourceServerBuilder::issuer_resolver) after
+    /// those of the configuration.
     #[must_use]
     pub fn key_sets(&self) -> Vec<KeySetStatus> {
         self.0.issuers.table().iter().map(|issuer| issuer.status()).collect()
     }
 
-    /// The key sets that were fetched and still serve, for [`import_key_sets`](Self::import_key_sets) in the next process:
-    /// it then starts with keys, whether the provider is there or not. Public keys only.
+    /// The key sets that were fetched and still serve, for [`import_key_sets`](Self::import_key_sets) in the next
+    /// process: it then starts with keys, whether the provider is there or not. Public keys only.
     #[must_use]
     pub fn export_key_sets(&self) -> ExportedKeySets {
         let Some(now) = self.0.clock.now() else { return ExportedKeySets::default() };
@@ -91,9 +91,9 @@ impl ResourceServer {
 
     /// Starts with key sets of an earlier process, and says how many were taken.
     ///
-    /// They are as old as they were there: what is past its lifetime is refreshed with the first request, and what is past
-    /// the staleness bound is left out. So is a set of an issuer that is not configured, one that cannot be read, and one
-    /// of which there is a newer copy already.
+    /// They are as old as they were there: what is past its lifetime is refreshed with the first request, and what is
+    /// past the staleness bound is left out. So is a set of an issuer that is not configured, one that cannot be read,
+    /// and one of which there is a newer copy already.
     ///
     /// ```
     /// # use tower_bearer::{ExportedKeySets, Issuer, ResourceServer};

@@ -19,8 +19,8 @@ impl ResourceServer {
 
     /// Forgets an issuer and its keys; what is being fetched for it is given up. False when there is none of this URL.
     ///
-    /// A [resolver](crate::ResourceServerBuilder::issuer_resolver) can bring it back: [disable](Self::disable_issuer) it
-    /// to prevent that.
+    /// A [resolver](crate::ResourceServerBuilder::issuer_resolver) can bring it back: [disable](Self::disable_issuer)
+    /// it to prevent that.
     pub fn remove_issuer(&self, url: &str) -> bool {
         self.0.issuers.remove(url)
     }
@@ -36,8 +36,9 @@ impl ResourceServer {
         self.0.issuers.set_enabled(url, true)
     }
 
-    /// Whether a token of this issuer that names this key and algorithm could be verified now, without waiting. It goes the
-    /// way of a request's look for a key: a refresh that is due is started, and a `kid` that is not there is counted.
+    /// Whether a token of this issuer that names this key and algorithm could be verified now, without waiting. It goes
+    /// the way of a request's look for a key: a refresh that is due is started, and a `kid` that is not there is
+    /// counted.
     #[must_use]
     pub fn has_key(&self, issuer: &str, key_id: Option<&str>, algorithm: Algorithm) -> bool {
         let table = self.0.issuers.table();

@@ -4,6 +4,7 @@ mod builder;
 mod health;
 mod issuers;
 mod memory;
+mod shown;
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,6 +13,7 @@ pub use builder::ResourceServerBuilder;
 pub use health::{Readiness, WarmUpError};
 pub use memory::TokenCacheStatus;
 
+use self::shown::{Choice, LogExpectation, Urls};
 use crate::claims::untrusted_iss;
 use crate::error::TokenError;
 use crate::jose::{Algorithm, CompactJws};
@@ -22,7 +24,7 @@ use crate::time::{Clock, UnixTime};
 use crate::token::{Claims, Signer, ValidatedToken};
 use crate::token_cache::TokenCache;
 use crate::trust::{Table, TrustedIssuer, TrustedIssuers};
-use crate::validator::{Check, NoListener, Shown, Step, StepListener, report};
+use crate::validator::{Check, NoListener, Shown, StepListener, report};
 
 /// An API that accepts access tokens (RFC 6749 §1.1): who may issue them, for which audience, with which keys.
 ///
@@ -80,8 +82,8 @@ impl ResourceServer {
         ResourceServerBuilder::default()
     }
 
-    /// The same resource server with other statuses for its refusals, for a part of the API whose clients need them. Keys,
-    /// issuers and all that is known about them are shared: what one fetches the other has, and both judge alike.
+    /// The same resource server with other statuses for its refusals, for a part of the API whose clients need them.
+    /// Keys, issuers and all that is known about them are shared: what one fetches the other has, and both judge alike.
     ///
     /// It counts as another resource server: a token that one judged is not taken by the [route
     /// layers](crate::layer) under the other.
@@ -106,8 +108,8 @@ impl ResourceServer {
         Self(Arc::new(Inner { context: Arc::new(ServerContext::new(responder)), token_cache, ..server.clone() }))
     }
 
-    /// Judges a token that did not come in an `Authorization` header: in the first message of a WebSocket, in a job from
-    /// a queue.
+    /// Judges a token that did not come in an `Authorization` header: in the first message of a WebSocket, in a job
+    /// from a queue.
     ///
     /// # Errors
     ///
@@ -119,8 +121,8 @@ impl ResourceServer {
         self.judge_to_the_end(token, Waited::Nothing, &mut NoListener).await
     }
 
-    /// As [`validate`](Self::validate), and tells each step to a listener, also those that the cache of tokens would spare.
-    /// When a wait for keys or for the resolver comes between, the steps start anew after it.
+    /// As [`validate`](Self::validate), and tells each step to a listener, also those that the cache of tokens would
+    /// spare. When a wait for keys or for the resolver comes between, the steps start anew after it.
     ///
     /// # Errors
     ///
@@ -133,15 +135,15 @@ impl ResourceServer {
         self.judge_to_the_end(token, Waited::Nothing, listener).await
     }
 
-    /// Judges a token again that was good when it came, without its text: for connections that outlive a request, such as
-    /// a WebSocket. It fetches nothing and checks no signature, but it is as late as the keys are: a key that the issuer
-    /// withdrew is noticed when requests have the set refreshed.
+    /// Judges a token again that was good when it came, without its text: for connections that outlive a request, such
+    /// as a WebSocket. It fetches nothing and checks no signature, but it is as late as the keys are: a key that the
+    /// issuer withdrew is noticed when requests have the set refreshed.
     ///
     /// # Errors
     ///
     /// When the token has expired, its key has left the issuer's set, the issuer is disabled or removed, the set is too
-    /// old to say, the [resolver](ResourceServerBuilder::issuer_resolver)'s issuer has made room for another one since, or
-    /// another resource server validated the token.
+    /// old to say, the [resolver](ResourceServerBuilder::issuer_resolver)'s issuer has made room for another one since,
+    /// or another resource server validated the token.
     ///
     /// ```
     /// # #[cfg(feature = "test-util")] {
@@ -286,42 +288,6 @@ impl ResourceServer {
         let validated = ValidatedToken::new(claims, expires_at, payload, context, signer);
         self.remember(token.as_bytes(), &validated);
         Ok(validated)
-    }
-}
-
-/// Whoever debugs a refusal wants to see the configuration that the token did not meet. What the token says is left out:
-/// logs are not the place for it.
-struct LogExpectation;
-
-impl StepListener for LogExpectation {
-    fn step(&mut self, step: Step<'_>) {
-        if !step.passed {
-            tracing::debug!(check = ?step.check, expected = %step.expected, "a token failed a check");
-        }
-    }
-}
-
-/// The URLs of the trusted issuers, made into text only where it is shown.
-struct Urls<'a>(&'a Table);
-
-impl fmt::Debug for Urls<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.0.iter().map(|issuer| &issuer.rules.issuer)).finish()
-    }
-}
-
-/// The issuer that was chosen, or else the one that the token names.
-struct Choice<'a> {
-    chosen: Option<&'a str>,
-    payload: &'a [u8],
-}
-
-impl fmt::Display for Choice<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.chosen {
-            Some(url) => write!(f, "{url:?}"),
-            None => Shown(&untrusted_iss(self.payload)).fmt(f),
-        }
     }
 }
 

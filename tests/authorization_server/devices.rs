@@ -309,6 +309,19 @@ async fn s13_what_a_script_decided_stays_decided() {
 }
 
 #[tokio::test]
+async fn scripts_for_devices_can_be_forgotten_in_rust_and_over_http() {
+    let server = user_builder().client(television("tv")).admin().start().await.unwrap();
+    let script = || server.script_device([DevicePoll::Approve { username: "alice".to_owned() }]).unwrap();
+    script();
+    server.clear_scripted_devices();
+    assert_refused(poll(&server, &codes(&server).await), 400, "authorization_pending").await;
+    script();
+    let url = format!("{}/devices/next", server.admin_url().unwrap());
+    assert_eq!(client().delete(url).send().await.unwrap().status(), StatusCode::NO_CONTENT);
+    assert_refused(poll(&server, &codes(&server).await), 400, "authorization_pending").await;
+}
+
+#[tokio::test]
 async fn s13_no_script_revives_a_code_that_was_used() {
     let Fixture { server, .. } = fixture().await;
     let approve = || DevicePoll::Approve { username: "alice".to_owned() };

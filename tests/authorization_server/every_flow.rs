@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use tower_bearer::authorization_server::{AuthorizationServer, Client};
+use tower_bearer::authorization_server::{AuthorizationServer, AuthorizationServerBuilder, Client};
+use tower_bearer::time::{ManualClock, UnixTime};
 use tower_bearer::{Issuer, ResourceServer};
 use url::{Url, form_urlencoded};
 
@@ -12,9 +13,13 @@ use crate::browser::{
 use crate::support::{AUDIENCE, client, unauthenticated};
 
 async fn server() -> AuthorizationServer {
+    builder().start().await.unwrap()
+}
+
+fn builder() -> AuthorizationServerBuilder {
     let television = Client::public("tv").scopes(["read:leads"]).audience(AUDIENCE).device();
     let builder = user_builder().client(television).device_poll_interval(Duration::ZERO);
-    builder.dangerously_enable_legacy_grants().start().await.unwrap()
+    builder.dangerously_enable_legacy_grants()
 }
 
 /// An access token by each flow, and whose it is.
@@ -70,5 +75,23 @@ async fn a_token_of_every_flow_is_for_one_api_until_it_is_revoked() {
         };
         assert!(revocation.send().await.unwrap().status().is_success(), "{flow}");
         assert!(!is_active(&server, &token).await, "{flow}");
+    }
+}
+
+#[tokio::test]
+async fn a_token_of_every_flow_ends() {
+    let clock = ManualClock::at(UnixTime::from_secs(1_800_000_000));
+    let server = builder().clock(clock.clone()).start().await.unwrap();
+    let api = ResourceServer::builder().audience(AUDIENCE).issuer(Issuer::new(server.issuer())).clock(clock.clone());
+    let api = api.build().unwrap();
+    let tokens = by_every_flow(&server).await;
+    for (flow, _, token) in &tokens {
+        assert!(api.validate(token.as_str()).await.is_ok(), "{flow}");
+    }
+    // Leeway included.
+    clock.advance(Duration::from_secs(300 + 120));
+    for (flow, _, token) in &tokens {
+        assert_eq!(api.validate(token.as_str()).await.unwrap_err().reason(), "expired", "{flow}");
+        assert!(!is_active(&server, token).await, "{flow}");
     }
 }

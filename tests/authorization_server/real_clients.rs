@@ -10,7 +10,10 @@ use oauth2::{
     HttpResponse, IntrospectionUrl, PkceCodeChallenge, RedirectUrl, RevocationUrl, Scope,
     StandardDeviceAuthorizationResponse, StandardRevocableToken, TokenIntrospectionResponse, TokenResponse, TokenUrl,
 };
-use openidconnect::core::{CoreAuthenticationFlow, CoreClient, CoreProviderMetadata, CoreUserInfoClaims};
+use openidconnect::core::{
+    CoreAuthenticationFlow, CoreClient, CoreDeviceAuthorizationResponse, CoreProviderMetadata, CoreRevocableToken,
+    CoreUserInfoClaims,
+};
 use openidconnect::{IssuerUrl, Nonce, TokenResponse as _};
 use tower::{Layer, ServiceExt, service_fn};
 use tower_bearer::authorization_server::{AuthorizationServer, Client, Endpoint};
@@ -109,11 +112,15 @@ async fn the_crate_oauth2_works_as_a_device() {
     assert_eq!(call_api(&server, tokens.access_token()).await, StatusCode::OK);
 }
 
+async fn discovered(server: &AuthorizationServer) -> CoreProviderMetadata {
+    let issuer = IssuerUrl::new(server.issuer().to_owned()).unwrap();
+    CoreProviderMetadata::discover_async(issuer, &send).await.unwrap()
+}
+
 #[tokio::test]
 async fn the_crate_openidconnect_finds_the_server_and_checks_its_id_tokens() {
     let server = user_server().await;
-    let issuer = IssuerUrl::new(server.issuer().to_owned()).unwrap();
-    let metadata = CoreProviderMetadata::discover_async(issuer, &send).await.unwrap();
+    let metadata = discovered(&server).await;
     let client = CoreClient::from_provider_metadata(
         metadata,
         ClientId::new("web".to_owned()),
@@ -143,4 +150,40 @@ async fn the_crate_openidconnect_finds_the_server_and_checks_its_id_tokens() {
     let user: CoreUserInfoClaims = request.request_async(&send).await.unwrap();
     assert_eq!(user.email().map(|email| email.as_str()), Some("alice@example.com"));
     assert_eq!(call_api(&server, tokens.access_token()).await, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn the_crate_openidconnect_works_with_every_other_flow() {
+    let television = Client::new("tv", "tv-secret").scopes(["openid", "read:leads"]).audience(AUDIENCE).device();
+    let server = user_builder().client(television).device_poll_interval(Duration::ZERO).start().await.unwrap();
+    let at = |path: &str| format!("{}{path}", server.issuer());
+    let secret = Some(ClientSecret::new("tv-secret".to_owned()));
+    let client = CoreClient::from_provider_metadata(discovered(&server).await, ClientId::new("tv".to_owned()), secret)
+        .set_device_authorization_url(DeviceAuthorizationUrl::new(at("/device_authorization")).unwrap())
+        .set_introspection_url(IntrospectionUrl::new(at("/introspect")).unwrap())
+        .set_revocation_url(RevocationUrl::new("https://as.example.com/revoke".to_owned()).unwrap());
+
+    let request = client.exchange_device_code().add_scope(Scope::new("read:leads".to_owned()));
+    let codes: CoreDeviceAuthorizationResponse = request.request_async(&send).await.unwrap();
+    let user_decides = |_pause| connect_device(&server, codes.user_code().secret());
+    let polls = client.exchange_device_access_token(&codes).unwrap();
+    let tokens = polls.request_async(&send, user_decides, None).await.unwrap();
+    assert_eq!(call_api(&server, tokens.access_token()).await, StatusCode::OK);
+    assert!(tokens.id_token().is_some());
+
+    let refresh = client.exchange_refresh_token(tokens.refresh_token().unwrap()).unwrap();
+    let refreshed = refresh.request_async(&send).await.unwrap();
+    assert_eq!(call_api(&server, refreshed.access_token()).await, StatusCode::OK);
+    let of_client = client.exchange_client_credentials().unwrap().request_async(&send).await.unwrap();
+    assert_eq!(call_api(&server, of_client.access_token()).await, StatusCode::OK);
+
+    assert!(client.introspect(refreshed.access_token()).request_async(&send).await.unwrap().active());
+    let here = at("/revoke");
+    let send_here = |mut request: HttpRequest| {
+        *request.uri_mut() = here.parse().unwrap();
+        send(request)
+    };
+    let revocable = CoreRevocableToken::from(refreshed.refresh_token().unwrap());
+    client.revoke_token(revocable).unwrap().request_async(&send_here).await.unwrap();
+    assert!(!client.introspect(refreshed.access_token()).request_async(&send).await.unwrap().active());
 }

@@ -3,12 +3,15 @@
 use serde_json::{Value, json};
 use tower_bearer::authorization_server::{AuthorizationServer, Endpoint, Fault};
 
+use crate::browser::{refresh, text, tokens, user_builder};
 use crate::support::{SECRET, builder, client, get_json, token_request, unauthenticated};
 
-/// Endpoint, method, status and client of each request, in order.
-fn seen(server: &AuthorizationServer) -> Vec<(Endpoint, String, Option<u16>, Option<String>)> {
+type Seen = (Endpoint, String, Option<u16>, Option<String>, Option<&'static str>);
+
+/// Endpoint, method, status, client and grant type of each request, in order.
+fn seen(server: &AuthorizationServer) -> Vec<Seen> {
     let log = server.request_log().into_iter();
-    log.map(|record| (record.endpoint, record.method, record.status, record.client_id)).collect()
+    log.map(|record| (record.endpoint, record.method, record.status, record.client_id, record.grant_type)).collect()
 }
 
 #[tokio::test]
@@ -17,25 +20,25 @@ async fn requests_are_told_with_client_and_result_in_rust_and_over_http() {
     let grant = ("grant_type", "client_credentials");
     get_json(server.jwks_uri()).await;
     token_request(&server, &[grant]).send().await.unwrap();
-    token_request(&server, &[("grant_type", "no-such"), ("scope", "canary")]).send().await.unwrap();
+    token_request(&server, &[("grant_type", "canary"), ("scope", "canary")]).send().await.unwrap();
     unauthenticated(&server, &[grant, ("client_id", "app"), ("client_secret", "canary")]).send().await.unwrap();
     server.misbehave(Endpoint::Token, Fault::status(503)).unwrap();
     client().post(format!("{}?secret=canary", server.token_endpoint())).send().await.unwrap();
 
     let app = || Some("app".to_owned());
     let expected = [
-        (Endpoint::JwkSet, "GET".to_owned(), Some(200), None),
-        (Endpoint::Token, "POST".to_owned(), Some(200), app()),
-        (Endpoint::Token, "POST".to_owned(), Some(400), app()),
-        (Endpoint::Token, "POST".to_owned(), Some(401), None),
-        (Endpoint::Token, "POST".to_owned(), Some(503), None),
+        (Endpoint::JwkSet, "GET".to_owned(), Some(200), None, None),
+        (Endpoint::Token, "POST".to_owned(), Some(200), app(), Some(grant.1)),
+        (Endpoint::Token, "POST".to_owned(), Some(400), app(), None),
+        (Endpoint::Token, "POST".to_owned(), Some(401), None, None),
+        (Endpoint::Token, "POST".to_owned(), Some(503), None, None),
     ];
     assert_eq!(seen(&server), expected);
     let log_url = format!("{}/requests/log", server.admin_url().unwrap());
     let log = get_json(&log_url).await;
     assert_eq!(log["requests"].as_array().unwrap().len(), 5);
     let first = json!({ "number": 1, "method": "POST", "path": "/t/token", "endpoint": "token", "status": 200,
-                        "client_id": "app" });
+                        "client_id": "app", "grant_type": "client_credentials" });
     assert_eq!(log["requests"][1], first);
     let shown = format!("{log} {:?}", server.request_log());
     assert!(!shown.contains("canary") && !shown.contains(SECRET), "{shown}");
@@ -49,6 +52,17 @@ async fn requests_are_told_with_client_and_result_in_rust_and_over_http() {
 }
 
 #[tokio::test]
+async fn a_refresh_is_told_from_other_requests_for_tokens() {
+    let server = user_builder().start().await.unwrap();
+    let tokens = tokens(&server).await;
+    server.clear_request_log();
+    refresh(&server, text(&tokens, "refresh_token"), &[]).send().await.unwrap();
+    refresh(&server, "no-such", &[]).send().await.unwrap();
+    let told: Vec<_> = seen(&server).into_iter().map(|(.., status, _, grant_type)| (status, grant_type)).collect();
+    assert_eq!(told, [(Some(200), Some("refresh_token")), (Some(400), Some("refresh_token"))]);
+}
+
+#[tokio::test]
 async fn a_request_without_an_answer_has_no_status() {
     let server = builder().start().await.unwrap();
     server.misbehave(Endpoint::Token, Fault::Hang).unwrap();
@@ -57,7 +71,7 @@ async fn a_request_without_an_answer_has_no_status() {
         tokio::task::yield_now().await;
     }
     request.abort();
-    assert_eq!(seen(&server), [(Endpoint::Token, "POST".to_owned(), None, None)]);
+    assert_eq!(seen(&server), [(Endpoint::Token, "POST".to_owned(), None, None, None)]);
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@ use crate::support::{AUDIENCE, builder, client, unauthenticated};
 const CLIENT_CREDENTIALS: [(&str, &str); 1] = [("grant_type", "client_credentials")];
 
 #[tokio::test]
-async fn tokens_of_every_flow_are_accepted_until_they_expire() {
+async fn a_user_s_tokens_are_accepted_until_they_expire_and_a_refresh_heals_it() {
     let clock = ManualClock::at(UnixTime::from_secs(1_800_000_000));
     let server = user_builder().clock(clock.clone()).start().await.unwrap();
     let api = api(&server, AUDIENCE, &clock);

@@ -3,8 +3,8 @@
 //! All services take turns, round by round, on one thread. The numbers are medians over the rounds: nanoseconds of one
 //! request, what the check adds to the same without it, that over what ours adds to a token that comes for the first
 //! time, allocations and bytes of one request. Before that, each service was seen to accept the token and to refuse it
-//! with one bit of the signature changed; of the other bad tokens, those it lets through are listed, for they are checks
-//! that it does not spend time on.
+//! with one bit of the signature changed; of the other bad tokens, those it lets through are listed, for they are
+//! checks that it does not spend time on.
 
 use std::time::Duration;
 

@@ -1,8 +1,8 @@
 //! tower-bearer beside other crates that check bearer tokens: same token, same handler, one run.
 //!
-//! `in_process` sends whole requests through tower services; `over_socket` puts each behind axum on a core of its own and
-//! loads it from another. A package of its own, which nothing else builds: `cargo run --release --bin in_process`, in this
-//! directory. Options behind `--`: `--json FILE` writes the numbers to a file, `--smoke` runs a few iterations.
+//! `in_process` sends whole requests through tower services; `over_socket` puts each behind axum on a core of its own
+//! and loads it from another. A package of its own, which nothing else builds: `cargo run --release --bin in_process`,
+//! in this directory. Options behind `--`: `--json FILE` writes the numbers to a file, `--smoke` runs a few iterations.
 
 pub mod in_process;
 pub mod over_socket;

@@ -72,7 +72,7 @@ fn router(state: AdminState) -> Router {
             "/next-tokens",
             get(steering::next_tokens).post(steering::script_next_token).delete(steering::clear_next_tokens),
         )
-        .route("/devices/next", post(steering::script_device))
+        .route("/devices/next", post(steering::script_device).delete(steering::clear_scripted_devices))
         .route("/tokens", get(steering::issued))
         .route("/tokens/revoke", post(steering::revoke))
         .route("/stop", post(running::stop))

@@ -46,6 +46,12 @@ pub(super) async fn script_device(
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// `DELETE /devices/next`
+pub(super) async fn clear_scripted_devices(State(state): State<AdminState>) -> StatusCode {
+    state.server.device_scripts.clear();
+    StatusCode::NO_CONTENT
+}
+
 /// `GET /tokens`
 pub(super) async fn issued(State(state): State<AdminState>) -> Json<Value> {
     let issued = state.server.grants.issued(state.server.issuer.now());

@@ -13,11 +13,15 @@ use crate::authorization_server::grants::{Grant, Handle, PresentedCode, Tokens};
 use crate::authorization_server::oauth_error::{NO_STORE, OAuthError};
 use crate::authorization_server::parameters::Parameters;
 use crate::authorization_server::registration::RegisteredClient;
+use crate::authorization_server::request_log::note_grant_type;
 use crate::authorization_server::state::ServerState;
 use crate::authorization_server::{id_token, requested, scope};
 
 /// The grant type of RFC 8628 §3.4.
 pub(super) const DEVICE_CODE: &str = "urn:ietf:params:oauth:grant-type:device_code";
+
+/// Those that the request log names: it repeats nothing that a client made up.
+const GRANT_TYPES: [&str; 5] = ["client_credentials", "authorization_code", DEVICE_CODE, "refresh_token", "password"];
 
 pub(in crate::authorization_server) async fn respond(
     State(state): State<Arc<ServerState>>,
@@ -27,7 +31,11 @@ pub(in crate::authorization_server) async fn respond(
         return Ok(refusal);
     }
     let (client, parameters) = authenticated_form(request, &state.clients).await?;
-    let tokens = match parameters.value("grant_type") {
+    let grant_type = parameters.value("grant_type");
+    if let Some(known) = GRANT_TYPES.into_iter().find(|known| grant_type == Some(*known)) {
+        note_grant_type(known);
+    }
+    let tokens = match grant_type {
         Some("client_credentials") => client_credentials(&state, client, &parameters),
         Some("authorization_code") if state.clients.ask_users() => authorization_code(&state, client, &parameters),
         Some(DEVICE_CODE) if state.clients.have_devices() => device_code(&state, client, &parameters),

@@ -63,6 +63,10 @@ impl DeviceScripts {
         Ok(())
     }
 
+    pub(in crate::authorization_server) fn clear(&self) {
+        self.waiting().clear();
+    }
+
     /// The polls of the device that has come.
     pub(in crate::authorization_server) fn take(&self) -> Vec<ScriptedPoll> {
         self.waiting().pop_front().unwrap_or_default()

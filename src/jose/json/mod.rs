@@ -25,8 +25,8 @@ pub(crate) const MAX_DEPTH: usize = 32;
 
 /// What a walk does with the members it knows. The rest is checked and skipped.
 pub(crate) trait Members<'t> {
-    /// Reads the value of a known member and returns true, or leaves it and returns false. It is not asked again after it
-    /// found a value of the wrong type.
+    /// Reads the value of a known member and returns true, or leaves it and returns false. It is not asked again after
+    /// it found a value of the wrong type.
     fn read(&mut self, name: &str, value: &mut Value<'_, 't>) -> Result<bool, WalkError>;
 }
 

@@ -5,8 +5,8 @@ use std::borrow::Cow;
 /// So many names are compared in another way than more.
 pub(super) const FEW: usize = 16;
 
-/// Among few names, as most objects have, only those are compared that agree in a mark of six bits: sorting takes several
-/// times as long. Among many that would let a token cost the square of their number.
+/// Among few names, as most objects have, only those are compared that agree in a mark of six bits: sorting takes
+/// several times as long. Among many that would let a token cost the square of their number.
 pub(super) struct Names<'t> {
     names: Vec<Cow<'t, str>>,
     /// Those of the first names.

@@ -1,10 +1,10 @@
 //! JSON text (RFC 8259), read from left to right.
 //!
-//! The simple version is serde_json with visitors. Departures from it, with what each gains in a whole check of a token of
-//! 894 bytes, which took 16,750 instructions beside those of the bare signature check:
+//! The simple version is serde_json with visitors. Departures from it, with what each gains in a whole check of a token
+//! of 894 bytes, which took 16,750 instructions beside those of the bare signature check:
 //!
-//! 1. **Strings are passed eight bytes at a time** up to their end, and a value is read only when somebody asks for it: the
-//!    visitors of every kind of value are gone. 1,600 less.
+//! 1. **Strings are passed eight bytes at a time** up to their end, and a value is read only when somebody asks for it:
+//!    the visitors of every kind of value are gone. 1,600 less.
 //! 2. **Short rows of digits are read here**; other numbers, and strings with escapes, are left to serde_json: 500 less
 //!    than serde_json's general way.
 
@@ -80,7 +80,8 @@ impl<'t> Scanner<'t> {
         }
     }
 
-    /// What follows after the quote that begins a string: the text after unescaping, borrowed where nothing was escaped.
+    /// What follows after the quote that begins a string: the text after unescaping, borrowed where nothing was
+    /// escaped.
     #[inline]
     pub(super) fn rest_of_string(&mut self) -> Result<Cow<'t, str>, JsonFault> {
         let start = self.position;

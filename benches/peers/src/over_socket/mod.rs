@@ -8,9 +8,9 @@
 //!
 //! The numbers are medians over the rounds with their interval ([`median_interval`]): requests per second, these over
 //! those of the same application without a check in the same round, microseconds of the server's processor time per
-//! request. "Busy" is the least share of its core that the server was seen to use: under 95 % the load was the limit, or
-//! something else ran there. "Stolen" is what the machine's host took of both cores for its other guests; a run that it
-//! disturbed is done [again](undisturbed), up to three times in all.
+//! request. "Busy" is the least share of its core that the server was seen to use: under 95 % the load was the limit,
+//! or something else ran there. "Stolen" is what the machine's host took of both cores for its other guests; a run that
+//! it disturbed is done [again](undisturbed), up to three times in all.
 //!
 //! Each server is seen to accept the token and to refuse it with a changed signature, before it is measured.
 

@@ -69,12 +69,18 @@ pub(crate) struct Load {
     /// Threads that send.
     #[arg(long, value_name = "N", default_value = "1", help_heading = "How")]
     pub(super) threads: NonZeroUsize,
-    /// Threads that send never sleep while they wait: each takes a whole core, and the server does not spend its time on
-    /// waking them.
+    /// Threads that send never sleep while they wait: each takes a whole core, and the server does not spend its time
+    /// on waking them.
     #[arg(long, help_heading = "How")]
     pub(super) busy_wait: bool,
     /// How many of 100 requests of a flood are bad.
-    #[arg(long, value_name = "PERCENT", default_value_t = 50, value_parser = clap::value_parser!(u8).range(1..=99), help_heading = "How")]
+    #[arg(
+        long,
+        value_name = "PERCENT",
+        default_value_t = 50,
+        value_parser = clap::value_parser!(u8).range(1..=99),
+        help_heading = "How"
+    )]
     pub(super) bad_share: u8,
     /// How many different tokens `unique` sends before it starts again. Against an issuer: how many are asked of it.
     #[arg(long, value_name = "N", help_heading = "How")]
@@ -90,7 +96,14 @@ pub(crate) struct Load {
     #[arg(long, conflicts_with = "url", help_heading = "Our own server")]
     pub(super) without_layer: bool,
     /// The algorithm of the tokens.
-    #[arg(long, value_name = "ALG", default_value = "RS256", value_parser = algorithm_parser(), conflicts_with = "url", help_heading = "Our own server")]
+    #[arg(
+        long,
+        value_name = "ALG",
+        default_value = "RS256",
+        value_parser = algorithm_parser(),
+        conflicts_with = "url",
+        help_heading = "Our own server"
+    )]
     pub(super) algorithm: Algorithm,
 
     /// Another target than our own server: GET requests go there.
