@@ -2,7 +2,8 @@
 
 use reqwest::StatusCode;
 
-use tower_bearer::authorization_server::{Certificate, Client};
+use tower_bearer::authorization_server::{AuthorizationServer, Certificate, Client};
+use tower_bearer::jose::Algorithm;
 
 use crate::browser::{Browser, CALLBACK, PASSWORD, Page, REQUEST, request_with, user_builder, user_server};
 
@@ -156,6 +157,37 @@ async fn s12_refusals_show_nothing_that_was_sent_and_lead_nowhere() {
     // Errors with fixed texts alone go back to the client.
     let back = Browser::new(&server).authorize(&request_with(&[("scope", evil)])).await;
     assert!(back.location.unwrap().starts_with(CALLBACK) && !back.body.contains("evil"));
+}
+
+#[tokio::test]
+async fn scopes_are_in_words() {
+    let builder = AuthorizationServer::builder().signing_algorithm(Algorithm::ES256).demo();
+    let all = Client::public("all").scopes(["openid", "address", "phone", "offline_access"]);
+    let all = all.audience("https://api.example.com").redirect_uri(CALLBACK);
+    let server = builder.client(all).scope_description("phone", "Call you").start().await.unwrap();
+    let consent = async |client: &str, uri: &str| {
+        let mut browser = Browser::new(&server);
+        let login =
+            browser.authorize(&request_with(&[("client_id", client), ("redirect_uri", uri), ("scope", "")])).await;
+        let sent = browser.submit(&login, &[("username", "alice"), ("password", "wonderland")]).await;
+        browser.get(&sent.location.unwrap()).await.body
+    };
+    let demo = consent("demo-web", "http://127.0.0.1:8080/callback").await;
+    let all = consent("all", CALLBACK).await;
+    for (page, scope, words) in [
+        (&demo, "openid", "Know who you are"),
+        (&demo, "profile", "See your name and your profile"),
+        (&demo, "email", "See your email address"),
+        (&demo, "read:leads", "Read your leads"),
+        (&demo, "write:leads", "Add and change leads"),
+        (&all, "address", "See your postal address"),
+        (&all, "phone", "Call you"),
+    ] {
+        assert!(page.contains(&format!("<span>{words} <code class=\"faint\">{scope}</code></span>")), "{page}");
+    }
+    assert_eq!(demo.matches("type=\"checkbox\"").count(), 5);
+    // What the server does not know has no words of its own.
+    assert!(all.contains("<span>offline_access</span>"), "{all}");
 }
 
 #[tokio::test]
