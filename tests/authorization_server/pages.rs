@@ -202,7 +202,8 @@ async fn names_are_escaped() {
     assert!(consent.body.contains("&#60;b&#62;Bold") && consent.body.contains("&#60;i&#62;All"));
 }
 
-fn assert_protected(page: &Page) {
+/// What every page has: headers that protect it, and a warning for whoever takes it for a real one.
+pub(crate) fn assert_protected(page: &Page) {
     assert_eq!(page.header("content-type"), Some("text/html; charset=utf-8"));
     for (name, value) in [
         ("x-frame-options", "DENY"),
@@ -213,4 +214,6 @@ fn assert_protected(page: &Page) {
         assert_eq!(page.header(name), Some(value));
     }
     assert!(page.header("content-security-policy").unwrap().contains("frame-ancestors 'none'"));
+    let warning = "<p class=\"note\">This server is for tests. Do not use a password of yours here.</p>";
+    assert!(page.body.contains(warning), "{}", page.body);
 }
