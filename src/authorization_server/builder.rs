@@ -109,7 +109,8 @@ impl AuthorizationServerBuilder {
         self
     }
 
-    /// Says what a scope means in words, for the page that asks the user; without it the page shows the scope itself.
+    /// Says what a scope means in words, for the page that asks the user. It has words of its own for `openid`,
+    /// `profile`, `email`, `address` and `phone`; of others without a description it shows the scope itself.
     pub fn scope_description(mut self, scope: impl Into<String>, description: impl Into<String>) -> Self {
         self.scope_descriptions.insert(scope.into(), description.into());
         self

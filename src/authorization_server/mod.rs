@@ -124,7 +124,7 @@
 //! - [`script_next_token`](AuthorizationServer::script_next_token) gives the next token other claims or a defect, or
 //!   the next request an error; [`script_device`](AuthorizationServer::script_device) decides for the users of devices.
 //! - [`issued_tokens`](AuthorizationServer::issued_tokens) lists what was issued,
-//!   [`revoke`](AuthorizationServer::revoke) ends it.
+//!   [`revoke`](AuthorizationServer::revoke) and [`revoke_issued`](AuthorizationServer::revoke_issued) end it.
 //! - [`requests`](AuthorizationServer::requests) counts what an endpoint was asked, faulty answers included, and
 //!   [`request_log`](AuthorizationServer::request_log) says who asked and what came of it.
 //!
@@ -171,6 +171,7 @@
 //! | `POST /keys/{kid}/replace` | gives the `kid` a new key |
 //! | `GET /tokens` | `{"tokens": [..]}`, what was issued, each an [`IssuedTokenSummary`] |
 //! | `POST /tokens/revoke` with `{"token": ".."}` | `{"revoked": true}`: ends an access token, or a refresh token with all of its consent; false when there is none |
+//! | `POST /tokens/revoke` with `{"number": 7}` | the same for the access token that `GET /tokens` lists under this `number`, and for no refresh token; 404 when it lists none |
 //! | `POST /next-tokens` with a [`NextToken`] | scripts an answer of the token endpoint: `{"claims": {"scope": null}}` |
 //! | `GET`, `DELETE /next-tokens` | `{"next_tokens": [..]}`, those that wait; forgets them |
 //! | `POST /devices/next` with `{"polls": ["pending", ..]}` | scripts what the next device hears, each a [`DevicePoll`] |
@@ -219,7 +220,7 @@ mod tls;
 pub use builder::AuthorizationServerBuilder;
 pub use config::ConfigFileError;
 pub use endpoint::Endpoint;
-pub use grants::IssuedTokenSummary;
+pub use grants::{IssuedTokenSummary, NoSuchTokenError};
 pub use misbehaviour::{Fault, FaultError};
 pub use registration::{Client, ClientSummary, User, UserSummary};
 pub use request_log::RequestRecord;

@@ -1,4 +1,4 @@
-//! Scope text (RFC 6749 §3.3).
+//! Scopes: their text (RFC 6749 §3.3), and what those of OpenID Connect mean.
 
 use std::collections::HashSet;
 
@@ -6,6 +6,18 @@ use crate::scope::is_scope_token;
 
 /// With this scope, the client wants to know who the user is (OpenID Connect Core 1.0 §3.1.2.1).
 pub(super) const OPENID: &str = "openid";
+
+/// What the scopes of OpenID Connect mean for the user (Core 1.0 §5.4), said to go on from "It asks to".
+pub(super) fn standard_description(scope: &str) -> Option<&'static str> {
+    match scope {
+        OPENID => Some("Know who you are"),
+        "profile" => Some("See your name and your profile"),
+        "email" => Some("See your email address"),
+        "address" => Some("See your postal address"),
+        "phone" => Some("See your phone number"),
+        _ => None,
+    }
+}
 
 /// The scope tokens of a request, in its order and each once; `None` when the text is not
 /// `scope-token *( SP scope-token )`.

@@ -1,6 +1,6 @@
 //! Steering for tests: what the handle does to tokens and devices.
 
-use super::{AuthorizationServer, DevicePoll, IssuedTokenSummary, NextToken, ScriptError};
+use super::{AuthorizationServer, DevicePoll, IssuedTokenSummary, NextToken, NoSuchTokenError, ScriptError};
 
 impl AuthorizationServer {
     /// Scripts one answer of the token endpoint; several are given in their order.
@@ -62,13 +62,22 @@ impl AuthorizationServer {
     /// 100,000.
     #[must_use]
     pub fn issued_tokens(&self) -> Vec<IssuedTokenSummary> {
-        let issued = self.state.grants.issued(self.state.issuer.now());
-        issued.iter().map(|(token, active)| IssuedTokenSummary::of(token, *active)).collect()
+        self.state.grants.issued(self.state.issuer.now())
     }
 
     /// Revokes a token of any client: an access token alone, a refresh token with all that came of the same consent.
     /// Whether there was such a token. APIs that check JWTs by themselves go on accepting one until it expires.
     pub fn revoke(&self, token: &str) -> bool {
         self.state.grants.revoke(token, None, self.state.issuer.now())
+    }
+
+    /// Revokes an access token by its number among the [issued](Self::issued_tokens) ones, for a test that does not get
+    /// to see it: that token alone. Whether it had not been revoked before.
+    ///
+    /// # Errors
+    ///
+    /// [`NoSuchTokenError`] when none has this number, or not any more.
+    pub fn revoke_issued(&self, number: u64) -> Result<bool, NoSuchTokenError> {
+        self.state.grants.revoke_issued(number, self.state.issuer.now())
     }
 }

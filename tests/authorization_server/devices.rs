@@ -10,6 +10,7 @@ use tower_bearer::authorization_server::{
 use tower_bearer::time::{Clock as _, ManualClock, UnixTime};
 
 use crate::browser::{Browser, PASSWORD, Page, answer, introspect, is_active, text, user_builder};
+use crate::pages::assert_protected;
 use crate::support::{AUDIENCE, assert_refused, claims_of, client, get_json, unauthenticated};
 
 const GRANT_TYPE: &str = "urn:ietf:params:oauth:grant-type:device_code";
@@ -176,13 +177,11 @@ async fn forms_come_from_pages_of_the_same_browser() {
     let other = Browser::new(&server).submit(&consent, &fields[1..]).await;
     assert_eq!(other.status, 403);
     assert_refused(poll(&server, &codes), 400, "authorization_pending").await;
-    for name in ["content-security-policy", "x-frame-options"] {
-        assert!(consent.header(name).is_some_and(|value| value.contains("'none'") || value == "DENY"), "{name}");
+    let code_page = browser.get("/device").await;
+    let done = browser.approve(&consent).await;
+    for page in [code_page, other, consent, done] {
+        assert_protected(&page);
     }
-    assert_eq!(
-        (consent.header("cache-control"), consent.header("referrer-policy")),
-        (Some("no-store"), Some("no-referrer"))
-    );
 }
 
 #[tokio::test]

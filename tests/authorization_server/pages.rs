@@ -2,7 +2,8 @@
 
 use reqwest::StatusCode;
 
-use tower_bearer::authorization_server::{Certificate, Client};
+use tower_bearer::authorization_server::{AuthorizationServer, Certificate, Client};
+use tower_bearer::jose::Algorithm;
 
 use crate::browser::{Browser, CALLBACK, PASSWORD, Page, REQUEST, request_with, user_builder, user_server};
 
@@ -159,6 +160,37 @@ async fn s12_refusals_show_nothing_that_was_sent_and_lead_nowhere() {
 }
 
 #[tokio::test]
+async fn scopes_are_in_words() {
+    let builder = AuthorizationServer::builder().signing_algorithm(Algorithm::ES256).demo();
+    let all = Client::public("all").scopes(["openid", "address", "phone", "offline_access"]);
+    let all = all.audience("https://api.example.com").redirect_uri(CALLBACK);
+    let server = builder.client(all).scope_description("phone", "Call you").start().await.unwrap();
+    let consent = async |client: &str, uri: &str| {
+        let mut browser = Browser::new(&server);
+        let login =
+            browser.authorize(&request_with(&[("client_id", client), ("redirect_uri", uri), ("scope", "")])).await;
+        let sent = browser.submit(&login, &[("username", "alice"), ("password", "wonderland")]).await;
+        browser.get(&sent.location.unwrap()).await.body
+    };
+    let demo = consent("demo-web", "http://127.0.0.1:8080/callback").await;
+    let all = consent("all", CALLBACK).await;
+    for (page, scope, words) in [
+        (&demo, "openid", "Know who you are"),
+        (&demo, "profile", "See your name and your profile"),
+        (&demo, "email", "See your email address"),
+        (&demo, "read:leads", "Read your leads"),
+        (&demo, "write:leads", "Add and change leads"),
+        (&all, "address", "See your postal address"),
+        (&all, "phone", "Call you"),
+    ] {
+        assert!(page.contains(&format!("<span>{words} <code class=\"faint\">{scope}</code></span>")), "{page}");
+    }
+    assert_eq!(demo.matches("type=\"checkbox\"").count(), 5);
+    // What the server does not know has no words of its own.
+    assert!(all.contains("<span>offline_access</span>"), "{all}");
+}
+
+#[tokio::test]
 async fn names_are_escaped() {
     let name = "<b>Bold</b> & \"Co\"";
     let client = Client::public("bold").name(name).scopes(["all"]);
@@ -170,7 +202,8 @@ async fn names_are_escaped() {
     assert!(consent.body.contains("&#60;b&#62;Bold") && consent.body.contains("&#60;i&#62;All"));
 }
 
-fn assert_protected(page: &Page) {
+/// What every page has: headers that protect it, and a warning for whoever takes it for a real one.
+pub(crate) fn assert_protected(page: &Page) {
     assert_eq!(page.header("content-type"), Some("text/html; charset=utf-8"));
     for (name, value) in [
         ("x-frame-options", "DENY"),
@@ -181,4 +214,6 @@ fn assert_protected(page: &Page) {
         assert_eq!(page.header(name), Some(value));
     }
     assert!(page.header("content-security-policy").unwrap().contains("frame-ancestors 'none'"));
+    let warning = "<p class=\"note\">This server is for tests. Do not use a password of yours here.</p>";
+    assert!(page.body.contains(warning), "{}", page.body);
 }

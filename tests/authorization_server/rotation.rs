@@ -2,15 +2,22 @@
 
 use std::time::Duration;
 
+use axum::Router;
+use axum::body::Body;
+use axum::routing::get;
+use http::{Request, StatusCode, header};
 use serde_json::json;
+use tower::ServiceExt as _;
 use tower_bearer::authorization_server::AuthorizationServer;
 use tower_bearer::jose::Algorithm;
 use tower_bearer::test_util::{KeyChangeError, SigningKey, TestIssuer};
 use tower_bearer::time::{ManualClock, UnixTime};
+use tower_bearer::{Issuer, ResourceServer};
 
-use crate::support::{builder, claims_of, get_json, header_of, issue, server, verify};
+use crate::support::{AUDIENCE, builder, claims_of, get_json, header_of, issue, server, verify};
 
 const OVERLAP: Duration = Duration::from_secs(600);
+const MOMENT: Duration = Duration::from_nanos(1);
 
 fn clock() -> ManualClock {
     ManualClock::at(UnixTime::from_secs(1_000_000))
@@ -50,14 +57,43 @@ async fn with_overlap_old_tokens_verify_until_it_is_over() {
 }
 
 #[tokio::test]
+async fn s14_with_an_overlap_of_their_lifetime_old_tokens_are_accepted_to_their_end() {
+    let lifetime = Duration::from_secs(300);
+    for (overlap, expected) in [(lifetime, StatusCode::OK), (lifetime - MOMENT, StatusCode::UNAUTHORIZED)] {
+        let clock = clock();
+        let server = builder().clock(clock.clone()).start().await.unwrap();
+        let old = issue(&server).await;
+        let claims = claims_of(&old);
+        assert_eq!(claims["exp"].as_u64().unwrap() - claims["iat"].as_u64().unwrap(), lifetime.as_secs());
+        server.rotate_keys_with_overlap(overlap).unwrap();
+        let new = issue(&server).await;
+
+        clock.advance(lifetime - MOMENT);
+        assert_eq!(status(&server, &clock, &old).await, expected, "{overlap:?}");
+        assert_eq!(status(&server, &clock, &new).await, StatusCode::OK);
+        clock.advance(MOMENT);
+        assert_eq!(status(&server, &clock, &old).await, StatusCode::UNAUTHORIZED);
+    }
+}
+
+/// What an API behind the layer answers that has just started, and so knows only the keys that are published now.
+async fn status(server: &AuthorizationServer, clock: &ManualClock, token: &str) -> StatusCode {
+    let api = ResourceServer::builder().audience(AUDIENCE).issuer(Issuer::new(server.issuer()));
+    let api = api.leeway(Duration::ZERO).clock(clock.clone()).build().unwrap();
+    let app = Router::new().route("/", get(async || "leads")).layer(api.layer());
+    let request = Request::get("/").header(header::AUTHORIZATION, format!("Bearer {token}"));
+    app.oneshot(request.body(Body::empty()).unwrap()).await.unwrap().status()
+}
+
+#[tokio::test]
 async fn the_servers_clock_ends_the_overlap() {
     let clock = clock();
     let server = builder().clock(clock.clone()).start().await.unwrap();
     let keys = async || get_json(server.jwks_uri()).await["keys"].as_array().unwrap().len();
     server.rotate_keys_with_overlap(OVERLAP).unwrap();
-    clock.advance(OVERLAP - Duration::from_nanos(1));
+    clock.advance(OVERLAP - MOMENT);
     assert_eq!(keys().await, 2);
-    clock.advance(Duration::from_nanos(1));
+    clock.advance(MOMENT);
     assert_eq!(keys().await, 1);
 }
 

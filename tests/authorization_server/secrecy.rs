@@ -66,6 +66,7 @@ async fn neither_secrets_nor_what_was_sent_come_back() {
     let logs = logs.lines_of("tower_bearer");
     assert!(logs.contains("token issued") && logs.contains("token request refused"), "{logs}");
     assert!(logs.contains("code issued") && logs.contains("a login failed") && logs.contains("used again"), "{logs}");
+    assert!(logs.contains("WARN") && logs.contains("is running; it is not for production"), "{logs}");
     for secret in secrets.iter().chain(&token) {
         assert!(secret.len() >= 8 && !logs.contains(secret), "{logs}");
         assert!(!shown.contains(secret), "{shown}");

@@ -1,11 +1,16 @@
 //! Steering for tests: answers that are scripted, tokens that are listed and revoked; in Rust and over HTTP.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
-use tower_bearer::authorization_server::{AuthorizationServer, NextToken, ScriptError};
+use tower_bearer::authorization_server::{AuthorizationServer, Client, NextToken, ScriptError};
 use tower_bearer::test_util::Defect;
+use tower_bearer::time::{ManualClock, UnixTime};
 
 use crate::browser::{answer, code, is_active, redeem, refresh, text, tokens, user_builder, user_server};
-use crate::support::{assert_refused, builder, claims_of, client, get_json, header_of, issue, token_request};
+use crate::support::{
+    AUDIENCE, assert_refused, builder, claims_of, client, get_json, header_of, issue, token_request, unauthenticated,
+};
 
 const GRANT: [(&str, &str); 1] = [("grant_type", "client_credentials")];
 
@@ -135,4 +140,45 @@ async fn what_was_issued_is_listed_and_revoked() {
     assert_refused(refresh(&server, text(&second, "refresh_token"), &[]), 400, "invalid_grant").await;
     let active: Vec<_> = server.issued_tokens().iter().map(|token| token.active).collect();
     assert_eq!(active, [false, true, false]);
+}
+
+#[tokio::test]
+async fn a_token_that_nobody_shows_is_revoked_by_its_number() {
+    let clock = ManualClock::at(UnixTime::from_secs(1_800_000_000));
+    let app = Client::new("opaque", "s3cret").audience(AUDIENCE).opaque_tokens();
+    let server = user_builder().client(app).clock(clock.clone()).admin().start().await.unwrap();
+    let brief = issue(&server).await;
+    clock.advance(Duration::from_secs(1));
+    let tokens = tokens(&server).await;
+    let opaque = [GRANT[0], ("client_id", "opaque"), ("client_secret", "s3cret")];
+    let opaque = answer(unauthenticated(&server, &opaque)).await;
+    let (user, opaque) = (text(&tokens, "access_token"), text(&opaque, "access_token"));
+    let numbers = || server.issued_tokens().iter().map(|token| token.number).collect::<Vec<_>>();
+    assert_eq!(numbers(), [1, 2, 3]);
+
+    // Exactly what the token's text would end: that one alone, and not what refreshes it.
+    assert_eq!((server.revoke_issued(2), server.revoke_issued(2)), (Ok(true), Ok(false)));
+    assert!(!is_active(&server, user).await && is_active(&server, &brief).await && is_active(&server, opaque).await);
+    assert!(!server.revoke(user));
+    answer(refresh(&server, text(&tokens, "refresh_token"), &[])).await;
+
+    let by_number = async |number: u64| {
+        let request = client().post(admin(&server, "/tokens/revoke")).json(&json!({ "number": number }));
+        let answer = request.send().await.unwrap();
+        (answer.status().as_u16(), answer.json::<Value>().await.unwrap())
+    };
+    assert_eq!(by_number(3).await, (200, json!({ "revoked": true })));
+    assert!(!is_active(&server, opaque).await && is_active(&server, &brief).await);
+    assert_eq!(by_number(3).await, (200, json!({ "revoked": false })));
+
+    // A number stays that token's own, and ends with it.
+    clock.advance(Duration::from_secs(299));
+    assert_eq!(numbers(), [2, 3, 4]);
+    for number in [0, 1, 5] {
+        let sentence =
+            format!("there is no token {number}, or it has expired; revoke one that the list of issued tokens has");
+        assert_eq!(server.revoke_issued(number).unwrap_err().to_string(), sentence);
+        let refused = json!({ "error": "no_such_token", "error_description": sentence });
+        assert_eq!(by_number(number).await, (404, refused));
+    }
 }

@@ -14,3 +14,5 @@ mod completions;
 mod load;
 mod mint;
 mod support;
+#[path = "../../examples/walkthrough/mod.rs"]
+mod walkthrough;

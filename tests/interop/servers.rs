@@ -29,7 +29,6 @@ fn authorization_server() -> AuthorizationServerBuilder {
         .client(television.device())
         .client(opaque)
         .user(User::new("alice", "wonderland").subject("user-1").claim("name", "Alice Liddell"))
-        .scope_description("openid", "Know who you are")
         .scope_description("read:leads", "Read your leads")
         .scope_description("write:leads", "Add and change leads")
         .device_poll_interval(Duration::from_secs(1))

@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 use http::{StatusCode, header};
 use serde_json::json;
 
-use super::super::{Endpoint, FaultError, ScriptError, StartError};
+use super::super::{Endpoint, FaultError, NoSuchTokenError, ScriptError, StartError};
 use crate::test_util::{KeyChangeError, SigningError};
 
 /// A status, a name for programs, and a sentence that says what to do.
@@ -103,6 +103,12 @@ impl From<ScriptError> for Refusal {
             ScriptError::TooMany { .. } => Self::new(StatusCode::CONFLICT, "too_many_scripts", error),
             _ => Self::new(StatusCode::BAD_REQUEST, "unusable_script", error),
         }
+    }
+}
+
+impl From<NoSuchTokenError> for Refusal {
+    fn from(error: NoSuchTokenError) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "no_such_token", error)
     }
 }
 

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::AdminState;
 use super::json_body::JsonBody;
 use super::refusal::Refusal;
-use crate::authorization_server::{DevicePoll, IssuedTokenSummary, NextToken};
+use crate::authorization_server::{DevicePoll, NextToken};
 
 /// `GET /next-tokens`
 pub(super) async fn next_tokens(State(state): State<AdminState>) -> Json<Value> {
@@ -54,15 +54,16 @@ pub(super) async fn clear_scripted_devices(State(state): State<AdminState>) -> S
 
 /// `GET /tokens`
 pub(super) async fn issued(State(state): State<AdminState>) -> Json<Value> {
-    let issued = state.server.grants.issued(state.server.issuer.now());
-    let issued = issued.iter().map(|(token, active)| IssuedTokenSummary::of(token, *active));
-    Json(json!({ "tokens": issued.collect::<Vec<_>>() }))
+    Json(json!({ "tokens": state.server.grants.issued(state.server.issuer.now()) }))
 }
 
+/// One of the two, by its name.
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Revocation {
-    token: String,
+#[serde(rename_all = "snake_case")]
+pub(super) enum Revocation {
+    Token(String),
+    /// Of an access token that was issued.
+    Number(u64),
 }
 
 /// `POST /tokens/revoke`
@@ -70,7 +71,11 @@ pub(super) async fn revoke(
     State(state): State<AdminState>,
     body: Result<JsonBody<Revocation>, Refusal>,
 ) -> Result<Json<Value>, Refusal> {
-    let JsonBody(Revocation { token }) = body.map_err(Refusal::without_what_was_sent)?;
-    let revoked = state.server.grants.revoke(&token, None, state.server.issuer.now());
+    let JsonBody(revocation) = body.map_err(Refusal::without_what_was_sent)?;
+    let (grants, now) = (&state.server.grants, state.server.issuer.now());
+    let revoked = match revocation {
+        Revocation::Token(token) => grants.revoke(&token, None, now),
+        Revocation::Number(number) => grants.revoke_issued(number, now)?,
+    };
     Ok(Json(json!({ "revoked": revoked })))
 }

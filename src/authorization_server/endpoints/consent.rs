@@ -14,6 +14,7 @@ use crate::authorization_server::pages::{Browser, PageRefusal, page, see_other};
 use crate::authorization_server::parameters::Parameters;
 use crate::authorization_server::paths;
 use crate::authorization_server::registration::RegisteredUser;
+use crate::authorization_server::scope;
 use crate::authorization_server::state::ServerState;
 
 #[derive(Template)]
@@ -33,10 +34,11 @@ pub(super) struct DescribedScope<'a> {
     pub(super) description: &'a str,
 }
 
-/// Scopes for people.
+/// Scopes for people: in the words of the settings, in ours, or by their names.
 pub(super) fn described<'a>(state: &'a ServerState, scopes: &'a [String]) -> Vec<DescribedScope<'a>> {
     let describe = |name: &'a String| {
-        let description = state.scope_descriptions.get(name).filter(|text| !text.is_empty()).unwrap_or(name);
+        let of_settings = state.scope_descriptions.get(name).map(String::as_str).filter(|text| !text.is_empty());
+        let description = of_settings.or_else(|| scope::standard_description(name)).unwrap_or(name);
         DescribedScope { name, description }
     };
     scopes.iter().map(describe).collect()

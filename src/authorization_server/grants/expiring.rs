@@ -45,8 +45,8 @@ impl<K: Copy + Eq + Hash, V> Expiring<K, V> {
     }
 
     /// Those that have not ended, in the order in which they came.
-    pub(in crate::authorization_server) fn iter(&self, now: UnixTime) -> impl Iterator<Item = &V> {
-        self.order.iter().filter_map(move |key| self.get(*key, now))
+    pub(in crate::authorization_server) fn iter(&self, now: UnixTime) -> impl Iterator<Item = (K, &V)> {
+        self.order.iter().filter_map(move |key| Some((*key, self.get(*key, now)?)))
     }
 
     pub(in crate::authorization_server) fn get_mut(&mut self, key: K) -> Option<&mut V> {

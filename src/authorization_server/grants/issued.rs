@@ -1,5 +1,6 @@
 //! Every access token that was issued, JWT or not.
 
+use std::mem;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -92,6 +93,9 @@ impl IssuedToken {
 #[non_exhaustive]
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 pub struct IssuedTokenSummary {
+    /// Counted from 1, for whoever does not have the token and wants to
+    /// [revoke](crate::authorization_server::AuthorizationServer::revoke_issued) it.
+    pub number: u64,
     /// Whose it is.
     pub client_id: String,
     /// Of whom it speaks; of the client itself without a user.
@@ -109,8 +113,9 @@ pub struct IssuedTokenSummary {
 }
 
 impl IssuedTokenSummary {
-    pub(in crate::authorization_server) fn of(token: &IssuedToken, active: bool) -> Self {
+    pub(super) fn of(number: u64, token: &IssuedToken, active: bool) -> Self {
         Self {
+            number,
             client_id: token.client_id.clone(),
             subject: token.subject.clone(),
             scopes: token.scopes.clone(),
@@ -122,38 +127,57 @@ impl IssuedTokenSummary {
     }
 }
 
+/// Why a token could not be revoked by its number.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("there is no token {number}, or it has expired; revoke one that the list of issued tokens has")]
+pub struct NoSuchTokenError {
+    /// The number as given.
+    pub number: u64,
+}
+
 /// The tokens that have not expired, found by their text: a JWT that was changed in any way is none of them.
-pub(super) struct IssuedTokens(Expiring<HandleDigest, Entry>);
+pub(super) struct IssuedTokens {
+    tokens: Expiring<HandleDigest, Entry>,
+    count: u64,
+}
 
 struct Entry {
     token: Arc<IssuedToken>,
+    number: u64,
     revoked: bool,
 }
 
 impl Default for IssuedTokens {
     fn default() -> Self {
-        Self(Expiring::with_capacity(CAPACITY))
+        Self { tokens: Expiring::with_capacity(CAPACITY), count: 0 }
     }
 }
 
 impl IssuedTokens {
     pub(super) fn insert(&mut self, text: &str, token: IssuedToken, now: UnixTime) {
+        self.count = self.count.saturating_add(1);
         let ends = token.ends;
-        self.0.insert(HandleDigest::of(text), Entry { token: Arc::new(token), revoked: false }, ends, now);
+        let entry = Entry { token: Arc::new(token), number: self.count, revoked: false };
+        self.tokens.insert(HandleDigest::of(text), entry, ends, now);
     }
 
     pub(super) fn get(&self, text: &str, now: UnixTime) -> Option<&Arc<IssuedToken>> {
-        self.0.get(HandleDigest::of(text), now).filter(|entry| !entry.revoked).map(|entry| &entry.token)
+        self.tokens.get(HandleDigest::of(text), now).filter(|entry| !entry.revoked).map(|entry| &entry.token)
     }
 
-    /// Each, and whether it was revoked.
-    pub(super) fn all(&self, now: UnixTime) -> impl Iterator<Item = (&Arc<IssuedToken>, bool)> {
-        self.0.iter(now).map(|entry| (&entry.token, entry.revoked))
+    /// The digest of the token of this number.
+    pub(super) fn of_number(&self, number: u64, now: UnixTime) -> Option<HandleDigest> {
+        self.tokens.iter(now).find(|(_, entry)| entry.number == number).map(|(digest, _)| digest)
     }
 
-    pub(super) fn revoke(&mut self, text: &str) {
-        if let Some(entry) = self.0.get_mut(HandleDigest::of(text)) {
-            entry.revoked = true;
-        }
+    /// The number of each, the token, and whether it was revoked.
+    pub(super) fn all(&self, now: UnixTime) -> impl Iterator<Item = (u64, &Arc<IssuedToken>, bool)> {
+        self.tokens.iter(now).map(|(_, entry)| (entry.number, &entry.token, entry.revoked))
+    }
+
+    /// Whether there was such a token, not revoked before.
+    pub(super) fn revoke(&mut self, digest: HandleDigest) -> bool {
+        self.tokens.get_mut(digest).is_some_and(|entry| !mem::replace(&mut entry.revoked, true))
     }
 }

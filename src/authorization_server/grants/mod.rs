@@ -33,7 +33,7 @@ pub(super) use self::devices::{DeviceRequest, DeviceSettings, UserCodeRefusal};
 pub(super) use self::expiring::Expiring;
 pub(super) use self::handle::{Handle, HandleDigest};
 pub(super) use self::issued::IssuedToken;
-pub use self::issued::IssuedTokenSummary;
+pub use self::issued::{IssuedTokenSummary, NoSuchTokenError};
 pub(super) use self::user_code::UserCode;
 
 /// What a user let a client do.
@@ -239,7 +239,7 @@ impl Grants {
         let is_own = |owner: &str| client_id.is_none_or(|client_id| client_id == owner);
         let is_access_token = store.issued.get(token, now).is_some_and(|issued| is_own(&issued.client_id));
         if is_access_token {
-            store.issued.revoke(token);
+            store.issued.revoke(HandleDigest::of(token));
         }
         let family = store.families.of_token(token, is_own, now);
         if let Some(family) = family {
@@ -248,11 +248,20 @@ impl Grants {
         is_access_token || family.is_some()
     }
 
+    /// Ends the access token of this number, as its text would; whether it had not been revoked before.
+    pub(super) fn revoke_issued(&self, number: u64, now: UnixTime) -> Result<bool, NoSuchTokenError> {
+        let mut store = self.store();
+        let token = store.issued.of_number(number, now).ok_or(NoSuchTokenError { number })?;
+        Ok(store.issued.revoke(token))
+    }
+
     /// Every access token that has not expired, in the order in which they were issued, and whether it is good.
-    pub(super) fn issued(&self, now: UnixTime) -> Vec<(Arc<IssuedToken>, bool)> {
+    pub(super) fn issued(&self, now: UnixTime) -> Vec<IssuedTokenSummary> {
         let store = self.store();
         let is_active = |token: &IssuedToken| token.family.is_none_or(|family| store.families.is_active(family, now));
-        store.issued.all(now).map(|(token, revoked)| (Arc::clone(token), !revoked && is_active(token))).collect()
+        let all = store.issued.all(now);
+        all.map(|(number, token, revoked)| IssuedTokenSummary::of(number, token, !revoked && is_active(token)))
+            .collect()
     }
 
     fn store(&self) -> MutexGuard<'_, Store> {

@@ -2,8 +2,7 @@
 
 use serde_json::Value;
 use tower_bearer::authorization_server::{AuthorizationServer, ClientSummary};
-use url::Url;
-use url::form_urlencoded::byte_serialize;
+use url::form_urlencoded::{Serializer, byte_serialize};
 
 /// A flow that the server has a client for.
 pub(super) struct Flow {
@@ -13,7 +12,12 @@ pub(super) struct Flow {
 
 /// The pair of RFC 7636 appendix B. A real client makes a new one each time.
 const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
-const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
+/// What asks for a code, with the other half of the pair.
+const CODE: [(&str, &str); 3] = [
+    ("response_type", "code"),
+    ("code_challenge", "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"),
+    ("code_challenge_method", "S256"),
+];
 
 /// Those that the metadata names.
 pub(super) fn of(server: &AuthorizationServer) -> Vec<Flow> {
@@ -21,8 +25,11 @@ pub(super) fn of(server: &AuthorizationServer) -> Vec<Flow> {
     let flows = [
         client_credentials(server, &metadata),
         authorization_code(server, &metadata),
+        pushed(server, &metadata),
         device(server, &metadata),
         password(server, &metadata),
+        implicit(server, &metadata),
+        userinfo(&metadata),
         about_tokens(server, &metadata),
         keys(&metadata),
     ];
@@ -37,18 +44,8 @@ fn client_credentials(server: &AuthorizationServer, metadata: &Value) -> Option<
 }
 
 fn authorization_code(server: &AuthorizationServer, metadata: &Value) -> Option<Flow> {
-    let client = server.clients().iter().find(|client| !client.redirect_uris.is_empty())?;
-    let redirect_uri = client.redirect_uris.first()?;
-    let mut authorize = Url::parse(metadata.get("authorization_endpoint")?.as_str()?).ok()?;
-    authorize
-        .query_pairs_mut()
-        .append_pair("response_type", "code")
-        .append_pair("client_id", &client.id)
-        .append_pair("redirect_uri", redirect_uri)
-        .append_pair("scope", &client.scopes.join(" "))
-        .append_pair("state", "af0ifjsldkj")
-        .append_pair("code_challenge", CHALLENGE)
-        .append_pair("code_challenge_method", "S256");
+    let (client, redirect_uri) = with_a_browser(server)?;
+    let authorize = authorize(metadata, client, &asking(client, redirect_uri, &CODE))?;
     let post = post(metadata, "token_endpoint", client)?;
     let redirect_uri: String = byte_serialize(redirect_uri.as_bytes()).collect();
     Some(Flow {
@@ -62,6 +59,21 @@ fn authorization_code(server: &AuthorizationServer, metadata: &Value) -> Option<
             ),
             "and when the access token has expired:".to_owned(),
             format!("{post} -d grant_type=refresh_token -d refresh_token=$REFRESH_TOKEN"),
+        ],
+    })
+}
+
+fn pushed(server: &AuthorizationServer, metadata: &Value) -> Option<Flow> {
+    let (client, redirect_uri) = with_a_browser(server)?;
+    let post = post(metadata, "pushed_authorization_request_endpoint", client)?;
+    let pushed = asking(client, redirect_uri, &CODE).replace('&', " -d ");
+    let authorize = authorize(metadata, client, "request_uri=$REQUEST_URI")?;
+    Some(Flow {
+        title: "The same with what is asked for sent ahead (pushed authorization request, RFC 9126)",
+        lines: vec![
+            format!("{post} -d {pushed}"),
+            format!("then, with the request_uri of the answer, open in a browser: {authorize}"),
+            "and go on with the code as above".to_owned(),
         ],
     })
 }
@@ -83,13 +95,33 @@ fn device(server: &AuthorizationServer, metadata: &Value) -> Option<Flow> {
 }
 
 fn password(server: &AuthorizationServer, metadata: &Value) -> Option<Flow> {
-    let is_there = metadata.get("grant_types_supported")?.as_array()?.iter().any(|grant| grant == "password");
-    let (client, user) = (server.clients().first()?, server.users().first().filter(|_| is_there)?);
+    let user = server.users().first().filter(|_| has_grant(metadata, "password"))?;
+    let client = server.clients().first()?;
     let post = post(metadata, "token_endpoint", client)?;
     let password = user.demo_password.as_deref().unwrap_or("$PASSWORD");
     Some(Flow {
         title: "DANGEROUS, to be migrated away from: a token for a user's password (RFC 6749 section 4.3)",
         lines: vec![format!("{post} -d grant_type=password -d username={} -d password={password}", user.username)],
+    })
+}
+
+fn implicit(server: &AuthorizationServer, metadata: &Value) -> Option<Flow> {
+    let (client, redirect_uri) = with_a_browser(server).filter(|_| has_grant(metadata, "implicit"))?;
+    let authorize = authorize(metadata, client, &asking(client, redirect_uri, &[("response_type", "token")]))?;
+    Some(Flow {
+        title: "DANGEROUS, to be migrated away from: a token in an address (implicit, RFC 6749 section 4.2)",
+        lines: vec![
+            format!("open in a browser: {authorize}"),
+            "the token is in the address which the browser is sent to, behind the #".to_owned(),
+        ],
+    })
+}
+
+fn userinfo(metadata: &Value) -> Option<Flow> {
+    let url = metadata.get("userinfo_endpoint")?.as_str()?;
+    Some(Flow {
+        title: "Who the user is, for a token with the scope openid (userinfo, OpenID Connect Core 1.0 section 5.3)",
+        lines: vec![format!("curl -s {url} --oauth2-bearer $TOKEN")],
     })
 }
 
@@ -99,13 +131,44 @@ fn about_tokens(server: &AuthorizationServer, metadata: &Value) -> Option<Flow> 
     let revoke = post(metadata, "revocation_endpoint", client)?;
     Some(Flow {
         title: "Whether a token is good, and its end (introspection, RFC 7662; revocation, RFC 7009)",
-        lines: vec![format!("{introspect} -d token=$TOKEN"), format!("{revoke} -d token=$TOKEN")],
+        lines: vec![
+            format!("{introspect} -d token=$TOKEN"),
+            "and, by the client whose token it is:".to_owned(),
+            format!("{revoke} -d token=$TOKEN"),
+        ],
     })
 }
 
 fn keys(metadata: &Value) -> Option<Flow> {
     let jwks_uri = metadata.get("jwks_uri")?.as_str()?;
     Some(Flow { title: "The keys that verify tokens (RFC 7517)", lines: vec![format!("curl -s {jwks_uri}")] })
+}
+
+fn has_grant(metadata: &Value, name: &str) -> bool {
+    let grants = metadata.get("grant_types_supported").and_then(Value::as_array);
+    grants.is_some_and(|grants| grants.iter().any(|grant| grant == name))
+}
+
+/// A client that sends users here, and where they are sent back to.
+fn with_a_browser(server: &AuthorizationServer) -> Option<(&ClientSummary, &String)> {
+    server.clients().iter().find_map(|client| Some((client, client.redirect_uris.first()?)))
+}
+
+/// What the client asks for, its id aside, as a query.
+fn asking(client: &ClientSummary, redirect_uri: &str, response: &[(&str, &str)]) -> String {
+    Serializer::new(String::new())
+        .extend_pairs(response)
+        .append_pair("redirect_uri", redirect_uri)
+        .append_pair("scope", &client.scopes.join(" "))
+        .append_pair("state", "af0ifjsldkj")
+        .finish()
+}
+
+/// The address to open in a browser.
+fn authorize(metadata: &Value, client: &ClientSummary, query: &str) -> Option<String> {
+    let url = metadata.get("authorization_endpoint")?.as_str()?;
+    let client_id: String = byte_serialize(client.id.as_bytes()).collect();
+    Some(format!("{url}?client_id={client_id}&{query}"))
 }
 
 /// A request to the endpoint as this client. A secret of the user's own is not repeated.
