@@ -152,7 +152,7 @@ impl AuthorizationServer {
     /// let log = server.request_log();
     /// let asked = log.last().ok_or("no request came")?;
     /// assert_eq!((asked.endpoint, asked.status), (Endpoint::Token, Some(200)));
-    /// assert_eq!(asked.client_id.as_deref(), Some("demo-ci"));
+    /// assert_eq!((asked.client_id.as_deref(), asked.grant_type), (Some("demo-ci"), Some("client_credentials")));
     /// # Ok(())
     /// # }
     /// ```

@@ -74,6 +74,25 @@ impl AuthorizationServer {
     /// Revokes an access token by its number among the [issued](Self::issued_tokens) ones, for a test that does not get
     /// to see it: that token alone. Whether it had not been revoked before.
     ///
+    /// ```
+    /// use tower_bearer::authorization_server::AuthorizationServer;
+    /// use tower_bearer::jose::Algorithm;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let server = AuthorizationServer::builder().signing_algorithm(Algorithm::ES256).demo().start().await?;
+    /// // The service under test gets itself a token.
+    /// let request = reqwest::Client::new().post(server.token_endpoint());
+    /// let request = request.basic_auth("demo-ci", Some("demo-ci-secret"));
+    /// request.form(&[("grant_type", "client_credentials")]).send().await?;
+    ///
+    /// let its_token = server.issued_tokens().last().ok_or("it asked for none")?.number;
+    /// assert!(server.revoke_issued(its_token)?);
+    /// assert!(!server.issued_tokens()[0].active);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`NoSuchTokenError`] when none has this number, or not any more.

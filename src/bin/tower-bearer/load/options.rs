@@ -20,6 +20,8 @@ Examples:
   What the layer costs: the same API with and without it (compare CPU per request):
     tower-bearer load --profile reused
     tower-bearer load --profile reused --without-layer
+  The same on two cores, with a load that the server need not wake:
+    tower-bearer load --profile reused --pin --busy-wait
   Latency of good requests in a flood, at a rate well below what the server can do:
     tower-bearer load --profile bad-signature --rate 5000
   An API of yours on this machine, with tokens from its own issuer:
