@@ -5,11 +5,11 @@ use http::{HeaderMap, Uri};
 
 use crate::error::{RequestFault, TokenError};
 
-const SCHEME: &str = "bearer";
+const SCHEME: &[u8] = b"bearer";
 
 /// A bearer token as it stood in the request, with the characters that RFC 6750 §2.1 allows. It has no `Debug`.
 #[derive(Clone, Copy)]
-pub(crate) struct BearerToken<'r>(&'r str);
+pub(crate) struct BearerToken<'r>(&'r [u8]);
 
 impl<'r> BearerToken<'r> {
     /// Finds the token. A request without one, or with another scheme, gives `None`.
@@ -36,32 +36,28 @@ impl<'r> BearerToken<'r> {
         let (value, None) = (values.next()?.as_bytes(), values.next()) else { return None };
         let (scheme, token) = value.split_at_checked(SCHEME.len())?;
         let token = token.strip_prefix(b" ")?;
-        (scheme.eq_ignore_ascii_case(SCHEME.as_bytes()) && !has_token_in_query(uri)).then_some(token)
+        (scheme.eq_ignore_ascii_case(SCHEME) && !has_token_in_query(uri)).then_some(token)
     }
 
-    pub(crate) const fn as_str(self) -> &'r str {
+    pub(crate) const fn as_bytes(self) -> &'r [u8] {
         self.0
     }
 
     /// `credentials = "Bearer" 1*SP b64token`, the scheme without regard to case (RFC 9110 §11.1).
     fn from_header(value: &'r [u8]) -> Result<Option<Self>, RequestFault> {
-        let Ok(value) = std::str::from_utf8(value) else { return Err(RequestFault::IllegalCharacters) };
-        if !value.is_ascii() {
-            return Err(RequestFault::IllegalCharacters);
-        }
-        let scheme_end = value.bytes().position(|byte| !is_tchar(byte)).unwrap_or(value.len());
+        let scheme_end = value.iter().position(|byte| !is_tchar(*byte)).unwrap_or(value.len());
         let (scheme, rest) = value.split_at(scheme_end);
-        if !scheme.eq_ignore_ascii_case(SCHEME) {
-            return Self::refuse_other_scheme(value, rest);
-        }
-        let token = rest.trim_start_matches(' ');
-        if token.is_empty() {
-            Err(RequestFault::Empty)
-        } else if token.len() == rest.len() {
-            Err(RequestFault::IllegalCharacters)
-        } else if is_b64token(token) {
+        let token = trim_spaces(rest);
+        let (is_ours, is_apart) = (scheme.eq_ignore_ascii_case(SCHEME), token.len() < rest.len());
+        if is_ours && is_apart && is_b64token(token) {
             Ok(Some(Self(token)))
-        } else if hides_bearer(token) {
+        } else if !value.is_ascii() {
+            Err(RequestFault::IllegalCharacters)
+        } else if !is_ours {
+            Self::refuse_other_scheme(value, rest)
+        } else if token.is_empty() {
+            Err(RequestFault::Empty)
+        } else if is_apart && hides_bearer(token) {
             Err(RequestFault::Repeated)
         } else {
             Err(RequestFault::IllegalCharacters)
@@ -70,14 +66,14 @@ impl<'r> BearerToken<'r> {
 
     /// Another scheme counts as no token, unless a token hides in it. What has no scheme, or no space behind it, is
     /// broken: where a request without a token may pass, garbage must not.
-    fn refuse_other_scheme(value: &str, rest: &str) -> Result<Option<Self>, RequestFault> {
-        if value.trim().is_empty() {
+    fn refuse_other_scheme(value: &[u8], rest: &[u8]) -> Result<Option<Self>, RequestFault> {
+        if value.trim_ascii().is_empty() {
             Ok(None)
-        } else if rest.is_empty() && value.bytes().filter(|byte| *byte == b'.').count() >= 2 {
+        } else if rest.is_empty() && value.iter().filter(|byte| **byte == b'.').count() >= 2 {
             Err(RequestFault::SchemeMissing)
         } else if hides_bearer(rest) {
             Err(RequestFault::Repeated)
-        } else if !rest.is_empty() && (rest.len() == value.len() || !rest.starts_with(' ')) {
+        } else if !rest.is_empty() && (rest.len() == value.len() || !rest.starts_with(b" ")) {
             Err(RequestFault::IllegalCharacters)
         } else {
             Ok(None)
@@ -86,12 +82,18 @@ impl<'r> BearerToken<'r> {
 }
 
 /// Whether another credential with our scheme follows after a comma: some clients and proxies join headers so.
-fn hides_bearer(rest: &str) -> bool {
-    rest.split(',').skip(1).any(|part| {
-        let part = part.trim_start_matches([' ', '\t']);
-        part.get(..SCHEME.len()).is_some_and(|scheme| scheme.eq_ignore_ascii_case(SCHEME))
-            && part.as_bytes().get(SCHEME.len()).is_none_or(|byte| !is_tchar(*byte))
+fn hides_bearer(rest: &[u8]) -> bool {
+    rest.split(|byte| *byte == b',').skip(1).any(|part| {
+        let Some((scheme, rest)) = part.trim_ascii_start().split_at_checked(SCHEME.len()) else { return false };
+        scheme.eq_ignore_ascii_case(SCHEME) && rest.first().is_none_or(|byte| !is_tchar(*byte))
     })
+}
+
+fn trim_spaces(mut bytes: &[u8]) -> &[u8] {
+    while let Some(rest) = bytes.strip_prefix(b" ") {
+        bytes = rest;
+    }
+    bytes
 }
 
 /// `tchar` (RFC 9110 §5.6.2).
@@ -104,12 +106,15 @@ const fn is_tchar(byte: u8) -> bool {
 }
 
 /// `b64token = 1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="` (RFC 6750 §2.1).
-fn is_b64token(token: &str) -> bool {
-    let body = token.trim_end_matches('=');
+fn is_b64token(token: &[u8]) -> bool {
+    let mut body = token;
+    while let Some(rest) = body.strip_suffix(b"=") {
+        body = rest;
+    }
     let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'+' | b'/');
     // Without a way out after each byte the compiler takes many at once: 860 of them in a quarter of the time.
     let are_allowed = |bytes: &[u8]| bytes.iter().fold(true, |all, byte| all & is_allowed(*byte));
-    !body.is_empty() && body.as_bytes().chunks(64).all(are_allowed)
+    !body.is_empty() && body.chunks(64).all(are_allowed)
 }
 
 /// Whether the query has `access_token` (RFC 6750 §2.3). Its value is not looked at.

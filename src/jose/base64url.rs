@@ -4,6 +4,6 @@ use base64_simd::URL_SAFE_NO_PAD;
 
 use crate::error::{MalformedFault, TokenError};
 
-pub(super) fn decode(part: &str) -> Result<Vec<u8>, TokenError> {
+pub(super) fn decode(part: &[u8]) -> Result<Vec<u8>, TokenError> {
     URL_SAFE_NO_PAD.decode_to_vec(part).map_err(|_| TokenError::Malformed(MalformedFault::Base64))
 }

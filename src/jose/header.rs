@@ -25,7 +25,7 @@ const MAX_KEPT: usize = 4;
 const MAX_KEPT_BYTES: usize = 512;
 
 /// A text and what was read from it.
-type Kept = (Box<str>, Rc<Header>);
+type Kept = (Box<[u8]>, Rc<Header>);
 
 thread_local! {
     static KEPT: RefCell<VecDeque<Kept>> = const { RefCell::new(VecDeque::new()) };
@@ -56,7 +56,7 @@ pub(crate) enum TokenType {
 
 impl Header {
     /// Reads the first part of a token.
-    pub(crate) fn read(text: &str) -> Result<Rc<Self>, TokenError> {
+    pub(crate) fn read(text: &[u8]) -> Result<Rc<Self>, TokenError> {
         let find = |kept: &RefCell<VecDeque<Kept>>| {
             kept.borrow().iter().find(|(kept, _)| **kept == *text).map(|(_, header)| Rc::clone(header))
         };
@@ -87,7 +87,7 @@ impl Header {
 }
 
 /// The newest takes the place of the oldest.
-fn keep(kept: &mut VecDeque<Kept>, text: &str, header: &Rc<Header>) {
+fn keep(kept: &mut VecDeque<Kept>, text: &[u8], header: &Rc<Header>) {
     if text.len() <= MAX_KEPT_BYTES {
         if kept.len() == MAX_KEPT {
             kept.pop_front();
@@ -187,10 +187,10 @@ mod tests {
         for _ in 0..3 {
             for (kid, text) in kids.iter().zip(&good) {
                 for _ in 0..2 {
-                    assert_eq!(Header::read(text).unwrap().key_id.as_deref(), Some(*kid));
+                    assert_eq!(Header::read(text.as_bytes()).unwrap().key_id.as_deref(), Some(*kid));
                 }
             }
-            assert!(bad.iter().all(|text| Header::read(text).is_err()));
+            assert!(bad.iter().all(|text| Header::read(text.as_bytes()).is_err()));
         }
         KEPT.with_borrow(|kept| {
             assert_eq!(kept.len(), MAX_KEPT);

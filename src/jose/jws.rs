@@ -10,7 +10,7 @@ use crate::error::{MalformedFault, TokenError};
 
 /// A token whose three parts are well-formed. Nothing in it is proven yet. It has no `Debug`: it holds the token.
 pub(crate) struct CompactJws<'t> {
-    signing_input: &'t str,
+    signing_input: &'t [u8],
     header: Rc<Header>,
     untrusted_payload: Vec<u8>,
     signature: Vec<u8>,
@@ -24,7 +24,7 @@ pub(crate) struct VerifiedPayload {
 
 impl<'t> CompactJws<'t> {
     /// Reads a token of at most `max_bytes`; the size is looked at before anything else.
-    pub(crate) fn parse(token: &'t str, max_bytes: usize) -> Result<Self, TokenError> {
+    pub(crate) fn parse(token: &'t [u8], max_bytes: usize) -> Result<Self, TokenError> {
         if token.len() > max_bytes {
             return Err(TokenError::Malformed(MalformedFault::TooLarge));
         }
@@ -48,8 +48,7 @@ impl<'t> CompactJws<'t> {
         self,
         mut keys: impl Iterator<Item = &'a Arc<VerifyingKey>>,
     ) -> Result<(VerifiedPayload, &'a Arc<VerifyingKey>), TokenError> {
-        let message = self.signing_input.as_bytes();
-        let key = keys.find(|key| key.verify(message, &self.signature)).ok_or(TokenError::BadSignature)?;
+        let key = keys.find(|key| key.verify(self.signing_input, &self.signature)).ok_or(TokenError::BadSignature)?;
         Ok((VerifiedPayload { bytes: self.untrusted_payload, typ: self.header.typ }, key))
     }
 }
@@ -69,8 +68,8 @@ impl VerifiedPayload {
 }
 
 /// The signing input and the three parts.
-fn split(token: &str) -> Result<(&str, [&str; 3]), MalformedFault> {
-    let mut dots = memchr::memchr_iter(b'.', token.as_bytes());
+fn split(token: &[u8]) -> Result<(&[u8], [&[u8]; 3]), MalformedFault> {
+    let mut dots = memchr::memchr_iter(b'.', token);
     let (Some(first), Some(second), None) = (dots.next(), dots.next(), dots.next()) else {
         return Err(describe_parts(token));
     };
@@ -85,11 +84,11 @@ fn split(token: &str) -> Result<(&str, [&str; 3]), MalformedFault> {
 }
 
 /// What a token is that has not three parts. Dots are counted, not collected.
-fn describe_parts(token: &str) -> MalformedFault {
-    match token.bytes().filter(|byte| *byte == b'.').count() {
+fn describe_parts(token: &[u8]) -> MalformedFault {
+    match token.iter().filter(|byte| **byte == b'.').count() {
         4 => MalformedFault::Encrypted,
         // "eyJ" is how `{"` begins in base64url: what looks like a JWT and is not one is broken, not opaque.
-        0 | 1 if !token.starts_with("eyJ") => MalformedFault::Opaque,
+        0 | 1 if !token.starts_with(b"eyJ") => MalformedFault::Opaque,
         _ => MalformedFault::Parts,
     }
 }

@@ -103,7 +103,7 @@ enum Verdict {
     Pass(Option<ValidatedToken>),
     Refuse(TokenError),
     /// Only a fetch of keys, or the resolver, can tell.
-    Wait(Pending, String),
+    Wait(Pending, Vec<u8>),
 }
 
 impl BearerLayer {
@@ -118,7 +118,7 @@ impl BearerLayer {
 
     fn judge<B>(&self, request: &Request<B>) -> Verdict {
         let token = match BearerToken::from_request(request.headers(), request.uri()) {
-            Ok(Some(token)) => token.as_str(),
+            Ok(Some(token)) => token.as_bytes(),
             Ok(None) if self.is_optional => return Verdict::Pass(None),
             Ok(None) => return Verdict::Refuse(TokenError::Absent),
             Err(error) => return Verdict::Refuse(error),

@@ -118,7 +118,7 @@ impl ResourceServer {
         if let Some((token, _)) = self.recall(token.as_bytes()) {
             return Ok(token);
         }
-        self.judge_to_the_end(token, Waited::Nothing, &mut NoListener).await
+        self.judge_to_the_end(token.as_bytes(), Waited::Nothing, &mut NoListener).await
     }
 
     /// As [`validate`](Self::validate), and tells each step to a listener, also those that the cache of tokens would
@@ -132,7 +132,7 @@ impl ResourceServer {
         token: &str,
         listener: &mut (impl StepListener + Send),
     ) -> Result<ValidatedToken, TokenError> {
-        self.judge_to_the_end(token, Waited::Nothing, listener).await
+        self.judge_to_the_end(token.as_bytes(), Waited::Nothing, listener).await
     }
 
     /// Judges a token again that was good when it came, without its text: for connections that outlive a request, such
@@ -188,12 +188,12 @@ impl ResourceServer {
     }
 
     /// Decides with what is known.
-    pub(crate) fn decide_now(&self, token: &str) -> Result<ValidatedToken, Stop> {
+    pub(crate) fn decide_now(&self, token: &[u8]) -> Result<ValidatedToken, Stop> {
         self.judge(token, Waited::Nothing, &mut LogExpectation)
     }
 
     /// Waits, and decides with what is known then.
-    pub(crate) async fn decide_after(&self, token: String, pending: Pending) -> Result<ValidatedToken, TokenError> {
+    pub(crate) async fn decide_after(&self, token: Vec<u8>, pending: Pending) -> Result<ValidatedToken, TokenError> {
         let waited = self.wait(&pending).await;
         self.judge_to_the_end(&token, waited, &mut LogExpectation).await
     }
@@ -209,7 +209,7 @@ impl ResourceServer {
     /// Judges, and waits wherever more may be known by it.
     async fn judge_to_the_end<L: StepListener + Send>(
         &self,
-        token: &str,
+        token: &[u8],
         mut waited: Waited,
         listener: &mut L,
     ) -> Result<ValidatedToken, TokenError> {
@@ -236,7 +236,7 @@ impl ResourceServer {
     }
 
     /// The whole path of a token. The order is that of RFC 9068 §4, the signature before the claims.
-    fn judge<L: StepListener>(&self, token: &str, waited: Waited, listener: &mut L) -> Result<ValidatedToken, Stop> {
+    fn judge<L: StepListener>(&self, token: &[u8], waited: Waited, listener: &mut L) -> Result<ValidatedToken, Stop> {
         let server = &*self.0;
         let jws = CompactJws::parse(token, server.max_token_bytes);
         let (expected, found) = (format_args!("at most {} bytes", server.max_token_bytes), token.len());
@@ -286,7 +286,7 @@ impl ResourceServer {
         let context = Arc::clone(&server.context);
         let claims = Claims::new(claims, &payload);
         let validated = ValidatedToken::new(claims, expires_at, payload, context, signer);
-        self.remember(token.as_bytes(), &validated);
+        self.remember(token, &validated);
         Ok(validated)
     }
 }

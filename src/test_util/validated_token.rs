@@ -89,7 +89,7 @@ impl ValidatedTokenBuilder {
     ///
     /// Why the claims are refused.
     pub fn try_build(self) -> Result<ValidatedToken, TokenError> {
-        shared().server.decide_now(&self.0.sign()).map_err(|stop| match stop {
+        shared().server.decide_now(self.0.sign().as_bytes()).map_err(|stop| match stop {
             Stop::Refused(error) => error,
             // The key is fixed: there is nothing to wait for.
             Stop::Pending(_) => TokenError::NoMatchingKey,

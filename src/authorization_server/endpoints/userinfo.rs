@@ -21,7 +21,8 @@ pub(in crate::authorization_server) async fn respond(
 ) -> Result<Response, Refusal> {
     let token = BearerToken::from_request(request.headers(), request.uri());
     let token = token.map_err(|_| Refusal(Some(BearerError::InvalidRequest)))?.ok_or(Refusal(None))?;
-    let token = state.grants.active(token.as_str(), state.issuer.now());
+    let text = std::str::from_utf8(token.as_bytes()).ok();
+    let token = text.and_then(|text| state.grants.active(text, state.issuer.now()));
     let token = token.ok_or(Refusal(Some(BearerError::InvalidToken)))?;
     if !token.scopes.iter().any(|scope| scope == OPENID) {
         return Err(Refusal(Some(BearerError::InsufficientScope)));

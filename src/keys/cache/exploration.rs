@@ -206,7 +206,8 @@ fn d10_a_disabled_issuer_lets_no_later_request_through() {
             thread::spawn(move || {
                 for _ in 0..2 {
                     let came_after = disabled.load(Ordering::SeqCst);
-                    let passed = server.decide_now(&TOKEN.1).is_ok_and(|token| server.revalidate(&token).is_ok());
+                    let passed =
+                        server.decide_now(TOKEN.1.as_bytes()).is_ok_and(|token| server.revalidate(&token).is_ok());
                     assert!(!(came_after && passed));
                 }
             })

@@ -1,10 +1,11 @@
-//! The load: `tower-bearer load`, in a process of its own.
+//! The load: processes of `tower-bearer load` that stand still until it is their turn.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::NamedTempFile;
 
@@ -13,7 +14,12 @@ use super::{SERVER_CORE, Tokens};
 use crate::processor::CoreTime;
 
 const CONNECTIONS: &str = "32";
-const WARM_UP: Duration = Duration::from_millis(200);
+
+/// The load counts nothing for so much longer than the server takes to be warm.
+const MARGIN: Duration = Duration::from_millis(300);
+
+/// How the program ends when it is interrupted.
+const INTERRUPTED: i32 = 130;
 
 /// The program, and what it sends.
 pub(super) struct Load {
@@ -21,29 +27,10 @@ pub(super) struct Load {
     one_token: NamedTempFile,
     distinct_tokens: NamedTempFile,
     distinct: usize,
-    duration: Duration,
-}
-
-/// What was measured in one run.
-#[derive(Clone)]
-pub(super) struct Figures {
-    pub(super) requests_per_second: f64,
-    /// How much of a second the server computed for.
-    pub(super) cpu_share: f64,
-    /// How much of the time its core had something to do.
-    pub(super) busy: f64,
-    /// How much of both cores' time the machine's host took.
-    pub(super) stolen: f64,
-}
-
-impl Figures {
-    pub(super) fn cpu_microseconds(&self) -> f64 {
-        self.cpu_share * 1e6 / self.requests_per_second
-    }
 }
 
 impl Load {
-    pub(super) fn new(one_token: &str, distinct_tokens: &[String], duration: Duration) -> Self {
+    pub(super) fn new(one_token: &str, distinct_tokens: &[String]) -> Self {
         let file = |tokens: &[String]| {
             let mut file = NamedTempFile::new().unwrap();
             file.write_all(tokens.join("\n").as_bytes()).unwrap();
@@ -54,57 +41,109 @@ impl Load {
             one_token: file(&[one_token.to_owned()]),
             distinct_tokens: file(distinct_tokens),
             distinct: distinct_tokens.len(),
-            duration,
         }
     }
 
-    pub(super) fn run(&self, server: &Server, tokens: Tokens) -> Figures {
-        let (profile, file) = match tokens {
-            Tokens::One => ("reused", &self.one_token),
-            Tokens::Distinct => ("unique", &self.distinct_tokens),
+    /// Has the server compute for so long that it is warm, and stands still then.
+    pub(super) fn start(&self, server: Server, tokens: Tokens, warm: Duration) -> Contender {
+        let (profile, file, limit) = match tokens {
+            Tokens::One => ("reused", &self.one_token, None),
+            Tokens::Distinct => ("unique", &self.distinct_tokens, Some(self.distinct)),
         };
-        let process = Command::new(&self.program)
+        let cold = server.cpu_time();
+        let load = Command::new(&self.program)
             .args(["load", "--quiet", "--json", "-", "--connections", CONNECTIONS, "--profile", profile])
             .args(["--pool", &self.distinct.to_string(), "--busy-wait"])
             .args(["--url", &format!("http://{}/leads", server.address)])
-            .args(["--duration", &milliseconds(self.duration), "--warm-up", &milliseconds(WARM_UP)])
+            // It is interrupted long before.
+            .args(["--duration", "1h", "--warm-up", &format!("{}ms", (warm + MARGIN).as_millis())])
             .arg("--tokens")
             .arg(file.path())
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        let (cpu_share, busy) = watch(server, self.duration.mul_f64(0.8));
-        let output = process.wait_with_output().unwrap();
-        assert!(output.status.success(), "the load ended with {}", output.status);
+        let contender = Contender { server, load, limit, warm, turns: Turns::default() };
+        while contender.server.cpu_time() < cold + warm {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        contender.signal(Signal::STOP);
+        // What it counts begins while it stands still.
+        std::thread::sleep(MARGIN);
+        contender
+    }
+}
+
+/// A server and its load.
+pub(super) struct Contender {
+    server: Server,
+    load: Child,
+    /// How many requests may be made of it; `None` where the same comes again and again.
+    limit: Option<usize>,
+    /// How long the server computed before its first turn.
+    warm: Duration,
+    turns: Turns,
+}
+
+/// What passed in all turns of one.
+#[derive(Default)]
+struct Turns {
+    time: Duration,
+    cpu_time: Duration,
+    core: CoreTime,
+}
+
+/// What was measured in one round.
+pub(super) struct Figures {
+    pub(super) requests_per_second: f64,
+    pub(super) cpu_microseconds: f64,
+    /// How much of the time the server's core had something to do.
+    pub(super) busy: f64,
+    /// How much of the server's core's time the machine's host took.
+    pub(super) stolen: f64,
+}
+
+impl Contender {
+    /// Sends for so long, and stands still again.
+    pub(super) fn take_turn(&mut self, time: Duration) {
+        let cpu_time = self.server.cpu_time();
+        self.signal(Signal::CONT);
+        let (start, core) = (Instant::now(), CoreTime::of(Some(SERVER_CORE)));
+        std::thread::sleep(time);
+        self.turns.core += CoreTime::of(Some(SERVER_CORE)) - core;
+        self.turns.time += start.elapsed();
+        self.signal(Signal::STOP);
+        // What is on its way is answered.
+        std::thread::sleep(Duration::from_millis(2));
+        self.turns.cpu_time += self.server.cpu_time() - cpu_time;
+    }
+
+    pub(super) fn finish(self) -> Figures {
+        self.signal(Signal::INT);
+        self.signal(Signal::CONT);
+        let output = self.load.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(INTERRUPTED), "the load ended by itself");
 
         let figures: Value = serde_json::from_slice(&output.stdout).unwrap();
         let figures = &figures["profiles"][0];
         assert_eq!(figures["wrong_answers"], 0, "{figures}");
-        let requests_per_second = figures["requests_per_second"].as_f64().unwrap();
-        if let Tokens::Distinct = tokens {
-            let sent = requests_per_second * (WARM_UP + self.duration).as_secs_f64();
-            let distinct = f64::from(u32::try_from(self.distinct).unwrap());
-            assert!(sent < distinct, "{sent:.0} requests were sent with {distinct} tokens");
+        let requests = figures["requests"].as_f64().unwrap();
+        let Turns { time, cpu_time, core } = self.turns;
+        if let Some(limit) = self.limit {
+            let before_turns = requests * self.warm.as_secs_f64() / cpu_time.as_secs_f64();
+            let sent = requests + before_turns;
+            assert!(sent < f64::from(u32::try_from(limit).unwrap()), "{sent:.0} were sent of {limit} tokens");
         }
-        Figures { requests_per_second, cpu_share, busy, stolen: 0.0 }
+        Figures {
+            requests_per_second: requests / time.as_secs_f64(),
+            cpu_microseconds: cpu_time.as_secs_f64() * 1e6 / requests,
+            busy: core.busy(),
+            stolen: core.stolen(),
+        }
     }
-}
 
-/// How much of so much time the server computed, and how much of it its core was not idle, once the load is there.
-fn watch(server: &Server, time: Duration) -> (f64, f64) {
-    let before = server.cpu_time();
-    while server.cpu_time() < before + WARM_UP / 4 {
-        std::thread::sleep(Duration::from_millis(5));
+    fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.load), signal).unwrap();
     }
-    std::thread::sleep(WARM_UP / 2);
-    let (start, cpu_time, core) = (Instant::now(), server.cpu_time(), CoreTime::of_core(SERVER_CORE));
-    std::thread::sleep(time);
-    let computed = (server.cpu_time() - cpu_time).as_secs_f64() / start.elapsed().as_secs_f64();
-    (computed, CoreTime::of_core(SERVER_CORE).busy_since(&core))
-}
-
-fn milliseconds(duration: Duration) -> String {
-    format!("{}ms", duration.as_millis())
 }
 
 fn program() -> PathBuf {

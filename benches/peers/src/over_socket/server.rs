@@ -14,7 +14,9 @@ use tower::ServiceExt;
 use tower::make::Shared;
 
 use super::{ALGORITHM, SERVER_CORE};
-use crate::peers::{AROUND_ROUTER, App, NONE, NONE_AXUM_07, OTHERS, OURS, Peer, SIGNATURE_ALONE, WITHOUT_CACHE};
+use crate::peers::{
+    AROUND_ROUTER, App, EXTENSION_ALONE, NONE, NONE_AXUM_07, OTHERS, OURS, Peer, SIGNATURE_ALONE, WITHOUT_CACHE,
+};
 use crate::trusted::{Trusted, wait};
 
 /// The command line of a server: this, and its name.
@@ -77,7 +79,7 @@ pub(super) fn asked_for() -> Option<&'static Peer> {
     }
     let name = arguments.next().unwrap();
     let ours = [&OURS, &AROUND_ROUTER, &WITHOUT_CACHE];
-    let peers = [&NONE, &NONE_AXUM_07, &SIGNATURE_ALONE].into_iter().chain(ours).chain(OTHERS);
+    let peers = [&NONE, &NONE_AXUM_07, &EXTENSION_ALONE, &SIGNATURE_ALONE].into_iter().chain(ours).chain(OTHERS);
     Some(peers.into_iter().find(|peer| peer.name == name).unwrap())
 }
 

@@ -2,6 +2,7 @@
 
 mod aliri_tower;
 mod axum_jwt_auth;
+mod extension_alone;
 mod jwt_authorizer;
 mod none;
 mod oauth_resource_server;
@@ -28,6 +29,13 @@ pub(crate) struct Peer {
     pub(crate) app: fn(&Trusted) -> App,
 }
 
+impl Peer {
+    /// Whether it looks at tokens at all.
+    pub(crate) fn checks(&self) -> bool {
+        self.without_check.is_some() && self.name != EXTENSION_ALONE.name
+    }
+}
+
 /// Sends a request, and gives the status of the answer.
 pub(crate) type Requests = Box<dyn FnMut() -> StatusCode + Send>;
 
@@ -38,6 +46,7 @@ pub(crate) enum App {
     Axum07(axum_07::Router),
 }
 
+pub(crate) use self::extension_alone::EXTENSION_ALONE;
 pub(crate) use self::none::{NONE, NONE_AXUM_07, NONE_ROUTER};
 pub(crate) use self::signature_alone::SIGNATURE_ALONE;
 pub(crate) use self::tower_bearer::{AROUND_ROUTER, PEER as OURS, WITHOUT_CACHE};
