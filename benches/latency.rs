@@ -6,8 +6,8 @@
 //! numbers are medians over the rounds: percentiles of the good requests' latency, and the ratio of the flood's to that
 //! of the good ones alone in the same round, with its 95 % interval. "Stolen" is what the machine's host took of the
 //! cores for its other guests, the median over the rounds; a run that it disturbed is done again, up to three times in
-//! all, because p99 shows little else then. Then the issuer changes its key mid-run, and stops mid-run: no
-//! answer may be wrong, in these as in all others.
+//! all, because p99 shows little else then. Runs are short, so that many are left in peace. Then the issuer changes its
+//! key mid-run, and stops mid-run: no answer may be wrong, in these as in all others.
 //!
 //! Options behind `--`: `--json FILE` writes the numbers to a file, `--smoke` runs briefly to see that the benchmark
 //! works and judges no time. Needs two cores.
@@ -41,14 +41,14 @@ use support::Options;
 /// Of what the server can do.
 const LOAD: f64 = 0.4;
 
-/// Of the cores' time. A host that takes more disturbs a run of a second.
+/// Of the cores' time. A host that takes more disturbs a run.
 const DISTURBING: f64 = 0.01;
 
 /// How often a run is tried.
 const TRIES: usize = 3;
 
 fn main() {
-    let options = Options::parse(41, Duration::from_secs(1));
+    let options = Options::parse(61, Duration::from_millis(300));
     let seconds = options.slice.as_secs_f64().max(0.3);
     let mut results = Vec::new();
     println!(

@@ -9,8 +9,9 @@
 //!
 //! The numbers are medians over the rounds with their interval ([`median_interval`]): requests per second, these over
 //! those of the same application without a check in the same round, microseconds of the server's processor time per
-//! request. "Busy" is the share of the time that the server's core had something to do: under 95 % the load was the
-//! limit. "Stolen" is what the machine's host took of that core for its other guests.
+//! request. Ratios are given by that time as well. "Busy" is the share of the time that the server's core had something
+//! to do: under 95 % the load was the limit. "Stolen" is what the machine's host took of that core for its other
+//! guests.
 //!
 //! Each server is seen to accept the token and to refuse it with a changed signature, before it is measured.
 
@@ -25,7 +26,7 @@ use tower_bearer::test_util::{Defect, TestIssuer};
 
 use self::load::{Contender, Figures, Load};
 use self::server::Server;
-use crate::interval::median_interval;
+use crate::interval::{Interval, median_interval};
 use crate::median::median;
 use crate::peers::{
     AROUND_ROUTER, EXTENSION_ALONE, NONE, NONE_AXUM_07, OTHERS, OURS, Peer, SIGNATURE_ALONE, WITHOUT_CACHE,
@@ -157,10 +158,8 @@ fn report(runs: &[Run], figures: &[Vec<Figures>]) -> Vec<Value> {
         "stolen"
     );
     let per_second = |figures: &[Figures]| -> Vec<f64> { figures.iter().map(|one| one.requests_per_second).collect() };
-    let ratio = |this: &[Figures], to: &[Figures]| {
-        let ratios = per_second(this).into_iter().zip(per_second(to)).map(|(this, to)| this / to);
-        median_interval(ratios.collect())
-    };
+    let per_cpu_second = |figures: &[Figures]| figures.iter().map(|one| 1e6 / one.cpu_microseconds).collect();
+    let ratio = |this: Vec<f64>, to: Vec<f64>| median_interval(this.into_iter().zip(to).map(|(a, b)| a / b).collect());
     let none = |peer: &Peer| {
         peer.without_check.map_or(peer.name, |without| match without.name {
             name if name == NONE_AXUM_07.name => NONE_AXUM_07.name,
@@ -172,7 +171,7 @@ fn report(runs: &[Run], figures: &[Vec<Figures>]) -> Vec<Value> {
     let mut results = Vec::new();
     for (run, figures) in runs.iter().zip(figures) {
         let rate = median_interval(per_second(figures));
-        let to_none = ratio(figures, of(none(run.peer)));
+        let to_none = ratio(per_second(figures), per_second(of(none(run.peer))));
         let cpu = median_interval(figures.iter().map(|one| one.cpu_microseconds).collect());
         let busy = median(figures.iter().map(|one| one.busy).collect());
         let stolen = median(figures.iter().map(|one| one.stolen).collect());
@@ -202,9 +201,13 @@ fn report(runs: &[Run], figures: &[Vec<Figures>]) -> Vec<Value> {
     });
     let best = best.unwrap();
     let mut show = |run: &Run, other: &Peer| {
-        let ratio = ratio(of(&run.name), of(other.name));
-        println!("{}, over {}: {:.3} ({:.3}–{:.3})", run.name, other.name, ratio.median, ratio.low, ratio.high);
-        results.push(json!({ "service": run.name, "other": other.name, "ratio": ratio }));
+        let (this, to) = (of(&run.name), of(other.name));
+        let by_time = ratio(per_second(this), per_second(to));
+        let by_cpu = ratio(per_cpu_second(this), per_cpu_second(to));
+        let shown = |Interval { median, low, high }: &Interval| format!("{median:.3} ({low:.3}–{high:.3})");
+        let (name, other) = (&run.name, other.name);
+        println!("{name}, over {other}: {}, by processor time {}", shown(&by_time), shown(&by_cpu));
+        results.push(json!({ "service": name, "other": other, "ratio": by_time, "ratio_by_processor_time": by_cpu }));
     };
     let is_other = |run: &Run| OTHERS.iter().any(|other| other.name == run.peer.name);
     for run in runs.iter().filter(|run| run.peer.without_check.is_some() && !is_other(run)) {
