@@ -41,6 +41,12 @@ use support::Options;
 /// Of what the server can do.
 const LOAD: f64 = 0.4;
 
+/// How long a flood lasts.
+const RUN: Duration = Duration::from_millis(300);
+
+/// How long a run lasts in which something happens.
+const CHANGE: Duration = Duration::from_secs(1);
+
 /// Of the cores' time. A host that takes more disturbs a run.
 const DISTURBING: f64 = 0.01;
 
@@ -48,15 +54,14 @@ const DISTURBING: f64 = 0.01;
 const TRIES: usize = 3;
 
 fn main() {
-    let options = Options::parse(61, Duration::from_millis(300));
-    let seconds = options.slice.as_secs_f64().max(0.3);
+    let options = Options::parse(61, RUN);
     let mut results = Vec::new();
     println!(
         "{:<14}{:>10}{:>22}{:>22}{:>9}  {:<16}{:>7}",
         "", "per second", "p50, µs, beside alone", "p99, µs, beside alone", "p99", "95 % interval", "stolen"
     );
     for flood in ["random-kid", "bad-signature"] {
-        let row = measure(flood, &options, seconds);
+        let row = measure(flood, options.rounds);
         let number = |value: &Value| value.as_f64().unwrap();
         let beside = |percentile: &str| {
             format!("{:.0} / {:.0}", number(&row[percentile]["flood"]), number(&row[percentile]["alone"]))
@@ -74,8 +79,9 @@ fn main() {
         results.push(row);
     }
     for change in ["rotation", "outage"] {
-        let rate = LOAD * capacity(change, seconds);
-        let run = load(change, Some(rate), seconds);
+        let duration = if options.slice.is_zero() { RUN } else { CHANGE };
+        let rate = LOAD * capacity(change);
+        let run = load(change, Some(rate), duration);
         let requests = &run["good"]["requests"];
         println!("{change:<14}{rate:>10.0}  {requests} requests, 0 wrong answers");
         results.push(json!({ "profile": change, "rate": rate, "requests": requests, "wrong_answers": 0 }));
@@ -83,17 +89,17 @@ fn main() {
     options.write(results);
 }
 
-fn measure(flood: &str, options: &Options, seconds: f64) -> Value {
-    let rate = LOAD * median((0..3).map(|_| capacity(flood, seconds)).collect());
-    let round = |_| [flood, "reused"].map(|profile| undisturbed(|| load(profile, Some(rate), seconds)));
-    let rounds: Vec<_> = (0..options.rounds).map(round).collect();
+fn measure(flood: &str, rounds: usize) -> Value {
+    let rate = LOAD * capacity(flood);
+    let round = |_| [flood, "reused"].map(|profile| undisturbed(|| load(profile, Some(rate), RUN)));
+    let rounds: Vec<_> = (0..rounds).map(round).collect();
     let over_rounds = |of: &dyn Fn(&[Run; 2]) -> f64| rounds.iter().map(of).collect::<Vec<_>>();
     let at = |run: &Run, percentile: &str| run.report["good"]["latency_us"][percentile].as_f64().unwrap();
     let of = |index: usize, percentile: &str| median(over_rounds(&|round| at(&round[index], percentile)));
     let both = |percentile: &str| json!({ "flood": of(0, percentile), "alone": of(1, percentile) });
     let ratios = over_rounds(&|round| at(&round[0], "p99") / at(&round[1], "p99"));
     json!({
-        "profile": flood, "rate": rate, "rounds": options.rounds, "seconds": seconds,
+        "profile": flood, "rate": rate, "rounds": rounds.len(), "seconds": RUN.as_secs_f64(),
         "p50_us": both("p50"), "p99_us": both("p99"),
         "p99_ratio": median_interval(ratios),
         "stolen_share": median(over_rounds(&|round| f64::midpoint(round[0].stolen, round[1].stolen))),
@@ -128,15 +134,15 @@ fn undisturbed(run: impl Fn() -> Value) -> Run {
 }
 
 /// Requests a second, good and bad, when each is sent as soon as the last one is answered.
-fn capacity(profile: &str, seconds: f64) -> f64 {
-    load(profile, None, seconds)["requests_per_second"].as_f64().unwrap()
+fn capacity(profile: &str) -> f64 {
+    median((0..9).map(|_| load(profile, None, RUN)["requests_per_second"].as_f64().unwrap()).collect())
 }
 
 /// One run of the command, of which every answer was right.
-fn load(profile: &str, rate: Option<f64>, seconds: f64) -> Value {
+fn load(profile: &str, rate: Option<f64>, duration: Duration) -> Value {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tower-bearer"));
     command.args(["load", "--quiet", "--pin", "--json", "-", "--profile", profile]);
-    command.args(["--duration", &format!("{:.0}ms", seconds * 1e3)]);
+    command.args(["--warm-up", "100ms", "--duration", &format!("{}ms", duration.as_millis())]);
     if let Some(rate) = rate {
         command.args(["--rate", &format!("{rate:.0}")]);
     }

@@ -84,8 +84,8 @@ impl<'r> BearerToken<'r> {
 /// Whether another credential with our scheme follows after a comma: some clients and proxies join headers so.
 fn hides_bearer(rest: &[u8]) -> bool {
     rest.split(|byte| *byte == b',').skip(1).any(|part| {
-        let Some((scheme, rest)) = part.trim_ascii_start().split_at_checked(SCHEME.len()) else { return false };
-        scheme.eq_ignore_ascii_case(SCHEME) && rest.first().is_none_or(|byte| !is_tchar(*byte))
+        let Some((scheme, after)) = part.trim_ascii_start().split_at_checked(SCHEME.len()) else { return false };
+        scheme.eq_ignore_ascii_case(SCHEME) && after.first().is_none_or(|byte| !is_tchar(*byte))
     })
 }
 

@@ -1,22 +1,22 @@
 //! The load: processes of `tower-bearer load` that stand still until it is their turn.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::NamedTempFile;
 
-use super::server::Server;
+use super::server::{Process, Server};
 use super::{SERVER_CORE, Tokens};
 use crate::processor::CoreTime;
 
-const CONNECTIONS: &str = "32";
+const CONNECTIONS: u32 = 32;
 
-/// The load counts nothing for so much longer than the server takes to be warm.
-const MARGIN: Duration = Duration::from_millis(300);
+/// What is on its way when a load is stopped has been answered then.
+const DRAIN: Duration = Duration::from_millis(10);
 
 /// How the program ends when it is interrupted.
 const INTERRUPTED: i32 = 130;
@@ -50,45 +50,49 @@ impl Load {
             Tokens::One => ("reused", &self.one_token, None),
             Tokens::Distinct => ("unique", &self.distinct_tokens, Some(self.distinct)),
         };
-        let cold = server.cpu_time();
+        let (cold, started) = (server.cpu_time(), Instant::now());
+        let warm_up = 2 * warm + Duration::from_secs(1);
         let load = Command::new(&self.program)
-            .args(["load", "--quiet", "--json", "-", "--connections", CONNECTIONS, "--profile", profile])
-            .args(["--pool", &self.distinct.to_string(), "--busy-wait"])
-            .args(["--url", &format!("http://{}/leads", server.address)])
+            .args(["load", "--quiet", "--json", "-", "--connections", &CONNECTIONS.to_string(), "--busy-wait"])
+            .args(["--profile", profile, "--url", &format!("http://{}/leads", server.address)])
             // It is interrupted long before.
-            .args(["--duration", "1h", "--warm-up", &format!("{}ms", (warm + MARGIN).as_millis())])
+            .args(["--duration", "1h", "--warm-up", &format!("{}ms", warm_up.as_millis())])
             .arg("--tokens")
             .arg(file.path())
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        let contender = Contender { server, load, limit, warm, turns: Turns::default() };
-        while contender.server.cpu_time() < cold + warm {
+        let load = Process(load);
+        while server.cpu_time() < cold + warm {
             std::thread::sleep(Duration::from_millis(2));
         }
-        contender.signal(Signal::STOP);
-        // What it counts begins while it stands still.
-        std::thread::sleep(MARGIN);
-        contender
+        signal(&load, Signal::STOP);
+        assert!(started.elapsed() < warm_up, "the server was not warm in {warm_up:?}");
+        std::thread::sleep(DRAIN);
+        let warmed = server.cpu_time();
+        Contender { server, load, limit, cold, warmed, counts: Instant::now() + warm_up, turns: Turns::default() }
     }
 }
 
 /// A server and its load.
 pub(super) struct Contender {
     server: Server,
-    load: Child,
+    load: Process,
     /// How many requests may be made of it; `None` where the same comes again and again.
     limit: Option<usize>,
-    /// How long the server computed before its first turn.
-    warm: Duration,
+    /// The server's processor time before and after it was made warm.
+    cold: Duration,
+    warmed: Duration,
+    /// When the load's warm-up has ended: what it sends then is counted.
+    counts: Instant,
     turns: Turns,
 }
 
 /// What passed in all turns of one.
 #[derive(Default)]
 struct Turns {
+    number: u32,
     time: Duration,
-    cpu_time: Duration,
     core: CoreTime,
 }
 
@@ -105,45 +109,47 @@ pub(super) struct Figures {
 impl Contender {
     /// Sends for so long, and stands still again.
     pub(super) fn take_turn(&mut self, time: Duration) {
-        let cpu_time = self.server.cpu_time();
-        self.signal(Signal::CONT);
+        std::thread::sleep(self.counts.saturating_duration_since(Instant::now()));
         let (start, core) = (Instant::now(), CoreTime::of(Some(SERVER_CORE)));
+        signal(&self.load, Signal::CONT);
         std::thread::sleep(time);
-        self.turns.core += CoreTime::of(Some(SERVER_CORE)) - core;
+        signal(&self.load, Signal::STOP);
+        self.turns.number += 1;
         self.turns.time += start.elapsed();
-        self.signal(Signal::STOP);
-        // What is on its way is answered.
-        std::thread::sleep(Duration::from_millis(2));
-        self.turns.cpu_time += self.server.cpu_time() - cpu_time;
+        self.turns.core += CoreTime::of(Some(SERVER_CORE)) - core;
+        std::thread::sleep(DRAIN);
     }
 
-    pub(super) fn finish(self) -> Figures {
-        self.signal(Signal::INT);
-        self.signal(Signal::CONT);
-        let output = self.load.wait_with_output().unwrap();
-        assert_eq!(output.status.code(), Some(INTERRUPTED), "the load ended by itself");
+    pub(super) fn finish(mut self) -> Figures {
+        signal(&self.load, Signal::INT);
+        signal(&self.load, Signal::CONT);
+        let mut figures = String::new();
+        self.load.0.stdout.take().unwrap().read_to_string(&mut figures).unwrap();
+        assert_eq!(self.load.0.wait().unwrap().code(), Some(INTERRUPTED), "the load ended by itself");
 
-        let figures: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let figures: Value = serde_json::from_str(&figures).unwrap();
         let figures = &figures["profiles"][0];
         assert_eq!(figures["wrong_answers"], 0, "{figures}");
         let requests = figures["requests"].as_f64().unwrap();
-        let Turns { time, cpu_time, core } = self.turns;
+        let cpu_time = (self.server.cpu_time() - self.warmed).as_secs_f64();
         if let Some(limit) = self.limit {
-            let before_turns = requests * self.warm.as_secs_f64() / cpu_time.as_secs_f64();
-            let sent = requests + before_turns;
+            let sent = requests * (1.0 + (self.warmed - self.cold).as_secs_f64() / cpu_time);
             assert!(sent < f64::from(u32::try_from(limit).unwrap()), "{sent:.0} were sent of {limit} tokens");
         }
+        let Turns { number, time, core } = self.turns;
+        // Those on their way when a turn ended were answered after it.
+        let in_turns = requests - f64::from(number * CONNECTIONS);
         Figures {
-            requests_per_second: requests / time.as_secs_f64(),
-            cpu_microseconds: cpu_time.as_secs_f64() * 1e6 / requests,
+            requests_per_second: in_turns / time.as_secs_f64(),
+            cpu_microseconds: cpu_time * 1e6 / requests,
             busy: core.busy(),
             stolen: core.stolen(),
         }
     }
+}
 
-    fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.load), signal).unwrap();
-    }
+fn signal(process: &Process, signal: Signal) {
+    kill_process(Pid::from_child(&process.0), signal).unwrap();
 }
 
 fn program() -> PathBuf {

@@ -22,9 +22,19 @@ use crate::trusted::{Trusted, wait};
 /// The command line of a server: this, and its name.
 const SERVE: &str = "--serve";
 
+/// A process that runs until this is dropped.
+pub(super) struct Process(pub(super) Child);
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
 /// A server that runs until this is dropped.
 pub(super) struct Server {
-    process: Child,
+    process: Process,
     pub(super) address: String,
 }
 
@@ -40,7 +50,7 @@ impl Server {
         writeln!(process.stdin.as_mut().unwrap(), "{}", trusted.jwk_set).unwrap();
         let mut address = String::new();
         BufReader::new(process.stdout.take().unwrap()).read_line(&mut address).unwrap();
-        Self { process, address: address.trim().to_owned() }
+        Self { process: Process(process), address: address.trim().to_owned() }
     }
 
     /// The status of a request with this token.
@@ -55,19 +65,12 @@ impl Server {
 
     /// Processor time that it has used, of all its threads.
     pub(super) fn cpu_time(&self) -> Duration {
-        let tasks = fs::read_dir(format!("/proc/{}/task", self.process.id())).unwrap();
+        let tasks = fs::read_dir(format!("/proc/{}/task", self.process.0.id())).unwrap();
         let nanoseconds = tasks.map(|task| -> u64 {
             let schedstat = fs::read_to_string(task.unwrap().path().join("schedstat")).unwrap();
             schedstat.split(' ').next().unwrap().parse().unwrap()
         });
         Duration::from_nanos(nanoseconds.sum())
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.process.kill().unwrap();
-        self.process.wait().unwrap();
     }
 }
 
