@@ -50,7 +50,7 @@ impl Load {
             Tokens::One => ("reused", &self.one_token, None),
             Tokens::Distinct => ("unique", &self.distinct_tokens, Some(self.distinct)),
         };
-        let (cold, started) = (server.cpu_time(), Instant::now());
+        let cold = server.cpu_time();
         let warm_up = 2 * warm + Duration::from_secs(1);
         let load = Command::new(&self.program)
             .args(["load", "--quiet", "--json", "-", "--connections", &CONNECTIONS.to_string(), "--busy-wait"])
@@ -63,11 +63,16 @@ impl Load {
             .spawn()
             .unwrap();
         let load = Process(load);
-        while server.cpu_time() < cold + warm {
-            std::thread::sleep(Duration::from_millis(2));
-        }
+        let computed = |time| {
+            while server.cpu_time() < cold + time {
+                std::thread::sleep(Duration::from_millis(2));
+            }
+            Instant::now()
+        };
+        let begun = computed(Duration::from_millis(1));
+        let took = computed(warm) - begun;
         signal(&load, Signal::STOP);
-        assert!(started.elapsed() < warm_up, "the server was not warm in {warm_up:?}");
+        assert!(took < warm_up, "the load counted before the server was warm, which took {took:?}");
         std::thread::sleep(DRAIN);
         let warmed = server.cpu_time();
         Contender { server, load, limit, cold, warmed, counts: Instant::now() + warm_up, turns: Turns::default() }
