@@ -117,9 +117,26 @@ fn is_b64token(token: &[u8]) -> bool {
     !body.is_empty() && body.chunks(64).all(are_allowed)
 }
 
-/// Whether the query has `access_token` (RFC 6750 §2.3). Its value is not looked at.
+/// Whether the query has `access_token` (RFC 6750 §2.3). The value is not read.
 fn has_token_in_query(uri: &Uri) -> bool {
-    uri.query().is_some_and(|query| {
-        query.split('&').map(|parameter| parameter.split('=').next()).any(|name| name == Some("access_token"))
-    })
+    uri.query().is_some_and(|query| query.split('&').any(is_access_token))
+}
+
+/// Whether a query parameter is named `access_token`, with any of its characters percent-encoded: handlers see decoded
+/// names. Decoded once, as `application/x-www-form-urlencoded` is; a `+` is a space there, which the name does not have.
+fn is_access_token(parameter: &str) -> bool {
+    let mut rest = parameter.as_bytes();
+    for expected in b"access_token" {
+        rest = match rest {
+            [byte, rest @ ..] if byte == expected => rest,
+            [b'%', high, low, rest @ ..] if percent_decoded(*high, *low) == Some(u32::from(*expected)) => rest,
+            _ => return false,
+        };
+    }
+    matches!(rest, [] | [b'=', ..])
+}
+
+/// `pct-encoded` (RFC 3986 §2.1); none if these are not two hexadecimal digits.
+fn percent_decoded(high: u8, low: u8) -> Option<u32> {
+    Some(char::from(high).to_digit(16)? * 16 + char::from(low).to_digit(16)?)
 }

@@ -38,7 +38,8 @@
 //! In this order; the first failure ends it. Before the signature is verified, only `iss` is read of the claims: it
 //! chooses among several issuers, and tells whether an unknown `kid` is worth a fetch.
 //!
-//! 1. One `Authorization` header with one bearer token of at most 16 KiB (RFC 6750 §2.1).
+//! 1. One `Authorization` header with one bearer token of at most 16 KiB, and no `access_token` in the query, whose
+//!    names are compared percent-decoded (RFC 6750 §2).
 //! 2. Three parts of strict base64url; a header without duplicates, `crit`, or a nested token (RFC 7515).
 //! 3. `alg` is among the configured algorithms; the key is found by issuer, `kid` and `alg`, never in the token
 //!    (RFC 8725 §3.1, §3.10).

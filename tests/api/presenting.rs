@@ -80,6 +80,7 @@ async fn r04_a_credential_sent_twice_or_in_two_places_is_refused() {
         (get("/leads", &[&format!("{bearer}, {bearer}")]), 400, "credentials_repeated"),
         (get("/leads", &[&format!("{bearer},{bearer}")]), 400, "credentials_repeated"),
         (get("/leads", &[&format!("Basic YTpi, {bearer}")]), 400, "credentials_repeated"),
+        (get("/leads?%61ccess=1&_token=2", &[&bearer]), 200, "accepted"),
         (get("/leads?access_token=x", &[&bearer]), 400, "token_in_two_places"),
         (get("/leads?a=1&access_token=", &[&bearer]), 400, "token_in_two_places"),
         (get("/leads?access_token", &[&bearer]), 400, "token_in_two_places"),
@@ -93,6 +94,76 @@ async fn r04_a_credential_sent_twice_or_in_two_places_is_refused() {
     }
 }
 
+/// `access_token` as a handler reads it, after percent-decoding (`application/x-www-form-urlencoded`).
+#[tokio::test]
+async fn r04_h06_the_name_of_a_query_parameter_is_compared_decoded() {
+    let server = rfc6750_server();
+    let bearer = format!("Bearer {}", token().sign());
+    let ask = async |query: &str| {
+        let request = Request::get(format!("/leads?{query}")).header("authorization", &bearer);
+        let first = ask(&server.layer(), request).await;
+        (first.status.as_u16(), first.reason())
+    };
+    // Also a token that is in the cache is refused.
+    assert_eq!(ask("limit=5").await, (200, "accepted"));
+    let fully_encoded: String = "access_token".bytes().map(|byte| format!("%{byte:02x}")).collect();
+    for query in [
+        "access%5Ftoken=x",
+        "access%5ftoken=x",
+        "%61ccess_token=x",
+        "acces%73%5Ftoke%6E=x",
+        "access%5Ftoken",
+        "access%5Ftoken=",
+        "access%5Ftoken==x",
+        "access%5Ftoken=%",
+        "a=1&access%5Ftoken=x&b=2",
+        "a&&access%5Ftoken=x",
+        "access%5Ftoken=x&access_token=y",
+        "access_token=x&access_token=y",
+        "%zz=1&access%5Ftoken=x",
+        &format!("{fully_encoded}=x"),
+        &format!("{}=x", fully_encoded.to_uppercase()),
+        &format!("{}access%5Ftoken=x", "a=1&".repeat(10_000)),
+    ] {
+        assert_eq!(ask(query).await, (400, "token_in_two_places"), "{query:.80}");
+    }
+    for query in [
+        // Decoded once: these are the names `access%5Ftoken` and `access%token`.
+        "access%255Ftoken=x",
+        "access%25token=x",
+        // An encoded `=` or `&` is a part of the name.
+        "access%5Ftoken%3Dx",
+        "access_token%3Dx=1",
+        "a%26access%5Ftoken=x",
+        "a=1%26access_token=x",
+        // No two digits behind the `%`.
+        "access%5token=x",
+        "access%token=x",
+        "access%+5Ftoken=x",
+        "access_token%",
+        "access_token%5",
+        "access%5",
+        // Only `&` separates parameters.
+        "a=1;access_token=x",
+        "a;access%5Ftoken=x",
+        // Other names.
+        "Access%5Ftoken=x",
+        "%41ccess_token=x",
+        "access+token=x",
+        "+access_token=x",
+        "access%20token=x",
+        "access%5Ftoken+=x",
+        "access%5Ftokens=x",
+        "access_token%00=x",
+        "access_token[]=x",
+        "access.token=x",
+        "=access%5Ftoken",
+        "a=access%5Ftoken",
+    ] {
+        assert_eq!(ask(query).await, (200, "accepted"), "{query}");
+    }
+}
+
 #[tokio::test]
 async fn r05_a_token_in_the_query_counts_as_none() {
     let uri = format!("/leads?access_token={}", token().sign());
@@ -100,6 +171,8 @@ async fn r05_a_token_in_the_query_counts_as_none() {
         let server = builder().issuer(issuer().trusted()).status_policy(policy).build().unwrap();
         let answer = ask(&server.layer(), Request::get(&uri)).await;
         assert_eq!((answer.status.as_u16(), answer.reason()), (status, "token_absent"));
+        let encoded = uri.replace('_', "%5F");
+        assert_eq!(ask(&server.layer(), Request::get(&encoded)).await.reason(), "token_absent");
     }
     let other_scheme = Request::get(&uri).header("authorization", "Basic YTpi");
     assert_eq!(ask(&rfc6750_server().layer(), other_scheme).await.reason(), "token_absent");
