@@ -15,3 +15,4 @@ mod keys;
 mod labels;
 mod requests;
 mod scrape;
+mod token_cache;
