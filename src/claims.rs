@@ -78,7 +78,7 @@ impl<'p> RegisteredClaims<'p> {
             WalkError::WrongType => TokenError::claim(reader.reading.to_owned(), ClaimFault::WrongType),
         })?;
         match reader.invalid {
-            Some(name) => Err(TokenError::claim(name, ClaimFault::Invalid)),
+            Some((name, fault)) => Err(TokenError::claim(name, fault)),
             None => Ok(reader.claims),
         }
     }
@@ -106,7 +106,7 @@ struct ClaimsReader<'a, 'p> {
     claims: RegisteredClaims<'p>,
     /// The claim being read, for the error when its type is wrong.
     reading: &'a str,
-    invalid: Option<&'static str>,
+    invalid: Option<(&'static str, ClaimFault)>,
 }
 
 impl<'p> Members<'p> for ClaimsReader<'_, 'p> {
@@ -127,7 +127,12 @@ impl<'p> Members<'p> for ClaimsReader<'_, 'p> {
         match place {
             Place::Text(claim) => *claim = Some(value.text()?),
             Place::Identifier(claim) => *claim = Some(identifier(name, value.text()?, &mut self.invalid)),
-            Place::Time(claim) => *claim = Some(numeric_date(value)?),
+            Place::Time(claim) => {
+                *claim = numeric_date(value.number()?);
+                if claim.is_none() {
+                    self.invalid = Some((name, ClaimFault::TimeOutOfRange));
+                }
+            }
         }
         Ok(true)
     }
@@ -198,9 +203,13 @@ impl<'p> ClaimsReader<'_, 'p> {
     }
 }
 
-fn identifier<'p>(name: &'static str, value: Cow<'p, str>, invalid: &mut Option<&'static str>) -> Cow<'p, str> {
+fn identifier<'p>(
+    name: &'static str,
+    value: Cow<'p, str>,
+    invalid: &mut Option<(&'static str, ClaimFault)>,
+) -> Cow<'p, str> {
     if value.is_empty() || value.len() > MAX_IDENTIFIER_BYTES || has_control_characters(&value) {
-        *invalid = Some(name);
+        *invalid = Some((name, ClaimFault::Invalid));
     }
     value
 }
@@ -211,11 +220,11 @@ fn has_control_characters(text: &str) -> bool {
     !is_plain && text.chars().any(char::is_control)
 }
 
-/// A number of seconds since 1970, fractions allowed (`NumericDate`, RFC 7519 §2), up to the end of the year 9999.
-fn numeric_date(value: &mut Value<'_, '_>) -> Result<UnixTime, WalkError> {
-    let time = match value.number()? {
+/// Seconds since 1970, fractions allowed (`NumericDate`, RFC 7519 §2), up to the end of the year 9999; none otherwise.
+fn numeric_date(number: Number) -> Option<UnixTime> {
+    let time = match number {
         Number::Unsigned(seconds) => Some(UnixTime::from_secs(seconds)),
         Number::Other(seconds) => Duration::try_from_secs_f64(seconds).ok().map(UnixTime::from_duration),
     };
-    time.filter(|time| *time <= UnixTime::MAX).ok_or(WalkError::WrongType)
+    time.filter(|time| *time <= UnixTime::MAX)
 }

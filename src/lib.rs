@@ -40,13 +40,17 @@
 //!
 //! 1. One `Authorization` header with one bearer token of at most 16 KiB, and no `access_token` in the query, whose
 //!    names are compared percent-decoded (RFC 6750 §2).
-//! 2. Three parts of strict base64url; a header without duplicates, `crit`, or a nested token (RFC 7515).
+//! 2. Three parts of strict base64url; a header without duplicates, `crit`, or a nested token (RFC 7515), within the
+//!    [limits](guide::tokens#limits).
 //! 3. `alg` is among the configured algorithms; the key is found by issuer, `kid` and `alg`, never in the token
 //!    (RFC 8725 §3.1, §3.10).
 //! 4. The signature.
-//! 5. One JSON object of claims, without duplicates at any depth, each with the type its definition says.
+//! 5. One JSON object of claims, without duplicates at any depth, each with the type its definition says, within the
+//!    [limits](guide::tokens#limits): identifiers have 1 to 1,024 bytes, times are seconds from 1970 to the year 9999,
+//!    numbers fit a double, strings are Unicode.
 //! 6. `typ` is `at+jwt`, `JWT` or absent ([`Issuer::require_at_jwt`] insists on the first), and the claims are not
-//!    those of an ID, refresh or logout token (RFC 9068 §4, §5).
+//!    those of an ID, refresh or logout token (RFC 9068 §4, §5), as `nonce`, `at_hash`, `c_hash`, `events`, `token_use`
+//!    and `typ` [show](guide::tokens#claims-of-other-tokens).
 //! 7. No `cnf`: a token that is bound to a key is not a bearer token (RFC 9449 §7.2).
 //! 8. `iss` and `aud`, byte by byte; `exp`, `nbf` and `iat`, with 30 seconds of leeway.
 //! 9. Per route: [scopes](RequireScopes), [roles](RequireRoles), or [anything else](RequireToken).

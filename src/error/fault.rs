@@ -63,7 +63,7 @@ pub enum MalformedFault {
     #[error("a part of the token is not base64url without padding")]
     Base64,
     /// The header is not one JSON object (RFC 7515 §4).
-    #[error("the header {0}")]
+    #[error("the header parameters {0}")]
     Header(JsonFault),
     /// `alg` is absent or not a string (RFC 7515 §4.1.1).
     #[error("the header parameter `alg` is not a string")]
@@ -90,7 +90,13 @@ impl MalformedFault {
             Self::Opaque => "the token is not a JWT",
             Self::Encrypted => "encrypted tokens are not supported",
             Self::Parts | Self::Base64 => "the token is not a well-formed JWT",
-            Self::Header(_) | Self::Algorithm => "the token header is not well-formed",
+            Self::Header(JsonFault::TooDeep) => "the token header is nested too deep",
+            Self::Header(JsonFault::TooManyMembers) => "the token header has too many parameters",
+            Self::Header(JsonFault::NumberOutOfRange) => "the token header has a number beyond the range of a double",
+            Self::Header(JsonFault::LoneSurrogate) => "the token header has a string that is not Unicode",
+            Self::Header(JsonFault::Invalid | JsonFault::Duplicate) | Self::Algorithm => {
+                "the token header is not well-formed"
+            }
         }
     }
 }
@@ -108,9 +114,38 @@ pub enum JsonFault {
     /// Nested deeper than 32 levels.
     #[error("are nested too deep")]
     TooDeep,
-    /// More members than a header (32) or a set of claims (1,024) may have.
+    /// More members in one object than a header (32) or a set of claims (1,024) may have.
     #[error("have too many members")]
     TooManyMembers,
+    /// A number that no double can hold, such as `1e400`, in any member: valid JSON, but readers disagree about its
+    /// value (RFC 8259 §6, RFC 7493 §2.2).
+    #[error("have a number beyond the range of a double")]
+    NumberOutOfRange,
+    /// A `\uD800` … `\uDFFF` that is no half of a pair, in any name or string: valid JSON, but no Unicode text, and
+    /// readers disagree about it (RFC 8259 §8.2, RFC 7493 §2.1).
+    #[error("have a string with a lone surrogate, which is not Unicode")]
+    LoneSurrogate,
+}
+
+impl JsonFault {
+    pub(super) const fn claims_reason(self) -> &'static str {
+        match self {
+            Self::Duplicate => "claims_duplicate",
+            Self::Invalid | Self::TooDeep | Self::TooManyMembers | Self::NumberOutOfRange | Self::LoneSurrogate => {
+                "claims_json"
+            }
+        }
+    }
+
+    pub(super) const fn claims_description(self) -> &'static str {
+        match self {
+            Self::Invalid | Self::Duplicate => "the claims are not one JSON object without duplicates",
+            Self::TooDeep => "the claims are nested too deep",
+            Self::TooManyMembers => "the claims have too many members",
+            Self::NumberOutOfRange => "the claims have a number beyond the range of a double",
+            Self::LoneSurrogate => "the claims have a string that is not Unicode",
+        }
+    }
 }
 
 /// What is wrong with a claim.
@@ -123,7 +158,31 @@ pub enum ClaimFault {
     /// The claim has another JSON type than its definition says, `null` included.
     #[error("has the wrong type")]
     WrongType,
-    /// Empty, over-long, or with control characters.
-    #[error("has an unacceptable value")]
+    /// Empty, longer than 1,024 bytes, or with control characters, where the claim is an identifier: `sub`,
+    /// `client_id`, `jti`.
+    #[error("is empty, longer than 1,024 bytes, or has control characters")]
     Invalid,
+    /// A number that is no time from 1970 to the end of the year 9999 in seconds: negative, or in milliseconds
+    /// (`NumericDate`, RFC 7519 §2).
+    #[error("is not in seconds since 1970, from 0 to the end of the year 9999 (253402300799)")]
+    TimeOutOfRange,
+}
+
+impl ClaimFault {
+    pub(super) const fn reason(self) -> &'static str {
+        match self {
+            Self::Missing => "claim_missing",
+            Self::WrongType => "claim_type",
+            Self::Invalid | Self::TimeOutOfRange => "claim_invalid",
+        }
+    }
+
+    pub(super) const fn error_description(self) -> &'static str {
+        match self {
+            Self::Missing => "a required claim is missing",
+            Self::WrongType => "a claim has the wrong type",
+            Self::Invalid => "a claim is empty, too long, or has control characters",
+            Self::TimeOutOfRange => "a time in the token is not in seconds since 1970",
+        }
+    }
 }

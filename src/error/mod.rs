@@ -52,7 +52,7 @@ pub enum TokenError {
     /// No key of the issuer made this signature.
     #[error("the signature does not verify with the issuer's key")]
     BadSignature,
-    /// The claims cannot be read as one JSON object (RFC 7519 §7.2).
+    /// The claims cannot be read as one JSON object (RFC 7519 §7.2), or not by every reader alike.
     #[error("the claims {0}")]
     Claims(JsonFault),
     /// A claim is missing, of the wrong type, or has a value that no claim of this name may have.
@@ -139,15 +139,8 @@ impl TokenError {
             Self::NoMatchingKey => "no_matching_key",
             Self::TooManyKeys => "too_many_keys",
             Self::BadSignature => "bad_signature",
-            Self::Claims(fault) => match fault {
-                JsonFault::Duplicate => "claims_duplicate",
-                JsonFault::Invalid | JsonFault::TooDeep | JsonFault::TooManyMembers => "claims_json",
-            },
-            Self::Claim { fault, .. } => match fault {
-                ClaimFault::Missing => "claim_missing",
-                ClaimFault::WrongType => "claim_type",
-                ClaimFault::Invalid => "claim_invalid",
-            },
+            Self::Claims(fault) => fault.claims_reason(),
+            Self::Claim { fault, .. } => fault.reason(),
             Self::TokenType => "token_type",
             Self::NotAnAccessToken(_) => "not_an_access_token",
             Self::SenderConstrained => "sender_constrained",
@@ -182,12 +175,8 @@ impl TokenError {
             Self::UnsupportedHeader(_) => "the token header asks for something that is not supported",
             Self::NoMatchingKey | Self::TooManyKeys => "no key of the issuer fits the token",
             Self::BadSignature => "the signature is wrong",
-            Self::Claims(_) => "the claims are not one JSON object without duplicates",
-            Self::Claim { fault, .. } => match fault {
-                ClaimFault::Missing => "a required claim is missing",
-                ClaimFault::WrongType => "a claim has the wrong type",
-                ClaimFault::Invalid => "a claim has an unacceptable value",
-            },
+            Self::Claims(fault) => fault.claims_description(),
+            Self::Claim { fault, .. } => fault.error_description(),
             Self::TokenType | Self::NotAnAccessToken(_) => "the token is not an access token",
             Self::SenderConstrained => "the token is sender-constrained and cannot be used as a bearer token",
             Self::IssuerMismatch => "the token is from another issuer",

@@ -6,7 +6,8 @@ use std::fmt;
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Check {
-    /// Size, three parts, base64url, and a header that can be read (RFC 7515 §5.2).
+    /// Size, three parts, base64url, and a header that can be read (RFC 7515 §5.2), within the
+    /// [limits](crate::guide::tokens#limits).
     Structure,
     /// The token comes from one of the configured issuers, as far as can be told before the signature is checked.
     IssuerChoice,
@@ -16,9 +17,11 @@ pub enum Check {
     Key,
     /// The key made the signature.
     Signature,
-    /// The claims are one JSON object, with the types their definitions say.
+    /// The claims are one JSON object, with the types their definitions say, within the
+    /// [limits](crate::guide::tokens#limits).
     Claims,
-    /// `typ`, and the claims that only other kinds of token have (RFC 9068 §4, §5).
+    /// `typ`, and the claims that [only other kinds of token have](crate::guide::tokens#claims-of-other-tokens)
+    /// (RFC 9068 §4, §5).
     TokenType,
     /// The token is not bound to a key that the request does not prove.
     SenderConstraint,

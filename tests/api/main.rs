@@ -21,6 +21,7 @@ mod challenges;
 mod config_errors;
 mod jose;
 mod keys;
+mod limits;
 mod logs;
 mod presenting;
 mod routes;

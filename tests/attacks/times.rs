@@ -22,25 +22,31 @@ async fn d01_exp_is_a_number_in_range() {
         "[2000000000]",
         "{\"$numberLong\":\"2000000000\"}",
         "\"\"",
-        "-1",
-        "-2000000000",
-        "-0.5",
-        "1e18",
-        "1e300",
-        "9007199254740993",
-        "18446744073709551615",
-        "18446744073709551616",
-        "253402300800",
-        "253402300799.5",
         "{\"$serde_json::private::Number\":\"2000000000\"}",
         "{\"secs\":2000000000,\"nanos\":0}",
     ] {
         trial.invalid(&with_raw("exp", wrong), "claim_type").await;
     }
-    for not_json in ["NaN", "Infinity", "-Infinity", "1e999", "0x7fffffff", "+2000000000", "2_000_000_000", "1.", ".5"]
-    {
+    for out_of_range in [
+        "-1",
+        "-2000000000",
+        "-0.5",
+        "1e18",
+        "1e300",
+        "2000000000000",
+        "9007199254740993",
+        "18446744073709551615",
+        "18446744073709551616",
+        "253402300800",
+        "253402300799.5",
+    ] {
+        trial.invalid(&with_raw("exp", out_of_range), "claim_invalid").await;
+    }
+    for not_json in ["NaN", "Infinity", "-Infinity", "0x7fffffff", "+2000000000", "2_000_000_000", "1.", ".5"] {
         trial.invalid(&with_raw("exp", not_json), "claims_json").await;
     }
+    // JSON, and more than any reader's number holds.
+    trial.invalid(&with_raw("exp", "1e999"), "claims_json").await;
     for past in ["0", "-0", "0.0", "1", "1e-300", "1.5e9"] {
         trial.invalid(&with_raw("exp", past), "expired").await;
     }
@@ -106,8 +112,11 @@ async fn d02_boundaries_to_the_second() {
 async fn d03_nbf_and_iat_of_another_type_are_not_absent() {
     let trial = Trial::start().await;
     for claim in ["nbf", "iat"] {
-        for wrong in ["\"1\"", "null", "{}", "[]", "true", "-1", "1e300", "18446744073709551616"] {
+        for wrong in ["\"1\"", "null", "{}", "[]", "true"] {
             trial.invalid(&with_raw(claim, wrong), "claim_type").await;
+        }
+        for out_of_range in ["-1", "1e300", "1800000000000", "18446744073709551616"] {
+            trial.invalid(&with_raw(claim, out_of_range), "claim_invalid").await;
         }
         trial.accepts(&with_raw(claim, "0.5")).await;
     }

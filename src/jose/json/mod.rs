@@ -270,11 +270,60 @@ mod tests {
 
     #[test]
     fn c07_only_one_object_in_utf8_passes() {
-        for text in ["", "1", "[]", "null", "\"a\"", "{}{}", "{} x", "\u{feff}{}", r#"{"a":"\ud800"}"#, "{\"a\":1e999}"]
-        {
+        for text in ["", "1", "[]", "null", "\"a\"", "{}{}", "{} x", "\u{feff}{}"] {
             assert_eq!(walk(text), refused(JsonFault::Invalid), "{text:?}");
         }
         assert_eq!(walk_object(b"{\"a\":\"\xff\"}", 4, &mut NoMembers), refused(JsonFault::Invalid));
         assert_eq!(walk(" {\"a\": [1, -1, 1.5, true, null, {}]} "), Ok(()));
+    }
+
+    #[test]
+    fn c07_a_number_that_is_json_and_too_large_is_told_from_one_that_is_not_json() {
+        let nines = "9".repeat(400);
+        let huge =
+            ["1e400", "-1e400", "1E+400", "1.5e309", "0.1e999999999", "1e0000000400", &nines, &format!("{nines}.5")];
+        for number in huge {
+            assert_eq!(walk(&format!("{{\"a\":{number}}}")), refused(JsonFault::NumberOutOfRange), "{number}");
+            assert_eq!(
+                walk(&format!("{{\"a\":[{{\"b\":{number}}}]}}")),
+                refused(JsonFault::NumberOutOfRange),
+                "{number}"
+            );
+        }
+        let broken = [
+            "1e400.5", "1e", "1e+", "-", "-e400", "01e400", "1.e400", ".1e400", "1ee400", "1e400e", "1e-+400",
+            "--1e400",
+        ];
+        for number in broken {
+            assert_eq!(walk(&format!("{{\"a\":{number}}}")), refused(JsonFault::Invalid), "{number}");
+        }
+        for number in ["1e308", "-1.7976931348623157e308", "1e-400", "0e400", "-0.0e999", &"9".repeat(300)] {
+            assert_eq!(walk(&format!("{{\"a\":{number}}}")), Ok(()), "{number}");
+        }
+    }
+
+    #[test]
+    fn c07_a_lone_surrogate_is_told_from_a_string_that_is_not_json() {
+        for string in [
+            r"\ud800",
+            r"\uDFFF",
+            r"\udc00\ud800",
+            r"\ud800\ud800",
+            r"\ud800x",
+            r"\ud800\n",
+            r"x\udbff\u0041",
+            r"\\\ud800",
+            r#"\"\ud800"#,
+            r"\ud83d\ude00\ud83d",
+        ] {
+            assert_eq!(walk(&format!("{{\"a\":\"{string}\"}}")), refused(JsonFault::LoneSurrogate), "{string}");
+            assert_eq!(walk(&format!("{{\"{string}\":1}}")), refused(JsonFault::LoneSurrogate), "{string}");
+        }
+        for string in [r"\ud80", r"\ud800\x", r"\u", r"\uxxxx", "\\ud800\n", r"\ud800\u12", r"\U0041", "\\\u{e9}"] {
+            assert_eq!(walk(&format!("{{\"a\":\"{string}\"}}")), refused(JsonFault::Invalid), "{string}");
+        }
+        for string in [r"\ud83d\ude00", r"\uD83D\uDE00", r"\ue000\ud7ff", r"\u0000", r"\\ud800"] {
+            assert_eq!(walk(&format!("{{\"a\":\"{string}\"}}")), Ok(()), "{string}");
+        }
     }
 }

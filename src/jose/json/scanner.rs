@@ -11,7 +11,7 @@
 use std::borrow::Cow;
 
 use crate::error::JsonFault;
-use crate::error::JsonFault::Invalid;
+use crate::error::JsonFault::{Invalid, LoneSurrogate, NumberOutOfRange};
 
 /// A place in a text.
 pub(super) struct Scanner<'t> {
@@ -124,7 +124,8 @@ impl<'t> Scanner<'t> {
         }
         self.position = end + 1;
         let quoted = self.text.get(start - 1..self.position).ok_or(Invalid)?;
-        serde_json::from_str(quoted).map(Cow::Owned).map_err(|_| Invalid)
+        let fault = |_| if is_json_string(quoted) { LoneSurrogate } else { Invalid };
+        serde_json::from_str(quoted).map(Cow::Owned).map_err(fault)
     }
 
     #[inline]
@@ -150,7 +151,8 @@ impl<'t> Scanner<'t> {
         let length = rest.iter().take_while(|byte| is_part_of_number(**byte)).count();
         let text = self.text.get(self.position..self.position + length).ok_or(Invalid)?;
         self.position += length;
-        serde_json::from_str(text).map(Number::Other).map_err(|_| Invalid)
+        let fault = |_| if is_json_number(text) { NumberOutOfRange } else { Invalid };
+        serde_json::from_str(text).map(Number::Other).map_err(fault)
     }
 
     /// `true`, `false` or `null`.
@@ -170,6 +172,34 @@ impl<'t> Scanner<'t> {
 
 const fn is_part_of_number(byte: u8) -> bool {
     matches!(byte, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E')
+}
+
+/// `number` (RFC 8259 §6), whatever its size: asked only of what serde_json did not read.
+fn is_json_number(text: &str) -> bool {
+    let digits = |text: &'_ str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let (mantissa, exponent) = match text.split_once(['e', 'E']) {
+        Some((mantissa, exponent)) => (mantissa, exponent.strip_prefix(['+', '-']).unwrap_or(exponent)),
+        None => (text, "0"),
+    };
+    let (integer, fraction) = mantissa.split_once('.').unwrap_or((mantissa, "0"));
+    let integer = integer.strip_prefix('-').unwrap_or(integer);
+    digits(integer) && (integer == "0" || !integer.starts_with('0')) && digits(fraction) && digits(exponent)
+}
+
+/// `string` (RFC 8259 §7), surrogates in pairs or not: asked only of what serde_json did not read.
+fn is_json_string(quoted: &str) -> bool {
+    let Some(mut rest) = quoted.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).map(str::as_bytes) else {
+        return false;
+    };
+    loop {
+        rest = match rest {
+            [] => return true,
+            [b'\\', b'u', a, b, c, d, rest @ ..] if [a, b, c, d].iter().all(|digit| digit.is_ascii_hexdigit()) => rest,
+            [b'\\', b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't', rest @ ..] => rest,
+            [b'\\' | b'"' | ..b' ', ..] => return false,
+            [_, rest @ ..] => rest,
+        };
+    }
 }
 
 /// The highest bit of the lowest byte that is no plain one; none, if all eight are. Bits above it mean nothing.

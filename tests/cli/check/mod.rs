@@ -290,6 +290,16 @@ fn advice_names_the_difference() {
     assert_advised(&strict, &token().header("typ", "JWT").sign(), "token_type", "Strict RFC 9068 is on");
     assert_advised(&[], &token().without_claim("aud").sign(), "claim_missing", "It has client_id");
     assert_advised(&[], &token().claim("exp", "soon").sign(), "claim_type", "`exp` is a text");
+    for (name, time, advice) in [
+        ("exp", json!(1_800_000_300_000_u64), "`exp` is in milliseconds, by its size: have the issuer write seconds"),
+        ("nbf", json!(1_800_000_000_000.5), "`nbf` is in milliseconds"),
+        ("iat", json!(1_800_000_000_000_000_u64), "`iat` is in microseconds"),
+        ("exp", json!(1_800_000_300_000_000_000_u64), "`exp` is in nanoseconds"),
+        ("exp", json!(-1), "`exp` is negative"),
+        ("exp", json!(253_402_300_800_u64), "`exp` is after the year 9999"),
+    ] {
+        assert_advised(&[], &token().claim(name, time).sign(), "claim_invalid", advice);
+    }
     assert_advised(&[], &token().sign_defective(Defect::AlgNone), "algorithm_not_allowed", "not signed");
     assert_advised(&[], &token().sign_defective(Defect::IdToken), "not_an_access_token", "an ID token");
     assert_advised(&[], &token().claim("cnf", json!({"jkt": "k"})).sign(), "sender_constrained", "DPoP");

@@ -11,6 +11,10 @@ use super::{Case, quoted};
 /// Clocks that differ by less than this are probably just wrong.
 const CLOCK_SKEW: Duration = Duration::from_secs(600);
 
+/// Seconds since 1970, between which a time in another unit is sought.
+const IN_2000: f64 = 946_684_800.0;
+const IN_2100: f64 = 4_102_444_800.0;
+
 impl Case<'_> {
     pub(super) fn claim(&self, name: &str, fault: ClaimFault) -> String {
         match fault {
@@ -30,11 +34,25 @@ impl Case<'_> {
                 "Strict RFC 9068 is on: have the issuer add the claim, or leave `require_at_jwt` out.".into()
             }
             ClaimFault::Missing => "Have the issuer add the claim.".into(),
+            ClaimFault::TimeOutOfRange => self.time_out_of_range(name),
             _ => format!(
                 "`{name}` is {}: it has to be mended at the issuer, perhaps in a mapper or rule of its own.",
                 kind_of(self.token.claim(name))
             ),
         }
+    }
+
+    fn time_out_of_range(&self, name: &str) -> String {
+        let value = self.token.claim(name).and_then(Value::as_f64).unwrap_or_default();
+        let unit = [("milliseconds", 1e3), ("microseconds", 1e6), ("nanoseconds", 1e9)]
+            .into_iter()
+            .find(|(_, per_second)| (IN_2000..IN_2100).contains(&(value / per_second)));
+        let cause = match unit {
+            Some((unit, _)) => format!("is in {unit}, by its size"),
+            None if value < 0.0 => String::from("is negative"),
+            None => String::from("is after the year 9999"),
+        };
+        format!("`{name}` {cause}: have the issuer write seconds since 1970 (RFC 7519 §2).")
     }
 
     pub(super) fn token_type(&self) -> String {
