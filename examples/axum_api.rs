@@ -6,7 +6,9 @@ use axum::http::{HeaderName, StatusCode};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use tower_bearer::authorization_server::{AuthorizationServer, Client};
-use tower_bearer::{Issuer, Refusal, RequireScopes, RequireToken, ResourceServer, ValidatedToken};
+use tower_bearer::{
+    ClaimMarker, Issuer, Refusal, RequireScopes, RequireToken, ResourceServer, SpeaksFor, ValidatedToken,
+};
 use tower_http::cors::{Any, CorsLayer};
 
 const AUDIENCE: &str = "https://api.example.com";
@@ -14,7 +16,7 @@ const AUDIENCE: &str = "https://api.example.com";
 fn app(api: &ResourceServer) -> Router {
     let leads = get(list_leads).route_layer(RequireScopes::any(["read:leads", "admin"]));
     let add_lead = post(add_lead).route_layer(RequireScopes::all(["write:leads"]));
-    let for_users = RequireToken::that("speaks for a user", |token| !token.is_client_itself());
+    let for_users = RequireToken::that("speaks for a user", |token| token.speaks_for() == SpeaksFor::User);
     Router::new()
         .route("/leads", leads.merge(add_lead))
         .route("/profile", get(async || "profile").route_layer(for_users))
@@ -50,7 +52,9 @@ async fn whoami(token: ValidatedToken) -> Result<String, Refusal> {
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let client = Client::new("reader", "reader-secret").scopes(["read:leads"]).audience(AUDIENCE);
     let server = AuthorizationServer::builder().client(client).start().await?;
-    let api = ResourceServer::builder().audience(AUDIENCE).issuer(Issuer::new(server.issuer())).build()?;
+    // No token speaks for a user unless it says so: `idtyp` is what Microsoft Entra writes.
+    let issuer = Issuer::new(server.issuer()).user_marker(ClaimMarker::equals("idtyp", "user"));
+    let api = ResourceServer::builder().audience(AUDIENCE).issuer(issuer).build()?;
 
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
     let url = format!("http://{}", listener.local_addr()?);
@@ -63,6 +67,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let http = reqwest::Client::builder().no_proxy().build()?;
     let token = server.token().sign();
+    let users = server.token().subject("alice").claim("idtyp", "user").sign();
     for (method, path, authorization, expected) in [
         ("GET", "/health", None, 200),
         ("GET", "/nowhere", None, 404),
@@ -70,6 +75,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         ("GET", "/leads", Some(&token), 200),
         ("POST", "/leads", Some(&token), 403),
         ("GET", "/profile", Some(&token), 403),
+        ("GET", "/profile", Some(&users), 200),
         ("GET", "/whoami", Some(&token), 200),
     ] {
         let request = http.request(method.parse()?, format!("{url}{path}"));

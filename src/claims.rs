@@ -24,6 +24,8 @@ pub(crate) struct ClaimNames {
     pub(crate) audience: Box<str>,
     /// In order of preference.
     pub(crate) scope: Vec<Box<str>>,
+    /// In order of preference.
+    pub(crate) client: Vec<Box<str>>,
 }
 
 impl ClaimNames {
@@ -38,6 +40,18 @@ impl ClaimNames {
             |name: &&str| WITH_OWN_RULES.contains(name) || ["aud", "client_id", &*self.audience].contains(name);
         self.scope.iter().map(AsRef::as_ref).find(is_taken)
     }
+
+    /// A configured name that cannot be one of the client's. Where the audience is the client, it is read for both.
+    pub(crate) fn taken_by_client(&self) -> Option<&str> {
+        let is_taken =
+            |name: &&str| WITH_OWN_RULES.contains(name) || *name == "aud" || self.scope.iter().any(|it| **it == **name);
+        self.client.iter().map(AsRef::as_ref).find(is_taken)
+    }
+
+    /// Position in [`client`](Self::client); the lower, the better.
+    fn client_preference(&self, name: &str) -> Option<usize> {
+        self.client.iter().position(|client| **client == *name)
+    }
 }
 
 /// The claims that a decision needs, with the types their definitions say. What has another type was refused. The texts
@@ -46,7 +60,12 @@ impl ClaimNames {
 pub(crate) struct RegisteredClaims<'p> {
     pub(crate) issuer: Option<Cow<'p, str>>,
     pub(crate) subject: Option<Cow<'p, str>>,
+    /// The client, from the first of [`ClaimNames::client`] that is there; none where that is no identifier.
     pub(crate) client_id: Option<Cow<'p, str>>,
+    /// Position in [`ClaimNames::client`] of the claim that `client_id` came from.
+    client_preference: Option<usize>,
+    /// The claim `client_id` itself is there, which RFC 9068 §2.2 requires.
+    pub(crate) has_client_id: bool,
     pub(crate) token_id: Option<Cow<'p, str>>,
     /// Whom the token is for: the `aud` claim (RFC 7519 §4.1.3).
     pub(crate) audience: Option<StringList<Cow<'p, str>>>,
@@ -161,7 +180,8 @@ impl<'p> ClaimsReader<'_, 'p> {
         match name {
             "client_id" => {
                 self.reading = "client_id";
-                self.claims.client_id = Some(identifier("client_id", value.text()?, &mut self.invalid));
+                let client_id = value.text()?;
+                self.take_client_id(client_id);
                 return Ok(true);
             }
             // An audience that was configured to be read from elsewhere must not hide a malformed `aud`.
@@ -176,18 +196,64 @@ impl<'p> ClaimsReader<'_, 'p> {
             "at_hash" => self.claims.foreign = Some("at_hash"),
             "c_hash" => self.claims.foreign = Some("c_hash"),
             "events" => self.claims.foreign = Some("events"),
-            _ => {}
+            _ => {
+                if let Some(preference) = names.client_preference(name) {
+                    return self.read_client(preference, value);
+                }
+            }
         }
         Ok(false)
     }
 
     fn read_audience(&mut self, name: &str, value: &mut Value<'_, 'p>) -> Result<bool, WalkError> {
         let audience = value.text_or_texts()?;
-        if let ("client_id", StringList::One(client_id)) = (name, &audience) {
-            self.claims.client_id = Some(identifier("client_id", client_id.clone(), &mut self.invalid));
+        if name != "aud" {
+            self.take_client_from_audience(name, &audience);
         }
         self.claims.audience = Some(audience);
         Ok(true)
+    }
+
+    /// Providers without `aud` have the client in its place (Amazon Cognito: `client_id`).
+    #[cold]
+    fn take_client_from_audience(&mut self, name: &str, audience: &StringList<Cow<'p, str>>) {
+        let client = match audience {
+            StringList::One(client) => Some(client.clone()),
+            StringList::Several(_) => None,
+        };
+        match (name, client) {
+            ("client_id", Some(client_id)) => self.take_client_id(client_id),
+            (name, client) => {
+                if let Some(preference) = self.names.client_preference(name) {
+                    self.take_client(preference, client.filter(|client| is_identifier(client)));
+                }
+            }
+        }
+    }
+
+    fn take_client_id(&mut self, client_id: Cow<'p, str>) {
+        let client_id = identifier("client_id", client_id, &mut self.invalid);
+        self.claims.has_client_id = true;
+        if let Some(preference) = self.names.client_preference("client_id") {
+            self.take_client(preference, Some(client_id));
+        }
+    }
+
+    /// Another claim than `client_id` that names the client. Other things have these names too (`cid` may be a
+    /// company), so a value that is no identifier does not refuse the token: its client is unknown then, whatever the
+    /// claims after it say.
+    fn read_client(&mut self, preference: usize, value: &mut Value<'_, 'p>) -> Result<bool, WalkError> {
+        let is_text = value.is_text();
+        let client = if is_text { Some(value.text()?).filter(|client| is_identifier(client)) } else { None };
+        self.take_client(preference, client);
+        Ok(is_text)
+    }
+
+    fn take_client(&mut self, preference: usize, client: Option<Cow<'p, str>>) {
+        if self.claims.client_preference.is_none_or(|taken| preference < taken) {
+            self.claims.client_id = client;
+            self.claims.client_preference = Some(preference);
+        }
     }
 
     fn read_scope(&mut self, preference: usize, value: &mut Value<'_, 'p>) -> Result<bool, WalkError> {
@@ -208,10 +274,14 @@ fn identifier<'p>(
     value: Cow<'p, str>,
     invalid: &mut Option<(&'static str, ClaimFault)>,
 ) -> Cow<'p, str> {
-    if value.is_empty() || value.len() > MAX_IDENTIFIER_BYTES || has_control_characters(&value) {
+    if !is_identifier(&value) {
         *invalid = Some((name, ClaimFault::Invalid));
     }
     value
+}
+
+fn is_identifier(value: &str) -> bool {
+    !value.is_empty() && value.len() <= MAX_IDENTIFIER_BYTES && !has_control_characters(value)
 }
 
 fn has_control_characters(text: &str) -> bool {

@@ -53,7 +53,8 @@
 //!    and `typ` [show](guide::tokens#claims-of-other-tokens).
 //! 7. No `cnf`: a token that is bound to a key is not a bearer token (RFC 9449 §7.2).
 //! 8. `iss` and `aud`, byte by byte; `exp`, `nbf` and `iat`, with 30 seconds of leeway.
-//! 9. Per route: [scopes](RequireScopes), [roles](RequireRoles), or [anything else](RequireToken).
+//! 9. Per route: [scopes](RequireScopes), [roles](RequireRoles), or [anything else](RequireToken), such as [whom the
+//!    token speaks for](ValidatedToken::speaks_for).
 //!
 //! What fails becomes a [`TokenError`] with a stable [reason](TokenError::reason), and one place turns that into a
 //! response: see [`StatusPolicy`] for the statuses.
@@ -134,6 +135,7 @@ pub mod authorization_server;
 mod axum;
 mod bearer;
 mod challenge;
+mod claim_path;
 mod claim_text;
 mod claims;
 mod error;
@@ -149,6 +151,7 @@ mod requirement;
 mod resource_server;
 mod response;
 mod scope;
+mod speaker;
 mod sync;
 mod telemetry;
 #[cfg(feature = "test-util")]
@@ -162,6 +165,7 @@ mod validator;
 
 #[cfg(feature = "axum")]
 pub use axum::Claims;
+pub use claim_path::ClaimPath;
 pub use error::{ClaimFault, ConfigError, JsonFault, KeySetError, MalformedFault, RequestFault, TokenError};
 pub use issuer::Issuer;
 pub use keys::{
@@ -170,10 +174,10 @@ pub use keys::{
 #[doc(inline)]
 pub use layer::{BearerLayer, RequireRoles, RequireScopes, RequireToken};
 pub use refusal::Refusal;
-pub use requirement::ClaimPath;
 pub use resource_server::{Readiness, ResourceServer, ResourceServerBuilder, TokenCacheStatus, WarmUpError};
 pub use response::{RefusalBody, RefusalKind, StatusPolicy};
 pub use scope::{Scope, ScopeRequirement};
+pub use speaker::{ClaimMarker, SpeaksFor};
 pub use token::ValidatedToken;
 pub use trust::{IssuerResolver, IssuerResolverError, IssuerResolverFuture};
 pub use validator::{Check, Step, StepListener};

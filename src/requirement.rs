@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use crate::claim_path::ClaimPath;
 use crate::error::{ConfigError, TokenError};
 use crate::refusal::Refusal;
 use crate::scope::{Quantity, ScopeRequirement};
@@ -21,14 +22,14 @@ pub(crate) enum Requirement {
 
 impl Requirement {
     pub(crate) fn roles(path: &ClaimPath, roles: Vec<String>, quantity: Quantity) -> Result<Self, ConfigError> {
-        if path.0.is_empty() || path.0.iter().any(|name| name.is_empty()) {
+        if path.is_incomplete() {
             return Err(ConfigError::new("roles", "the claim path or a name in it is empty; name the claim"));
         }
         if roles.is_empty() || roles.iter().any(String::is_empty) {
             return Err(ConfigError::new("roles", "the list or a role in it is empty; name at least one role"));
         }
         let roles = roles.into_iter().map(String::into_boxed_str).collect();
-        Ok(Self::Roles { path: Arc::clone(&path.0), roles, quantity })
+        Ok(Self::Roles { path: Arc::clone(path.names()), roles, quantity })
     }
 
     pub(crate) fn check(&self, token: &ValidatedToken) -> Result<(), TokenError> {
@@ -69,25 +70,6 @@ impl ValidatedToken {
         // No token can have such a scope.
         let requirement = requirement.map_err(|_| TokenError::RequirementNotMet("a text that is not one scope".into()));
         requirement.and_then(|requirement| requirement.check(self)).map_err(|error| self.refuse(error))
-    }
-}
-
-/// Where a claim is: the names from the outermost member inwards.
-///
-/// A text is one name, whatever characters it has (`"https://example.com/roles"`); an array is a path
-/// (`["realm_access", "roles"]`).
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct ClaimPath(Arc<[Box<str>]>);
-
-impl From<&str> for ClaimPath {
-    fn from(name: &str) -> Self {
-        Self([name.into()].into())
-    }
-}
-
-impl<T: AsRef<str>, const N: usize> From<[T; N]> for ClaimPath {
-    fn from(names: [T; N]) -> Self {
-        Self(names.iter().map(|name| name.as_ref().into()).collect())
     }
 }
 

@@ -12,6 +12,7 @@ use crate::error::TokenError;
 use crate::jose::{StringList, VerifiedPayload, VerifyingKey};
 use crate::refusal::{Refusal, ServerContext};
 use crate::scope::Scope;
+use crate::speaker::{ClientClaims, SpeaksFor};
 use crate::time::UnixTime;
 use crate::trust::TrustedIssuer;
 
@@ -109,19 +110,44 @@ impl ValidatedToken {
         self.text(&self.0.claims.subject)
     }
 
-    /// `client_id`: the client that the token was issued to (RFC 9068 §2.2).
+    /// The client that the token was issued to: `client_id` (RFC 9068 §2.2), or the first of the claims that
+    /// [`Issuer::client_id_claims`](crate::Issuer::client_id_claims) names.
     #[must_use]
     pub fn client_id(&self) -> Option<&str> {
         self.text(&self.0.claims.client_id)
     }
 
-    /// Whether the token speaks for a client itself and not for a user: `sub` is the `client_id`.
+    /// Whom the token speaks for: a client on its own behalf, a user, or nobody knows (RFC 9700 §4.15). Look here before
+    /// you treat `sub` as a user.
     ///
-    /// An authorization server that lets clients choose their id could make one that looks like a user's `sub`; look
-    /// here before you treat `sub` as a user (RFC 9700 §4.15).
+    /// - [`Client`](SpeaksFor::Client): `sub` is the client's id in one of the
+    ///   [client claims](crate::Issuer::client_id_claims), as it is or with `@clients` appended (Auth0); or the token
+    ///   has a [client marker](crate::Issuer::client_marker), such as `idtyp` `app`.
+    /// - [`User`](SpeaksFor::User): the token has a [user marker](crate::Issuer::user_marker) and a `sub`, and nothing
+    ///   says client.
+    /// - [`Unknown`](SpeaksFor::Unknown): everything else. Without a user marker in the configuration, all tokens that
+    ///   are not a client's; and tokens in which a marker or the client's id has a type that leaves the answer open.
+    ///
+    /// The claims are read again for each call; a route that does not ask pays nothing.
+    ///
+    /// ```
+    /// # #[cfg(feature = "test-util")] {
+    /// use tower_bearer::test_util::ValidatedTokenBuilder;
+    /// use tower_bearer::{RequireToken, SpeaksFor};
+    ///
+    /// let users_only = RequireToken::that("speaks for a user", |token| token.speaks_for() == SpeaksFor::User);
+    ///
+    /// let service = ValidatedTokenBuilder::new().subject("app").claim("client_id", "app").build();
+    /// assert_eq!(service.speaks_for(), SpeaksFor::Client);
+    /// # let _ = users_only;
+    /// # }
+    /// ```
     #[must_use]
-    pub fn is_client_itself(&self) -> bool {
-        self.subject().is_some() && self.subject() == self.client_id()
+    pub fn speaks_for(&self) -> SpeaksFor {
+        let rules = &self.signer().issuer.rules;
+        let client = ClientClaims { names: &rules.claim_names.client, client_id: self.client_id() };
+        let claims = serde_json::from_slice(&self.0.payload);
+        claims.map_or(SpeaksFor::Unknown, |claims| rules.markers.speaks_for(&claims, &client))
     }
 
     /// `jti`: the token's own id. Key a deny-list by this, never by the token's text: an ECDSA signature has two valid

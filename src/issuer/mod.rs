@@ -4,6 +4,7 @@ mod key_location;
 #[cfg(feature = "remote-keys")]
 mod key_requests;
 mod key_settings;
+mod speaker;
 
 use std::fmt;
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use crate::claims::ClaimNames;
 use crate::error::ConfigError;
 use crate::jose::Algorithm;
 use crate::keys::KeyPolicy;
+use crate::speaker::Markers;
 use crate::urls::check_issuer;
 
 /// An authorization server whose tokens are accepted.
@@ -45,6 +47,8 @@ pub struct Issuer {
     key_requests: KeyRequests,
     pub(crate) audience_claim: Box<str>,
     pub(crate) scope_claims: Vec<Box<str>>,
+    pub(crate) client_id_claims: Vec<Box<str>>,
+    pub(crate) markers: Markers,
     pub(crate) require_at_jwt: bool,
     pub(crate) allow_nonce: bool,
     pub(crate) accept_sender_constrained: bool,
@@ -67,6 +71,8 @@ impl Issuer {
             key_requests: KeyRequests::default(),
             audience_claim: "aud".into(),
             scope_claims: vec!["scope".into(), "scp".into()],
+            client_id_claims: ["client_id", "azp", "cid", "appid"].map(Into::into).into(),
+            markers: Markers::default(),
             require_at_jwt: false,
             allow_nonce: false,
             accept_sender_constrained: false,
@@ -128,7 +134,11 @@ impl Issuer {
     }
 
     pub(crate) fn claim_names(&self) -> ClaimNames {
-        ClaimNames { audience: self.audience_claim.clone(), scope: self.scope_claims.clone() }
+        ClaimNames {
+            audience: self.audience_claim.clone(),
+            scope: self.scope_claims.clone(),
+            client: self.client_id_claims.clone(),
+        }
     }
 
     /// The allowed algorithms, free of contradictions.

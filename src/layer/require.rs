@@ -18,8 +18,9 @@ use super::answer::Answer;
 use super::bearer::take_ready;
 use super::body::ResponseBody;
 use super::extensions::required_token;
+use crate::claim_path::ClaimPath;
 use crate::error::ConfigError;
-use crate::requirement::{ClaimPath, Requirement};
+use crate::requirement::Requirement;
 use crate::resource_server::ResourceServer;
 use crate::scope::{Quantity, ScopeRequirement};
 use crate::telemetry;
@@ -183,9 +184,10 @@ require_layer! {
     /// Asks whatever a closure decides: a token that it turns down gets 403.
     ///
     /// ```
-    /// use tower_bearer::RequireToken;
+    /// use tower_bearer::{RequireToken, SpeaksFor};
     ///
-    /// let users_only = RequireToken::that("speaks for a user", |token| !token.is_client_itself());
+    /// // Needs a `user_marker` of the issuer: without one, no token is known to be a user's.
+    /// let users_only = RequireToken::that("speaks for a user", |token| token.speaks_for() == SpeaksFor::User);
     /// # let _ = users_only;
     /// ```
     RequireToken

@@ -12,6 +12,7 @@ use crate::error::TokenError;
 use crate::jose::Algorithm;
 use crate::layer::admit;
 use crate::resource_server::{ResourceServer, Stop};
+use crate::speaker::ClaimMarker;
 use crate::token::ValidatedToken;
 
 /// Makes a [`ValidatedToken`] to call a handler with.
@@ -38,7 +39,8 @@ use crate::token::ValidatedToken;
 pub struct ValidatedTokenBuilder(TokenBuilder);
 
 impl ValidatedTokenBuilder {
-    /// Starts a token of the issuer `https://as.example.com` for `https://api.example.com`, without a scope.
+    /// Starts a token of the issuer `https://as.example.com` for `https://api.example.com`, without a scope. With the
+    /// claim `idtyp` `user` it [speaks for](ValidatedToken::speaks_for) a user; with `app`, for a client.
     ///
     /// # Panics
     ///
@@ -127,7 +129,7 @@ fn shared() -> &'static Shared {
     static SHARED: LazyLock<Result<Shared, Box<dyn Error + Send + Sync>>> = LazyLock::new(|| {
         let issuer = TestIssuer::with_algorithm("https://as.example.com", Algorithm::EdDSA)?;
         let builder = ResourceServer::builder().audience(TokenBuilder::DEFAULT_AUDIENCE);
-        let server = builder.issuer(issuer.trusted()).build()?;
+        let server = builder.issuer(issuer.trusted().user_marker(ClaimMarker::equals("idtyp", "user"))).build()?;
         Ok(Shared { issuer, server })
     });
     match &*SHARED {

@@ -72,6 +72,19 @@ impl CommonRules {
             );
             return Err(ConfigError::new("scope_claims", problem));
         }
+        if issuer.client_id_claims.is_empty() || issuer.client_id_claims.iter().any(|name| name.is_empty()) {
+            let problem =
+                "the list or a name in it is empty; leave the setting out for `client_id` and its usual names";
+            return Err(ConfigError::new("client_id_claims", problem));
+        }
+        if let Some(name) = claim_names.taken_by_client() {
+            let problem = format!(
+                "the claim {name:?} has a meaning of its own; name the claims that have the client, or leave the \
+                 setting out for `client_id` and its usual names"
+            );
+            return Err(ConfigError::new("client_id_claims", problem));
+        }
+        issuer.markers.check(&claim_names)?;
         let algorithms = issuer.checked_algorithms()?;
         let meter = if is_resolved { IssuerMeter::of_resolved() } else { IssuerMeter::of_configured(&issuer.url) };
         let keys = issuer.keys(&algorithms, &self.environment, meter)?;
@@ -80,6 +93,7 @@ impl CommonRules {
             audiences: audiences.as_slice().into(),
             algorithms,
             claim_names,
+            markers: issuer.markers.clone(),
             leeway: self.leeway,
             max_token_age: self.max_token_age,
             require_at_jwt: issuer.require_at_jwt,

@@ -14,6 +14,7 @@ pub(crate) use step::{NoListener, Shown, report};
 use crate::claims::{ClaimNames, RegisteredClaims, Times};
 use crate::error::{ClaimFault, TokenError};
 use crate::jose::{Algorithm, StringList, TokenType, VerifiedPayload};
+use crate::speaker::Markers;
 use crate::time::UnixTime;
 
 /// What one issuer's tokens must be like.
@@ -24,6 +25,8 @@ pub(crate) struct TokenRules {
     pub(crate) audiences: Arc<[Box<str>]>,
     pub(crate) algorithms: Arc<[Algorithm]>,
     pub(crate) claim_names: ClaimNames,
+    /// Whom tokens speak for. No check asks.
+    pub(crate) markers: Markers,
     /// How far apart the clocks may be.
     pub(crate) leeway: Duration,
     pub(crate) max_token_age: Option<Duration>,
@@ -196,7 +199,7 @@ impl TokenRules {
 const fn required_claims(claims: &RegisteredClaims<'_>) -> [(&'static str, bool); 4] {
     [
         ("sub", claims.subject.is_some()),
-        ("client_id", claims.client_id.is_some()),
+        ("client_id", claims.has_client_id),
         ("iat", claims.times.issued_at.is_some()),
         ("jti", claims.token_id.is_some()),
     ]

@@ -8,7 +8,7 @@ use serde_json::json;
 use tower::{Layer, service_fn};
 use tower_bearer::jose::Algorithm;
 use tower_bearer::test_util::{Defect, SigningKey, TestIssuer};
-use tower_bearer::{Issuer, JsonFault, RequireScopes, RequireToken, ResourceServer, TokenError, ValidatedToken};
+use tower_bearer::{Issuer, JsonFault, RequireScopes, ResourceServer, TokenError};
 
 use crate::support::*;
 
@@ -362,33 +362,6 @@ async fn r70_tokens_and_secrets_are_neither_logged_nor_shown() {
     for part in tokens.iter().flat_map(|token| token.split('.')).filter(|part| part.len() > 16) {
         assert!(!told.contains(part), "{part}");
     }
-}
-
-#[tokio::test]
-async fn r72_a_clients_own_token_is_visible_as_one() {
-    let validated = async |token: String| server().validate(&token).await.unwrap();
-    let cases = [
-        (token().subject("app").client_id("app"), true),
-        (token().subject("alice").client_id("app"), false),
-        (token().subject("App").client_id("app"), false),
-        (token().without_claim("sub").client_id("app"), false),
-        (token().subject("app").without_claim("client_id"), false),
-        (token().without_claim("sub").without_claim("client_id"), false),
-    ];
-    let users_only = RequireToken::that("speaks for a user", |token: &ValidatedToken| !token.is_client_itself());
-    let service = server().layer().layer(users_only.layer(service_fn(ok)));
-    for (position, (token, is_client)) in cases.into_iter().enumerate() {
-        let token = token.sign();
-        assert_eq!(validated(token.clone()).await.is_client_itself(), is_client, "case {position}");
-        let request = Request::get("/").header("authorization", format!("Bearer {token}"));
-        let answer = ask_service(service.clone(), request).await;
-        let expected = if is_client { (403, "requirement_not_met") } else { (200, "accepted") };
-        assert_eq!((answer.status.as_u16(), answer.reason()), expected, "case {position}");
-    }
-    // Where the audience is read from `client_id`, it is the client's id as well.
-    let cognito = server_trusting(issuer().trusted().audience_claim("client_id").audience("app"));
-    let own = token().subject("app").client_id("app").without_claim("aud").sign();
-    assert!(cognito.validate(&own).await.unwrap().is_client_itself());
 }
 
 #[tokio::test]

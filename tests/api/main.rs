@@ -25,6 +25,7 @@ mod limits;
 mod logs;
 mod presenting;
 mod routes;
+mod speaks_for;
 mod statuses;
 mod steps;
 mod support;

@@ -119,6 +119,10 @@ impl<'t> Value<'_, 't> {
         self.skip()
     }
 
+    pub(crate) fn is_text(&mut self) -> bool {
+        self.walk.scanner.peek() == Some(b'"')
+    }
+
     fn must_begin_with(&mut self, fits: impl Fn(u8) -> bool) -> Result<(), WalkError> {
         if self.walk.scanner.peek().is_some_and(fits) { Ok(()) } else { Err(WalkError::WrongType) }
     }

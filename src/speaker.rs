@@ -1,0 +1,206 @@
+//! Whom a token speaks for: a client on its own behalf, or a user (RFC 9700 §4.15).
+//!
+//! RFC 9068 §2.2 makes `sub` the client's id when no user is involved, and many providers do something else: a service
+//! gets a `sub` of its own that looks like any user's. So there are three answers, and a user is one only where the
+//! issuer says so.
+
+use serde_json::{Map, Value};
+
+use crate::claim_path::ClaimPath;
+use crate::claims::ClaimNames;
+use crate::error::ConfigError;
+
+/// Markers that providers put into the tokens of clients: Microsoft Entra; Auth0, FusionAuth and Kinde; Cloud Foundry
+/// UAA and SAP XSUAA; WSO2.
+const CLIENT_MARKERS: [(&str, &str); 5] = [
+    ("idtyp", "app"),
+    ("gty", "client-credentials"),
+    ("gty", "client_credentials"),
+    ("grant_type", "client_credentials"),
+    ("aut", "APPLICATION"),
+];
+
+/// What Auth0 appends to the client's id to make a `sub` of it.
+const CLIENT_SUFFIX: &str = "@clients";
+
+/// The claims that every token may have, whomever it speaks for.
+const IN_EVERY_TOKEN: [&str; 8] = ["iss", "sub", "aud", "exp", "nbf", "iat", "jti", "token_use"];
+
+/// Whom a token speaks for, as far as its claims prove it: [`ValidatedToken::speaks_for`] has the rules.
+///
+/// Ask for the answer that you need, `== SpeaksFor::User` or `== SpeaksFor::Client`. `!= SpeaksFor::Client` lets
+/// services in that nobody can tell from users.
+///
+/// [`ValidatedToken::speaks_for`]: crate::ValidatedToken::speaks_for
+#[expect(clippy::exhaustive_enums, reason = "a fourth answer would have to be a different question")]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum SpeaksFor {
+    /// A client on its own behalf: a service, a job, a machine.
+    Client,
+    /// A user, on whose behalf a client acts.
+    User,
+    /// The claims prove neither.
+    Unknown,
+}
+
+/// A claim that marks the tokens of users, or those of clients: for [`Issuer::user_marker`] and
+/// [`Issuer::client_marker`].
+///
+/// ```
+/// use tower_bearer::ClaimMarker;
+///
+/// let entra = ClaimMarker::equals("idtyp", "user");
+/// let okta = ClaimMarker::present("uid");
+/// let nested = ClaimMarker::equals(["https://example.com/login", "kind"], "person");
+/// # let _ = (entra, okta, nested);
+/// ```
+///
+/// [`Issuer::user_marker`]: crate::Issuer::user_marker
+/// [`Issuer::client_marker`]: crate::Issuer::client_marker
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ClaimMarker {
+    path: ClaimPath,
+    /// None if any value will do.
+    value: Option<Box<str>>,
+}
+
+impl ClaimMarker {
+    /// The claim is this text, byte by byte, or an array of strings with this text among them.
+    #[must_use]
+    pub fn equals(path: impl Into<ClaimPath>, value: impl Into<String>) -> Self {
+        Self { path: path.into(), value: Some(value.into().into_boxed_str()) }
+    }
+
+    /// The claim is there, and neither `null`, `false` nor empty.
+    #[must_use]
+    pub fn present(path: impl Into<ClaimPath>) -> Self {
+        Self { path: path.into(), value: None }
+    }
+
+    fn evidence(&self, claims: &Map<String, Value>) -> Evidence {
+        let mut names = self.path.names().iter();
+        let mut found = names.next().and_then(|name| claims.get(&**name));
+        for name in names {
+            found = match found {
+                None => return Evidence::Absent,
+                Some(Value::Object(members)) => members.get(&**name),
+                Some(_) => return Evidence::Unclear,
+            };
+        }
+        let is_marked = match (found, &self.value) {
+            (None, _) => false,
+            (Some(found), None) => !is_void(found),
+            (Some(Value::String(found)), Some(value)) => **found == **value,
+            (Some(Value::Array(found)), Some(value)) if found.iter().all(Value::is_string) => {
+                found.iter().any(|found| found.as_str() == Some(&**value))
+            }
+            (Some(_), Some(_)) => return Evidence::Unclear,
+        };
+        if is_marked { Evidence::Present } else { Evidence::Absent }
+    }
+}
+
+fn is_void(value: &Value) -> bool {
+    match value {
+        Value::Null | Value::Bool(false) => true,
+        Value::Bool(true) | Value::Number(_) => false,
+        Value::String(text) => text.is_empty(),
+        Value::Array(elements) => elements.is_empty(),
+        Value::Object(members) => members.is_empty(),
+    }
+}
+
+/// What a marker says about a token.
+#[derive(Clone, Copy, PartialEq)]
+enum Evidence {
+    Absent,
+    Present,
+    /// The claim has a type that the marker does not have.
+    Unclear,
+}
+
+/// The markers of one issuer.
+#[derive(Clone, Debug)]
+pub(crate) struct Markers {
+    client: Vec<ClaimMarker>,
+    user: Vec<ClaimMarker>,
+}
+
+impl Markers {
+    pub(crate) fn add_client(&mut self, marker: ClaimMarker) {
+        self.client.push(marker);
+    }
+
+    pub(crate) fn add_user(&mut self, marker: ClaimMarker) {
+        self.user.push(marker);
+    }
+
+    /// Refuses markers that mark nothing or everything.
+    pub(crate) fn check(&self, names: &ClaimNames) -> Result<(), ConfigError> {
+        for (setting, markers) in [("client_marker", &self.client), ("user_marker", &self.user)] {
+            if markers.iter().any(|marker| marker.path.is_incomplete() || marker.value.as_deref() == Some("")) {
+                let problem = "the claim path, a name in it or the value is empty; name the claim and its value";
+                return Err(ConfigError::new(setting, problem));
+            }
+            let paths = markers.iter().map(|marker| &**marker.path.names());
+            let is_everywhere = |name: &str| {
+                IN_EVERY_TOKEN.contains(&name)
+                    || *name == *names.audience
+                    || names.client.iter().any(|client| **client == *name)
+            };
+            let everywhere = paths.filter_map(|path| if let [name] = path { Some(&**name) } else { None });
+            if let Some(name) = everywhere.into_iter().find(|name| is_everywhere(name)) {
+                let problem = format!(
+                    "tokens of users and of clients alike have the claim {name:?}; name one that the issuer puts into \
+                     the tokens of one kind only"
+                );
+                return Err(ConfigError::new(setting, problem));
+            }
+        }
+        Ok(())
+    }
+
+    /// Evidence for a client outweighs any for a user, and a claim that cannot be read leaves the answer open: whatever
+    /// is taken for a user by mistake gets a user's rights.
+    pub(crate) fn speaks_for(&self, claims: &Map<String, Value>, client: &ClientClaims<'_>) -> SpeaksFor {
+        let subject = claims.get("sub").and_then(Value::as_str);
+        let says = |markers: &[ClaimMarker], evidence| markers.iter().any(|marker| marker.evidence(claims) == evidence);
+        if says(&self.client, Evidence::Present) || subject.is_some_and(|subject| client.is_subject(subject, claims)) {
+            return SpeaksFor::Client;
+        }
+        let is_unclear =
+            client.is_unclear(claims) || says(&self.client, Evidence::Unclear) || says(&self.user, Evidence::Unclear);
+        if subject.is_some() && !is_unclear && says(&self.user, Evidence::Present) {
+            SpeaksFor::User
+        } else {
+            SpeaksFor::Unknown
+        }
+    }
+}
+
+impl Default for Markers {
+    fn default() -> Self {
+        let client = CLIENT_MARKERS.iter().map(|(name, value)| ClaimMarker::equals(*name, *value)).collect();
+        Self { client, user: Vec::new() }
+    }
+}
+
+/// The claims that name the client.
+pub(crate) struct ClientClaims<'a> {
+    pub(crate) names: &'a [Box<str>],
+    /// What the first of them that is there says; none if that is no identifier.
+    pub(crate) client_id: Option<&'a str>,
+}
+
+impl ClientClaims<'_> {
+    /// Whether `sub` is the client's id in any of the claims, as it is or as Auth0 writes it.
+    fn is_subject(&self, subject: &str, claims: &Map<String, Value>) -> bool {
+        let without_suffix = subject.strip_suffix(CLIENT_SUFFIX);
+        let mut ids = self.names.iter().filter_map(|name| claims.get(&**name)?.as_str());
+        ids.any(|id| id == subject || Some(id) == without_suffix)
+    }
+
+    fn is_unclear(&self, claims: &Map<String, Value>) -> bool {
+        self.client_id.is_none() && self.names.iter().any(|name| claims.contains_key(&**name))
+    }
+}
