@@ -63,8 +63,9 @@
 //!
 //! A request whose key is known never waits for the network and takes no lock. Keys are fetched when first needed,
 //! refreshed ahead in the background, and kept through an outage of the provider for up to an hour past their lifetime;
-//! then requests are answered with 503, never with 401: an outage is not the client's fault. A flood of unknown `kid`s
-//! costs the provider two fetches in 30 seconds.
+//! then requests are answered with 503, never with 401: an outage is not the client's fault. Nor is an unknown `kid` a
+//! 401 while the provider cannot be asked: its keys may have been rotated ([the table](guide::keys#an-unknown-kid)). A
+//! flood of unknown `kid`s costs the provider two fetches in 30 seconds.
 //!
 //! [`guide::keys`] is the page for designing a deployment and for whoever is on call: defaults, states, what happens in
 //! each failure, where keys can come from, many tenants, start and health. [`KeyPolicy`] has the settings.

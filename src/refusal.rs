@@ -40,7 +40,7 @@ impl Refusal {
                 tracing::warn!(reason = self.error.reason(), error = %self.error, "cannot judge a request");
             }
             // An outage is logged where it is noticed, once for each attempt: a line for each request would bury it.
-            RefusalKind::Unavailable => {
+            RefusalKind::Unavailable | RefusalKind::KeyNotProvenAbsent => {
                 tracing::debug!(reason = self.error.reason(), error = %self.error, "cannot judge a request");
             }
             _ => tracing::debug!(reason = self.error.reason(), error = %self.error, "refused a request"),

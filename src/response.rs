@@ -33,6 +33,12 @@ pub enum RefusalKind {
     Forbidden,
     /// Our side cannot decide.
     Unavailable,
+    /// The token names a key that is not known, and no fetch proved that the issuer lacks it: see
+    /// [`TokenError::KeyNotProvenAbsent`]. Until this row is set, it is that of [`Unavailable`](Self::Unavailable).
+    ///
+    /// Anybody can send an unknown `kid`, so clients can cause this status while the issuer's keys cannot be fetched. A
+    /// load balancer that ejects a replica for its 5xx responses ejects all of them then: set 429 or 401.
+    KeyNotProvenAbsent,
     /// The service is put together wrongly. Its status, 500, cannot be changed.
     Misconfigured,
 }
@@ -53,6 +59,7 @@ impl From<&TokenError> for RefusalKind {
             | TokenError::HeaderParameter(_)
             | TokenError::UnsupportedHeader(_)
             | TokenError::NoMatchingKey
+            | TokenError::UnusableKey
             | TokenError::TooManyKeys
             | TokenError::BadSignature
             | TokenError::Claims(_)
@@ -72,6 +79,7 @@ impl From<&TokenError> for RefusalKind {
                 Self::Forbidden
             }
             TokenError::KeysUnavailable { .. } | TokenError::ClockUnavailable => Self::Unavailable,
+            TokenError::KeyNotProvenAbsent { .. } => Self::KeyNotProvenAbsent,
             TokenError::LayerMissing | TokenError::OtherResourceServer => Self::Misconfigured,
         }
     }
@@ -87,6 +95,7 @@ impl From<&TokenError> for RefusalKind {
 /// | an invalid token | 401 | 401 |
 /// | a good token without the scope or role | 403 | 403 |
 /// | our side cannot decide | 503 | 503 |
+/// | an unknown `kid` that may exist | 503 | 503 |
 ///
 /// Choose `rfc6750` for clients that start their login on a 401: MCP and RFC 9728 clients, nginx's `auth_request`
 /// (which turns a 400 into a 500), and strict OAuth libraries.
@@ -109,6 +118,8 @@ pub struct StatusPolicy {
     invalid: StatusCode,
     forbidden: StatusCode,
     unavailable: StatusCode,
+    /// Equal to `unavailable` until it is set.
+    key_not_proven_absent: Option<StatusCode>,
 }
 
 impl StatusPolicy {
@@ -123,10 +134,12 @@ impl StatusPolicy {
             invalid: StatusCode::UNAUTHORIZED,
             forbidden: StatusCode::FORBIDDEN,
             unavailable: StatusCode::SERVICE_UNAVAILABLE,
+            key_not_proven_absent: None,
         }
     }
 
-    /// This policy with another status for one kind of refusal.
+    /// This policy with another status for one kind of refusal. [`RefusalKind::KeyNotProvenAbsent`] has the status of
+    /// [`RefusalKind::Unavailable`] until it is given one of its own, in whichever order.
     ///
     /// # Errors
     ///
@@ -144,6 +157,7 @@ impl StatusPolicy {
             RefusalKind::Invalid => &mut self.invalid,
             RefusalKind::Forbidden => &mut self.forbidden,
             RefusalKind::Unavailable => &mut self.unavailable,
+            RefusalKind::KeyNotProvenAbsent => self.key_not_proven_absent.insert(status),
             RefusalKind::Misconfigured => {
                 let problem = "a misconfigured service always answers 500; leave `RefusalKind::Misconfigured` out";
                 return Err(ConfigError::new("status_policy", problem));
@@ -164,6 +178,10 @@ impl StatusPolicy {
             RefusalKind::Invalid => self.invalid,
             RefusalKind::Forbidden => self.forbidden,
             RefusalKind::Unavailable => self.unavailable,
+            RefusalKind::KeyNotProvenAbsent => match self.key_not_proven_absent {
+                Some(status) => status,
+                None => self.unavailable,
+            },
             RefusalKind::Misconfigured => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -179,7 +197,7 @@ impl StatusPolicy {
             RefusalKind::Malformed | RefusalKind::Invalid => Some(BearerError::InvalidToken),
             RefusalKind::Forbidden => Some(BearerError::InsufficientScope),
             // Our fault: the client must not throw its token away.
-            RefusalKind::Unavailable | RefusalKind::Misconfigured => None,
+            RefusalKind::Unavailable | RefusalKind::KeyNotProvenAbsent | RefusalKind::Misconfigured => None,
         }
     }
 }
@@ -243,11 +261,12 @@ impl Responder {
         *response.status_mut() = status;
         let headers = response.headers_mut();
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        if kind == RefusalKind::Unavailable {
+        let is_undecided = matches!(kind, RefusalKind::Unavailable | RefusalKind::KeyNotProvenAbsent);
+        if is_undecided {
             headers.insert(RETRY_AFTER, retry_after(error));
         }
         // A 401 needs a challenge whoever is at fault (RFC 9110 §15.5.2): rows can be set to any error.
-        let is_our_fault = matches!(kind, RefusalKind::Unavailable | RefusalKind::Misconfigured);
+        let is_our_fault = is_undecided || kind == RefusalKind::Misconfigured;
         if !is_our_fault || status.is_client_error() {
             headers.insert(WWW_AUTHENTICATE, self.realm.challenge(code, error));
         }
@@ -291,7 +310,7 @@ fn json_body(kind: RefusalKind, code: Option<BearerError>, error: &TokenError) -
 /// Whole seconds, rounded up, at least one (RFC 9110 §10.2.3).
 fn retry_after(error: &TokenError) -> HeaderValue {
     let delay = match error {
-        TokenError::KeysUnavailable { retry_after } => *retry_after,
+        TokenError::KeysUnavailable { retry_after } | TokenError::KeyNotProvenAbsent { retry_after } => *retry_after,
         _ => DEFAULT_RETRY_AFTER,
     };
     let seconds = delay.as_secs().saturating_add(u64::from(delay.subsec_nanos() > 0));

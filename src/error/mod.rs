@@ -43,6 +43,10 @@ pub enum TokenError {
     /// The issuer has no key with the token's `kid` that fits its `alg`.
     #[error("the issuer has no key with the token's `kid` and `alg`")]
     NoMatchingKey,
+    /// The issuer's key with the token's `kid` was dropped: its set has the key, and it must not or cannot be used
+    /// (RFC 7517 §5).
+    #[error("the issuer's key with the token's `kid` cannot be used and was dropped from the key set")]
+    UnusableKey,
     /// More keys fit the token than are worth trying: more than 4.
     #[error(
         "more than {} of the issuer's keys fit the token: give each key its own `kid`",
@@ -111,6 +115,16 @@ pub enum TokenError {
         /// When the next attempt to fetch them is due.
         retry_after: Duration,
     },
+    /// Our side cannot decide: the key set lacks the token's `kid`, and no fetch proved that the issuer lacks it too. The
+    /// keys may have been rotated while they could not be fetched, or the `kid` is made up: anybody can send one.
+    #[error(
+        "the key set lacks the token's `kid`, and no fetch proved that the issuer lacks it; retry in {} s",
+        retry_after.as_secs()
+    )]
+    KeyNotProvenAbsent {
+        /// When a request may cause a fetch again, at most 30 seconds.
+        retry_after: Duration,
+    },
     /// Our side cannot decide: the machine's clock stands before 1970.
     #[error("the machine's clock stands before 1970")]
     ClockUnavailable,
@@ -137,6 +151,7 @@ impl TokenError {
             Self::HeaderParameter(_) => "header_parameter",
             Self::UnsupportedHeader(_) => "unsupported_header",
             Self::NoMatchingKey => "no_matching_key",
+            Self::UnusableKey => "unusable_key",
             Self::TooManyKeys => "too_many_keys",
             Self::BadSignature => "bad_signature",
             Self::Claims(fault) => fault.claims_reason(),
@@ -156,6 +171,7 @@ impl TokenError {
             Self::InsufficientRole => "insufficient_role",
             Self::RequirementNotMet(_) => "requirement_not_met",
             Self::KeysUnavailable { .. } => "keys_unavailable",
+            Self::KeyNotProvenAbsent { .. } => "key_not_proven_absent",
             Self::ClockUnavailable => "clock_unavailable",
             Self::LayerMissing => "layer_missing",
             Self::OtherResourceServer => "other_resource_server",
@@ -174,6 +190,7 @@ impl TokenError {
             Self::HeaderParameter(_) => "a header parameter of the token has the wrong type",
             Self::UnsupportedHeader(_) => "the token header asks for something that is not supported",
             Self::NoMatchingKey | Self::TooManyKeys => "no key of the issuer fits the token",
+            Self::UnusableKey => "the issuer's key for the token cannot be used",
             Self::BadSignature => "the signature is wrong",
             Self::Claims(fault) => fault.claims_description(),
             Self::Claim { fault, .. } => fault.error_description(),
@@ -191,6 +208,7 @@ impl TokenError {
             Self::InsufficientRole => "the token lacks a required role",
             Self::RequirementNotMet(_) => "the token does not permit this request",
             Self::KeysUnavailable { .. } | Self::ClockUnavailable => "tokens cannot be checked at the moment",
+            Self::KeyNotProvenAbsent { .. } => "whether the token's key exists cannot be checked at the moment",
             Self::LayerMissing | Self::OtherResourceServer => "the service is misconfigured",
         }
     }

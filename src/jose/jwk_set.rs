@@ -28,6 +28,8 @@ pub(crate) struct JwkSet {
     /// few keys that a set has, and who sends a token cannot make it slow: only the issuer chooses the marks in the
     /// set.
     by_key_id: Box<[Named]>,
+    /// The `kid`s of the keys that were dropped, sorted.
+    dropped_key_ids: Box<[Box<str>]>,
     /// Keys from PEM and shared secrets have no name; they fit a token whatever its `kid`.
     ignores_key_id: bool,
     /// How many keys that makes, each counted once for all its algorithms.
@@ -51,6 +53,8 @@ pub(crate) struct Candidates(u64);
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum NoCandidates {
     NoneFits,
+    /// None fits, and a key of this `kid` was dropped.
+    Dropped,
     TooManyFit,
 }
 
@@ -70,8 +74,10 @@ impl JwkSet {
         if document.keys.len() > MAX_KEYS {
             return Err(KeySetError::TooManyKeys { found: document.keys.len() });
         }
-        let (mut keys, mut dropped, mut len) = (Vec::new(), Vec::new(), 0);
+        let (mut keys, mut dropped, mut dropped_key_ids, mut len) = (Vec::new(), Vec::new(), Vec::new(), 0);
         for (position, jwk) in document.keys.into_iter().enumerate() {
+            let key_id = jwk.get("kid").and_then(serde_json::Value::as_str);
+            let key_id = key_id.filter(|key_id| key_id.len() <= jwk::MAX_KEY_ID_BYTES).map(Box::from);
             match jwk::verifying_keys(jwk, allowed) {
                 Ok(usable) => {
                     keys.extend(usable);
@@ -80,13 +86,15 @@ impl JwkSet {
                 Err(fault) => {
                     tracing::debug!(position, %fault, "dropped a key of the JWK Set");
                     dropped.push(fault);
+                    dropped_key_ids.extend(key_id);
                 }
             }
         }
         if keys.is_empty() {
             return Err(KeySetError::NoUsableKey { dropped: describe(&dropped).into() });
         }
-        Ok(Self::new(keys, false, len))
+        dropped_key_ids.sort_unstable();
+        Ok(Self { dropped_key_ids: dropped_key_ids.into_boxed_slice(), ..Self::new(keys, false, len) })
     }
 
     /// Keys without names, which are tried whatever `kid` a token has.
@@ -100,9 +108,9 @@ impl JwkSet {
         self.len
     }
 
-    /// Whether a key has this `kid`, for whatever algorithm.
+    /// Whether a key has this `kid`, for whatever algorithm, and be it one that was dropped.
     pub(crate) fn knows(&self, key_id: &str) -> bool {
-        self.ignores_key_id || self.named(key_id).is_some()
+        self.ignores_key_id || self.named(key_id).is_some() || self.has_dropped(key_id)
     }
 
     /// The keys to try for a token, at least one and at most [`MAX_CANDIDATES`].
@@ -114,7 +122,10 @@ impl JwkSet {
         match key_id {
             Some(key_id) if !self.ignores_key_id => {
                 let named = self.named(key_id).unwrap_or_default();
-                Candidates::collect(named.iter().copied().filter(fits))
+                Candidates::collect(named.iter().copied().filter(fits)).map_err(|none| match none {
+                    NoCandidates::NoneFits if self.has_dropped(key_id) => NoCandidates::Dropped,
+                    none => none,
+                })
             }
             _ => Candidates::collect((0..u16::MAX).take(self.keys.len()).filter(fits)),
         }
@@ -162,6 +173,10 @@ impl JwkSet {
         self.keys.get(usize::from(position))
     }
 
+    fn has_dropped(&self, key_id: &str) -> bool {
+        self.dropped_key_ids.binary_search_by(|dropped| (**dropped).cmp(key_id)).is_ok()
+    }
+
     /// The positions of the keys of this name.
     #[inline]
     fn named(&self, key_id: &str) -> Option<&[u16]> {
@@ -185,7 +200,8 @@ impl JwkSet {
         };
         let mut by_key_id: Box<[Named]> = by_key_id.into_iter().map(named).collect();
         by_key_id.sort_unstable_by_key(|named| named.mark);
-        Self { keys: keys.into_iter().map(Arc::new).collect(), by_key_id, ignores_key_id, len }
+        let keys = keys.into_iter().map(Arc::new).collect();
+        Self { keys, by_key_id, dropped_key_ids: Box::default(), ignores_key_id, len }
     }
 }
 
@@ -215,6 +231,7 @@ impl From<NoCandidates> for TokenError {
     fn from(none: NoCandidates) -> Self {
         match none {
             NoCandidates::NoneFits => Self::NoMatchingKey,
+            NoCandidates::Dropped => Self::UnusableKey,
             NoCandidates::TooManyFit => Self::TooManyKeys,
         }
     }

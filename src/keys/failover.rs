@@ -55,7 +55,7 @@ impl FailoverSource {
                         );
                     }
                     let etag = fetched.etag.map(|etag| member.marked(&etag));
-                    return Ok(FetchedKeySet { etag, ..fetched });
+                    return Ok(FetchedKeySet { etag, is_from_failover: position > 0, ..fetched });
                 }
                 Err(error) => failures.push(error),
             }

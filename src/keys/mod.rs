@@ -5,6 +5,7 @@ mod address_guard;
 mod cache;
 #[cfg(feature = "remote-keys")]
 mod caching;
+mod decision;
 mod export;
 mod failover;
 mod file;
@@ -65,8 +66,14 @@ pub(crate) enum Lookup<'a> {
     Found(KeysToTry<'a>),
     /// There is none, or nobody can tell.
     Refused(TokenError),
-    /// A fetch may bring it: wait, then look again.
-    Wait,
+    /// A fetch may bring it: wait, then look again, with this.
+    Wait(Arrival),
+}
+
+/// When a request arrived, by how many fetches had begun then: what a later one lacks, the issuer lacks.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(crate) struct Arrival {
+    fetches_begun: u64,
 }
 
 /// Keys of a set that is not copied or counted for it: threads that look up the same key do not meet.
@@ -91,24 +98,30 @@ impl KeyEnvironment {
 }
 
 impl Keys {
-    /// Looks without waiting. `has_waited` says that this is the look after [`wait`](Self::wait).
+    /// Looks without waiting. `waited_since` is when the request arrived, if this is the look after
+    /// [`wait`](Self::wait).
     #[inline]
-    pub(crate) fn look_up(&self, key_id: Option<&str>, algorithm: Algorithm, has_waited: bool) -> Lookup<'_> {
+    pub(crate) fn look_up(
+        &self,
+        key_id: Option<&str>,
+        algorithm: Algorithm,
+        waited_since: Option<Arrival>,
+    ) -> Lookup<'_> {
         match self {
             Self::Fixed(set) => {
                 let found = set.candidates(key_id, algorithm);
                 let found = found.map(|candidates| KeysToTry { set: SetRef::Fixed(set), candidates });
                 found.map_or_else(|none| Lookup::Refused(none.into()), Lookup::Found)
             }
-            Self::Cached(cache) => cache.look_up(key_id, algorithm, has_waited),
+            Self::Cached(cache) => cache.look_up(key_id, algorithm, waited_since),
         }
     }
 
     /// Waits for the fetch that [`look_up`](Self::look_up) asked for, within the policy's bounds.
-    pub(crate) async fn wait(&self, key_id: Option<&str>) {
+    pub(crate) async fn wait(&self, key_id: Option<&str>, arrival: Arrival) {
         match self {
             Self::Fixed(_) => {}
-            Self::Cached(cache) => cache.wait(key_id).await,
+            Self::Cached(cache) => cache.wait(key_id, arrival).await,
         }
     }
 
@@ -136,6 +149,14 @@ impl Keys {
         match self {
             Self::Fixed(_) => Ok(()),
             Self::Cached(cache) => cache.check_serves(),
+        }
+    }
+
+    /// Why a token is refused whose key was withdrawn since it was accepted.
+    pub(crate) fn withdrawn(&self) -> TokenError {
+        match self {
+            Self::Fixed(_) => TokenError::NoMatchingKey,
+            Self::Cached(cache) => cache.withdrawn(),
         }
     }
 

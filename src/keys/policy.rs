@@ -1,4 +1,5 @@
-//! When to fetch a key set and what to answer meanwhile: a pure function of ages and attempts.
+//! When to fetch a key set and for how long it serves: a pure function of ages and attempts. What a request gets
+//! meanwhile is in [`decision`](super::decision).
 //!
 //! There is no clock, no lock and no I/O in this file.
 
@@ -128,26 +129,6 @@ impl KeyPolicy {
             serves_until: end_of_life.saturating_add(self.staleness_bound).saturating_sub(age_then),
         }
     }
-
-    /// What to do for a request.
-    pub(crate) fn step(&self, seen: &Seen) -> Step {
-        let is_current = seen.set == Some(SetAge::Current);
-        let is_usable = matches!(seen.set, Some(SetAge::Current | SetAge::Stale));
-        if is_usable && seen.key == KeySeen::Known {
-            return if seen.refresh_due { Step::UseAndRefresh } else { Step::Use };
-        }
-        let has_budget = seen.unknown_kid_fetches < Self::UNKNOWN_KID_FETCHES;
-        let has_fetch = seen.fetching || seen.refresh_due || (is_usable && seen.key == KeySeen::Unknown && has_budget);
-        let may_wait = !seen.has_waited && seen.waiting < Self::MAX_WAITING_REQUESTS;
-        let is_known_missing = is_current && seen.key == KeySeen::NotFoundLately;
-        if has_fetch && may_wait && !is_known_missing {
-            Step::Wait
-        } else if is_current {
-            Step::NoSuchKey
-        } else {
-            Step::Unavailable
-        }
-    }
 }
 
 impl Default for KeyPolicy {
@@ -160,25 +141,6 @@ impl Default for KeyPolicy {
             fetch_timeout: Duration::from_secs(5),
         }
     }
-}
-
-/// What the cache knows when a request comes.
-#[derive(Clone, Debug)]
-pub(crate) struct Seen {
-    /// The last good set, if there ever was one.
-    pub(crate) set: Option<SetAge>,
-    pub(crate) key: KeySeen,
-    /// A fetch is under way.
-    pub(crate) fetching: bool,
-    /// A fetch on the cache's own account is due and not under way: the first one, a refresh, or a retry after a
-    /// failure.
-    pub(crate) refresh_due: bool,
-    /// Fetches that unknown `kid`s caused in the last window.
-    pub(crate) unknown_kid_fetches: usize,
-    /// Requests that wait now.
-    pub(crate) waiting: usize,
-    /// This request has waited already.
-    pub(crate) has_waited: bool,
 }
 
 /// When a set stops being good, in the monotonic time of its cache.
@@ -230,58 +192,15 @@ impl Jitter {
     }
 }
 
-/// Whether the set has the token's key.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum KeySeen {
-    Known,
-    Unknown,
-    /// Looked for within the last window, and not found.
-    NotFoundLately,
-}
-
-/// What to do for a request.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Step {
-    /// Decide with the set at hand.
-    Use,
-    /// The same, and start a refresh in the background.
-    UseAndRefresh,
-    /// Wait for the fetch under way, or start one.
-    Wait,
-    /// The token names a key that the issuer does not have.
-    NoSuchKey,
-    /// Nobody can tell at the moment.
-    Unavailable,
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const SECOND: Duration = Duration::from_secs(1);
-
-    /// A current set, nothing due, nobody waiting.
-    fn seen(key: KeySeen, age: Option<Duration>) -> Seen {
-        let bounds = KeyPolicy::default().bounds(SECOND, Duration::ZERO, Duration::from_secs(300));
-        let set = age.map(|age| bounds.at(SECOND + age));
-        Seen { set, key, fetching: false, refresh_due: false, unknown_kid_fetches: 0, waiting: 0, has_waited: false }
-    }
-
-    fn step(seen: &Seen) -> Step {
-        KeyPolicy::default().step(seen)
-    }
-
     #[test]
     fn f07_a_known_key_serves_until_the_staleness_bound() {
-        let bound = Duration::from_secs(300 + 3600);
-        assert_eq!(step(&seen(KeySeen::Known, Some(Duration::ZERO))), Step::Use);
-        assert_eq!(step(&seen(KeySeen::Known, Some(bound - SECOND))), Step::Use);
-        assert_eq!(step(&seen(KeySeen::Known, Some(bound))), Step::Unavailable);
-        assert_eq!(
-            step(&Seen { refresh_due: true, ..seen(KeySeen::Known, Some(bound - SECOND)) }),
-            Step::UseAndRefresh
-        );
-        assert_eq!(step(&Seen { refresh_due: true, ..seen(KeySeen::Known, Some(bound)) }), Step::Wait);
+        let seconds = Duration::from_secs;
+        let bounds = KeyPolicy::default().bounds(seconds(1), Duration::ZERO, seconds(300));
+        assert_eq!([1, 300, 301, 3_900, 3_901].map(|now| bounds.serves(seconds(now))), [true, true, true, true, false]);
     }
 
     #[test]
@@ -295,37 +214,6 @@ mod tests {
         assert_eq!([at(299, 10), at(300, 10), at(301, 10)], [Current, Stale, Stale]);
         // Older than the process.
         assert_eq!([at(3_899, 10), at(3_900, 10), at(u64::MAX, 10)], [Stale, Expired, Expired]);
-    }
-
-    #[test]
-    fn r18_an_unknown_key_is_401_within_the_lifetime_and_503_after_it() {
-        let waited = |age| Seen { has_waited: true, ..seen(KeySeen::Unknown, age) };
-        let lifetime = Duration::from_secs(300);
-        assert_eq!(step(&waited(Some(lifetime - SECOND))), Step::NoSuchKey);
-        assert_eq!(step(&waited(Some(lifetime))), Step::Unavailable);
-        assert_eq!(step(&waited(None)), Step::Unavailable);
-    }
-
-    #[test]
-    fn f02_unknown_keys_spend_a_budget() {
-        let spent = |n| Seen { unknown_kid_fetches: n, ..seen(KeySeen::Unknown, Some(SECOND)) };
-        assert_eq!(step(&spent(KeyPolicy::UNKNOWN_KID_FETCHES - 1)), Step::Wait);
-        assert_eq!(step(&spent(KeyPolicy::UNKNOWN_KID_FETCHES)), Step::NoSuchKey);
-        assert_eq!(step(&Seen { fetching: true, ..spent(KeyPolicy::UNKNOWN_KID_FETCHES) }), Step::Wait);
-        assert_eq!(step(&seen(KeySeen::NotFoundLately, Some(SECOND))), Step::NoSuchKey);
-    }
-
-    #[test]
-    fn j08_only_so_many_requests_wait() {
-        let waiting = |n| Seen { waiting: n, ..seen(KeySeen::Unknown, Some(SECOND)) };
-        assert_eq!(step(&waiting(KeyPolicy::MAX_WAITING_REQUESTS - 1)), Step::Wait);
-        assert_eq!(step(&waiting(KeyPolicy::MAX_WAITING_REQUESTS)), Step::NoSuchKey);
-    }
-
-    #[test]
-    fn j07_without_a_set_requests_wait_only_for_a_fetch_that_is_due() {
-        assert_eq!(step(&Seen { refresh_due: true, ..seen(KeySeen::Unknown, None) }), Step::Wait);
-        assert_eq!(step(&seen(KeySeen::Unknown, None)), Step::Unavailable);
     }
 
     #[test]

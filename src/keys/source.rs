@@ -54,17 +54,19 @@ pub struct FetchedKeySet {
     pub(crate) json: Option<Vec<u8>>,
     pub(crate) etag: Option<Box<str>>,
     pub(crate) max_age: Option<Duration>,
+    /// The issuer's own source failed, and a failover answered in its place.
+    pub(crate) is_from_failover: bool,
 }
 
 impl FetchedKeySet {
     /// The document's bytes.
     pub fn new(json: impl Into<Vec<u8>>) -> Self {
-        Self { json: Some(json.into()), etag: None, max_age: None }
+        Self { json: Some(json.into()), etag: None, max_age: None, is_from_failover: false }
     }
 
     /// The set that the cache holds still stands.
     pub const fn unchanged() -> Self {
-        Self { json: None, etag: None, max_age: None }
+        Self { json: None, etag: None, max_age: None, is_from_failover: false }
     }
 
     /// What the next fetch is to be told, so that it can say that nothing changed.

@@ -61,7 +61,13 @@ impl ResourceServer {
                 token.signer().issuer.keys.fetch_if_due();
                 return Some(now);
             }
-            Err(TokenError::Expired | TokenError::TooOld | TokenError::NoMatchingKey) => forget(),
+            // The last two: its key was withdrawn, which is for good.
+            Err(
+                TokenError::Expired
+                | TokenError::TooOld
+                | TokenError::NoMatchingKey
+                | TokenError::KeyNotProvenAbsent { .. },
+            ) => forget(),
             // An outage ends, and an issuer may be enabled again.
             Err(_) => {}
         }

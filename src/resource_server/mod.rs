@@ -17,7 +17,7 @@ use self::shown::{Choice, LogExpectation, Urls};
 use crate::claims::untrusted_iss;
 use crate::error::TokenError;
 use crate::jose::{Algorithm, CompactJws};
-use crate::keys::Lookup;
+use crate::keys::{Arrival, Lookup};
 use crate::refusal::ServerContext;
 use crate::response::{Responder, StatusPolicy};
 use crate::time::{Clock, UnixTime};
@@ -64,16 +64,17 @@ pub(crate) enum Stop {
 pub(crate) enum Pending {
     /// The resolver's word on an issuer.
     Issuer(Box<str>),
-    /// A fetch of the issuer's keys.
-    Key(Arc<TrustedIssuer>, Option<Box<str>>),
+    /// A fetch of the issuer's keys, for a `kid` of a request that arrived then.
+    Key(Arc<TrustedIssuer>, Option<Box<str>>, Arrival),
 }
 
 /// What a decision has waited for already: once for each, and the issuer comes first.
-#[derive(Clone, Copy, Eq, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Copy)]
 enum Waited {
     Nothing,
     Issuer,
-    Key,
+    /// Since then.
+    Key(Arrival),
 }
 
 impl ResourceServer {
@@ -178,7 +179,7 @@ impl ResourceServer {
             return Err(TokenError::IssuerDisabled);
         }
         if key.is_withdrawn() {
-            return Err(TokenError::NoMatchingKey);
+            return Err(issuer.keys.withdrawn());
         }
         issuer.check_serves(&server.issuers.table())?;
         let now = server.clock.now().ok_or(TokenError::ClockUnavailable)?;
@@ -228,9 +229,9 @@ impl ResourceServer {
                 self.0.issuers.resolve(url).await;
                 Waited::Issuer
             }
-            Pending::Key(issuer, key_id) => {
-                issuer.keys.wait(key_id.as_deref()).await;
-                Waited::Key
+            Pending::Key(issuer, key_id, arrival) => {
+                issuer.keys.wait(key_id.as_deref(), *arrival).await;
+                Waited::Key(*arrival)
             }
         }
     }
@@ -261,13 +262,13 @@ impl ResourceServer {
         let algorithm = report(listener, Check::Algorithm, algorithm, expected, format_args!("{found}"))?;
 
         let key_id = header.key_id.as_deref();
-        let found = match keys.look_up(key_id, algorithm, waited >= Waited::Key) {
+        let found = match keys.look_up(key_id, algorithm, waited.for_key_since()) {
             Lookup::Found(keys) => Ok(keys),
             Lookup::Refused(error) => Err(Stop::Refused(error)),
             // A token of somebody else's must not cost the issuer a request.
-            Lookup::Wait => match rules.check_issuer(untrusted_iss(jws.untrusted_payload()).as_deref()) {
+            Lookup::Wait(arrival) => match rules.check_issuer(untrusted_iss(jws.untrusted_payload()).as_deref()) {
                 // Nothing is decided yet, so nothing is reported.
-                Ok(()) => return Err(Stop::Pending(Pending::Key(Arc::clone(issuer), key_id.map(Box::from)))),
+                Ok(()) => return Err(Stop::Pending(Pending::Key(Arc::clone(issuer), key_id.map(Box::from), arrival))),
                 Err(error) => Err(Stop::Refused(error)),
             },
         };
@@ -307,13 +308,26 @@ impl Inner {
                 match table.get(&url) {
                     Some(issuer) => issuer,
                     None => {
-                        self.issuers.look_up_unknown(&url, waited >= Waited::Issuer)?;
+                        self.issuers.look_up_unknown(&url, waited.for_issuer())?;
                         return Err(Stop::Pending(Pending::Issuer(url.as_ref().into())));
                     }
                 }
             }
         };
         if issuer.is_enabled() { Ok(issuer) } else { Err(TokenError::IssuerDisabled.into()) }
+    }
+}
+
+impl Waited {
+    const fn for_issuer(self) -> bool {
+        !matches!(self, Self::Nothing)
+    }
+
+    const fn for_key_since(self) -> Option<Arrival> {
+        match self {
+            Self::Nothing | Self::Issuer => None,
+            Self::Key(arrival) => Some(arrival),
+        }
     }
 }
 

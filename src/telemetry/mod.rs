@@ -33,5 +33,6 @@ pub(crate) struct Fetched {
 #[derive(Clone, Copy)]
 pub(crate) enum UnknownKid {
     Refused,
+    Unproven,
     Unavailable,
 }

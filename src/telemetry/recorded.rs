@@ -91,8 +91,15 @@ impl Judgement {
     }
 
     pub(crate) fn refused(&self, clock: &dyn Clock, error: &TokenError) {
-        let is_ours = RefusalKind::from(error) == RefusalKind::Unavailable;
-        let outcome = Label::new("outcome", if is_ours { "unavailable" } else { "refused" });
+        let outcome = Label::new(
+            "outcome",
+            match RefusalKind::from(error) {
+                RefusalKind::Unavailable => "unavailable",
+                // Anybody can send an unknown `kid`: it is no outage, and wakes nobody.
+                RefusalKind::KeyNotProvenAbsent => "unproven",
+                _ => "refused",
+            },
+        );
         let labels = vec![outcome.clone(), Label::new("reason", error.reason())];
         counter(&Key::from_parts(DECISIONS, labels)).increment(1);
         // Without one token there was nothing to check.
@@ -152,6 +159,7 @@ impl IssuerMeter {
     pub(crate) fn unknown_kid(&self, answer: UnknownKid) {
         let answer = match answer {
             UnknownKid::Refused => "refused",
+            UnknownKid::Unproven => "unproven",
             UnknownKid::Unavailable => "unavailable",
         };
         counter(&self.key_with(UNKNOWN_KIDS, "answer", answer)).increment(1);

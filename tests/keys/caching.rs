@@ -1,6 +1,6 @@
 //! What the provider says about the lifetime of its keys, and conditional fetches.
 
-use tower_bearer::TokenError;
+use tower_bearer::{KeySetState, TokenError};
 
 use crate::provider::*;
 
@@ -9,7 +9,7 @@ fn cached(issuer: &tower_bearer::test_util::TestIssuer, cache_control: &str) -> 
     Answer::Full(200, vec![("cache-control", cache_control.to_owned())], issuer.jwk_set().to_string())
 }
 
-/// Lets the provider die, and says whether the set still is current: an unknown `kid` is 401 then, else 503.
+/// Lets the provider die, and says whether the set still is current.
 async fn is_current_after(seconds: u64, cache_control: &str) -> bool {
     let (provider, issuer) = Provider::with_keys().await;
     provider.answer(JWK_SET, cached(&issuer, cache_control));
@@ -18,10 +18,11 @@ async fn is_current_after(seconds: u64, cache_control: &str) -> bool {
     provider.answer(JWK_SET, Answer::Status(500));
     provider.answer(OAUTH_METADATA, Answer::Status(500));
     provider.pass(seconds);
-    match reason(&server, &token(&provider.issuer(key(1)))).await {
-        "no_matching_key" => true,
-        "keys_unavailable" => false,
-        other => panic!("{other}"),
+    assert_eq!(reason(&server, &token(&provider.issuer(key(1)))).await, "key_not_proven_absent");
+    match server.key_sets()[0].state {
+        KeySetState::Current => true,
+        KeySetState::Stale => false,
+        other => panic!("{other:?}"),
     }
 }
 
@@ -56,7 +57,8 @@ async fn f14_an_unchanged_set_is_not_sent_again_and_lives_on() {
     provider.answer(JWK_SET, Answer::Status(500));
     provider.answer(OAUTH_METADATA, Answer::Status(500));
     provider.pass(299);
-    assert_eq!(reason(&server, &unknown).await, "no_matching_key");
+    assert_eq!(reason(&server, &unknown).await, "key_not_proven_absent");
+    assert_eq!(server.key_sets()[0].state, KeySetState::Current);
     assert_eq!(reason(&server, &good).await, "accepted");
 }
 

@@ -121,7 +121,7 @@ async fn j14_a_jwks_uri_that_moved_is_asked_for_the_whole_set() {
     provider.answer(OAUTH_METADATA, Answer::Json(metadata));
     provider.answer(JWK_SET, Answer::Status(404));
     provider.answer("/moved", Answer::Validated("\"1\"", new.jwk_set().to_string()));
-    assert_eq!(reason(&server, &token(&new)).await, "no_matching_key");
+    assert_eq!(reason(&server, &token(&new)).await, "key_not_proven_absent");
     provider.clock.advance(Duration::from_secs(60));
     assert_eq!(reason(&server, &token(&new)).await, "accepted");
     assert_eq!(reason(&server, &token(&old)).await, "no_matching_key");
@@ -144,7 +144,7 @@ async fn f06_keys_that_moved_are_found_through_the_metadata() {
     provider.answer(JWK_SET, Answer::Status(404));
     provider.answer(NEW_PLACE, Answer::Json(new.jwk_set().to_string()));
     // The first look finds that the old place is empty, the second one asks where the new one is.
-    assert_eq!(reason(&server, &token(&new)).await, "no_matching_key");
+    assert_eq!(reason(&server, &token(&new)).await, "key_not_proven_absent");
     assert_eq!(reason(&server, &token(&new)).await, "accepted");
     assert_eq!(provider.requests(), [OAUTH_METADATA, JWK_SET, JWK_SET, OAUTH_METADATA, NEW_PLACE]);
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tower_bearer::test_util::TestIssuer;
 use tower_bearer::{
-    FetchedKeySet, Issuer, KeyPolicy, KeySetError, KeySource, KeySourceFuture, ResourceServer, TokenError,
+    FetchedKeySet, Issuer, KeyPolicy, KeySetError, KeySetState, KeySource, KeySourceFuture, ResourceServer, TokenError,
 };
 
 use crate::failures::failures;
@@ -118,12 +118,13 @@ async fn f14_a_failover_may_say_that_its_own_set_is_unchanged() {
     second.answer(JWK_SET, Answer::Validated("\"1\"", issuer.jwk_set().to_string()));
     assert_eq!(reason(&server, &token(&issuer)).await, "accepted");
     first.pass(299);
-    assert_eq!(reason(&server, &unknown).await, "no_matching_key");
+    assert_eq!(reason(&server, &unknown).await, "key_not_proven_absent");
     assert_eq!(second.key_fetches(), 2);
     // Without the 304 the set would be past its lifetime now.
     second.answer(JWK_SET, Answer::Status(500));
     first.pass(299);
-    assert_eq!(reason(&server, &unknown).await, "no_matching_key");
+    assert_eq!(reason(&server, &unknown).await, "key_not_proven_absent");
+    assert_eq!(server.key_sets()[0].state, KeySetState::Current);
 }
 
 #[tokio::test]
@@ -148,7 +149,7 @@ impl KeySource for Unchanged {
 
 #[tokio::test]
 async fn f14_a_set_from_a_failover_lives_as_long_as_the_failover_says() {
-    for (passed, expected) in [(119, "no_matching_key"), (120, "keys_unavailable")] {
+    for (passed, expected) in [(119, KeySetState::Current), (120, KeySetState::Stale)] {
         let (first, second, issuer, server) = pair().await;
         first.answer(JWK_SET, Answer::Status(500));
         let cached = vec![("cache-control", "max-age=120".to_owned())];
@@ -156,7 +157,8 @@ async fn f14_a_set_from_a_failover_lives_as_long_as_the_failover_says() {
         assert_eq!(reason(&server, &token(&issuer)).await, "accepted");
         second.answer(JWK_SET, Answer::Status(500));
         first.pass(passed);
-        assert_eq!(reason(&server, &token(&first.issuer(key(1)))).await, expected, "{passed} s");
+        assert_eq!(reason(&server, &token(&first.issuer(key(1)))).await, "key_not_proven_absent", "{passed} s");
+        assert_eq!(server.key_sets()[0].state, expected, "{passed} s");
     }
 }
 

@@ -76,7 +76,7 @@ async fn a_bad_new_file_keeps_the_old_keys() {
     assert_eq!(it.verdict(&old).await, "accepted");
     for bad in ["", "{", "{\"keys\":[]}", &" ".repeat(300 * 1024)] {
         it.write(bad);
-        assert_eq!(it.verdict(&new).await, "no_matching_key");
+        assert_eq!(it.verdict(&new).await, "key_not_proven_absent");
         assert_eq!(it.verdict(&old).await, "accepted");
         it.clock.advance(std::time::Duration::from_secs(10));
     }

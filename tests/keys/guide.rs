@@ -220,11 +220,12 @@ async fn what_a_good_token_gets_in_each_state() {
     const KNOWN: bool = true;
     const UNKNOWN: bool = false;
     let (served, unknown, unavailable) = ("accepted", "no_matching_key", "keys_unavailable");
+    let unproven = "key_not_proven_absent";
     for (state, is_known, [answers, fails, hangs], without_a_fetch) in [
         (Current, KNOWN, [(served, 0), (served, 0), (served, 0)], served),
-        (Current, UNKNOWN, [(unknown, 0), (unknown, 0), (unknown, 2)], unknown),
+        (Current, UNKNOWN, [(unknown, 0), (unproven, 0), (unproven, 2)], unproven),
         (Stale, KNOWN, [(served, 0), (served, 0), (served, 0)], served),
-        (Stale, UNKNOWN, [(unknown, 0), (unavailable, 0), (unavailable, 2)], unavailable),
+        (Stale, UNKNOWN, [(unknown, 0), (unproven, 0), (unproven, 2)], unproven),
         (Expired, KNOWN, [(served, 0), (unavailable, 0), (unavailable, 2)], unavailable),
         (Expired, UNKNOWN, [(unknown, 0), (unavailable, 0), (unavailable, 2)], unavailable),
         (Absent, KNOWN, [(served, 0), (unavailable, 0), (unavailable, 2)], unavailable),

@@ -130,7 +130,7 @@ async fn f06_a_key_published_during_a_fetch_is_found_by_the_next_one() {
     assert!(late.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
     it.mood.send_replace(Mood::Answers);
     assert_eq!(outcome(early.await), "accepted");
-    assert_eq!(outcome(late.await), "no_matching_key");
+    assert_eq!(outcome(late.await), "key_not_proven_absent");
     assert_eq!(it.fetches.load(Ordering::SeqCst), 1);
     assert_eq!(reason(&it.server, &rotated).await, "accepted");
 }

@@ -30,3 +30,4 @@ mod source;
 mod tls;
 mod token_cache;
 mod token_cache_and_none;
+mod unproven;

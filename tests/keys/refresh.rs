@@ -76,7 +76,7 @@ async fn f03_failed_fetches_count_as_well() {
     provider.answer(OAUTH_METADATA, Answer::Status(500));
     for n in 0..20 {
         let random = issuer.token().audience(AUDIENCE).header("kid", format!("random-{n}")).sign();
-        assert_eq!(reason(&server, &random).await, "no_matching_key");
+        assert_eq!(reason(&server, &random).await, "key_not_proven_absent");
     }
     // The first failure forgets the address, so the second stops at the metadata.
     let asked = provider.requests().iter().filter(|path| *path == JWK_SET || *path == OAUTH_METADATA).count();

@@ -17,7 +17,9 @@ use tower_bearer::jose::Algorithm;
 use tower_bearer::layer::ResponseBody;
 use tower_bearer::test_util::TestIssuer;
 use tower_bearer::time::{ManualClock, UnixTime};
-use tower_bearer::{FetchedKeySet, Issuer, KeyPolicy, KeySetError, KeySource, KeySourceFuture, ResourceServer};
+use tower_bearer::{
+    FetchedKeySet, Issuer, KeyPolicy, KeySetError, KeySource, KeySourceFuture, ResourceServer, TokenError,
+};
 
 use crate::support::{A_DAY, AUDIENCE};
 
@@ -63,6 +65,7 @@ impl KeySource for Source {
 type Answer = Pin<Box<dyn Future<Output = Result<Response<ResponseBody<Empty<Bytes>>>, std::convert::Infallible>>>>;
 
 struct Flood {
+    provider: Provider,
     server: ResourceServer,
     clock: ManualClock,
     good: String,
@@ -83,7 +86,7 @@ impl Flood {
             .unwrap();
         server.validate(&good).await.unwrap();
         let claims = good.split('.').nth(1).unwrap().to_owned();
-        Self { server, clock, good, claims }
+        Self { provider, server, clock, good, claims }
     }
 
     /// As long as a `kid` can be, so that remembering them costs the most.
@@ -102,6 +105,17 @@ impl Flood {
         self.server.key_sets()[0].fetches.for_unknown_kids
     }
 
+    /// While the provider is dead, nobody can tell that a `kid` is made up. While it answers, this cannot be told of those
+    /// that came during a fetch, or found no place to wait in.
+    fn check<B>(&self, answer: &Response<B>) {
+        let reason = answer.extensions().get::<TokenError>().unwrap().reason();
+        let unproven = (503, "key_not_proven_absent");
+        match (answer.status().as_u16(), reason) {
+            (401, "no_matching_key") => assert!(!matches!(self.provider, Provider::IsDead)),
+            refused => assert_eq!(refused, unproven),
+        }
+    }
+
     /// The whole flood. Good requests are polled once: one that would wait for anything is not ready then.
     async fn run(&self) {
         let mut waiting: Vec<Answer> = Vec::new();
@@ -109,7 +123,7 @@ impl Flood {
         for n in 0..FLOOD {
             let mut forged = self.call(&self.forged(n));
             match poll(&mut forged) {
-                Poll::Ready(answer) => assert_eq!(answer.unwrap().status(), 401),
+                Poll::Ready(answer) => self.check(&answer.unwrap()),
                 Poll::Pending => waiting.push(forged),
             }
             assert!(waiting.len() <= KeyPolicy::MAX_WAITING_REQUESTS);
@@ -123,7 +137,7 @@ impl Flood {
                 tokio::task::yield_now().await;
                 waiting.retain_mut(|answer| match poll(answer) {
                     Poll::Ready(answer) => {
-                        assert_eq!(answer.unwrap().status(), 401);
+                        self.check(&answer.unwrap());
                         false
                     }
                     Poll::Pending => true,

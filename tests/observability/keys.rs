@@ -1,5 +1,6 @@
 //! What is counted for keys.
 
+use std::convert::Infallible;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -7,11 +8,17 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use bytes::Bytes;
+use http::{Request, Response, StatusCode};
+use http_body_util::Empty;
 use metrics::set_default_local_recorder;
+use tower::{Layer, ServiceExt, service_fn};
 use tower_bearer::jose::Algorithm;
 use tower_bearer::test_util::Defect;
 use tower_bearer::time::ManualClock;
-use tower_bearer::{FetchedKeySet, Issuer, KeySetError, KeySource, KeySourceFuture, ResourceServer};
+use tower_bearer::{
+    FetchedKeySet, Issuer, KeySetError, KeySource, KeySourceFuture, RefusalKind, ResourceServer, StatusPolicy,
+};
 
 use crate::fixtures::*;
 use crate::scrape::{Scrape, recorder, serve_with_metrics};
@@ -153,6 +160,8 @@ async fn unknown_kids_are_counted_by_what_the_request_got() {
         assert_eq!(reason(&server, &unknown).await, "no_matching_key");
     }
     source.set(Mood::Fails);
+    let other = long().header("kid", "other").sign();
+    assert_eq!(reason(&server, &other).await, "key_not_proven_absent");
     source.clock.advance(LONG);
     assert_eq!(reason(&server, &unknown).await, "keys_unavailable");
     assert_eq!(reason(&server, &good).await, "keys_unavailable", "a known one is not counted as unknown");
@@ -161,8 +170,38 @@ async fn unknown_kids_are_counted_by_what_the_request_got() {
         "tower_bearer_unknown_kids_total",
         &[
             (r#"issuer="https://as.example.com",answer="refused""#, 3),
+            (r#"issuer="https://as.example.com",answer="unproven""#, 1),
             (r#"issuer="https://as.example.com",answer="unavailable""#, 1),
         ],
+    );
+}
+
+/// Anybody can send an unknown `kid`, so that must not look like an outage, whatever status the row has.
+#[tokio::test]
+async fn an_unknown_kid_that_may_exist_has_an_outcome_that_the_outage_alert_leaves_out() {
+    let recorder = recorder();
+    let _guard = set_default_local_recorder(&recorder);
+    let source = Source::new();
+    let server = source.server();
+    assert_eq!(reason(&server, &token().sign()).await, "accepted");
+    source.set(Mood::Fails);
+    for (n, status) in [StatusCode::SERVICE_UNAVAILABLE, StatusCode::TOO_MANY_REQUESTS].into_iter().enumerate() {
+        let policy = StatusPolicy::default().with(RefusalKind::KeyNotProvenAbsent, status).unwrap();
+        let service = service_fn(async |_: Request<()>| Ok::<_, Infallible>(Response::new(Empty::<Bytes>::new())));
+        let layered = server.with_status_policy(policy).layer().layer(service);
+        let unknown = token().header("kid", format!("rotated-{n}")).sign();
+        let request = Request::get("/").header("authorization", format!("Bearer {unknown}")).body(()).unwrap();
+        assert_eq!(layered.oneshot(request).await.unwrap().status(), status);
+    }
+    let scrape = Scrape::read(recorder.handle().render());
+    scrape
+        .assert_figures("tower_bearer_decisions_total", &[(r#"outcome="unproven",reason="key_not_proven_absent""#, 2)]);
+    let alerts = include_str!("../../docs/monitoring/alerts.yml");
+    let outage = alerts.split("- alert: ").find(|alert| alert.starts_with("TowerBearerUnavailable")).unwrap();
+    let (_, expression) = outage.split_once("expr:").unwrap();
+    assert!(
+        expression.contains(r#"{outcome="unavailable"}"#)
+            && !expression.split("for:").next().unwrap().contains("unproven")
     );
 }
 

@@ -46,6 +46,7 @@ impl KeyCache {
             age_then,
             lifetime,
             bounds: self.policy.bounds(now, age_then, lifetime),
+            primary_fetch: None,
         };
         let refresh_after = KeyPolicy::refresh_after(lifetime, jitter()).saturating_sub(age_then);
         let state = self.state();

@@ -6,10 +6,10 @@ use std::time::Duration;
 use shuttle::future::block_on;
 use shuttle::{check_pct, check_random, thread};
 
-use super::fetch::{Fetched, FetchedSet};
+use super::fetch::{Fetch, Fetched, FetchedSet};
 use super::fetches::{Joined, Need};
 use super::{KeyCache, KeyPolicy};
-use crate::error::KeySetError;
+use crate::error::{KeySetError, TokenError};
 use crate::jose::{Algorithm, JwkSet, VerifyingKey};
 use crate::keys::{FetchedKeySet, KeySource, KeySourceFuture, Lookup};
 use crate::sync::{AtomicBool, AtomicUsize, Ordering};
@@ -61,7 +61,7 @@ fn cache() -> (Arc<KeyCache>, ManualClock) {
 
 fn fetched(set: usize) -> Result<Fetched, KeySetError> {
     let set = FetchedSet::New(JwkSet::parse(SETS[set].as_bytes(), &[Algorithm::EdDSA])?);
-    Ok(Fetched { set, etag: None, max_age: None })
+    Ok(Fetched { set, etag: None, max_age: None, is_from_failover: false })
 }
 
 /// A cache with the first set, and a refresh of it that is due.
@@ -77,7 +77,7 @@ fn end(joined: Joined, result: Result<Fetched, KeySetError>) {
 }
 
 fn key(cache: &Arc<KeyCache>) -> Option<Arc<VerifyingKey>> {
-    match cache.look_up(None, Algorithm::EdDSA, true) {
+    match cache.look_up(None, Algorithm::EdDSA, None) {
         Lookup::Found(keys) => keys.iter().next().cloned(),
         _ => None,
     }
@@ -185,6 +185,72 @@ fn f02_flooding_threads_share_one_budget() {
             flood.join().unwrap();
         }
         assert!((1..=KeyPolicy::UNKNOWN_KID_FETCHES).contains(&started.load(Ordering::SeqCst)));
+    });
+}
+
+/// The `kid` of the second set's key.
+fn second_kid() -> String {
+    let set = JwkSet::parse(SETS[1].as_bytes(), &[Algorithm::EdDSA]).unwrap();
+    set.key_ids()[0].to_owned()
+}
+
+/// The keys are rotated before a token comes; a fetch that began before may bring the old set, and one that begins
+/// later brings the new one. Whatever the order, the token is accepted or undecided, and never refused.
+#[test]
+fn r18_a_key_that_was_published_before_its_token_came_is_never_called_unknown() {
+    explore(|| {
+        let (cache, clock) = cache();
+        end(cache.join(Need::Due).unwrap(), fetched(0));
+        clock.advance(Duration::from_secs(300));
+        let published = Arc::new(AtomicUsize::new(0));
+        let run = {
+            let published = Arc::clone(&published);
+            // A provider reads its keys after the request has come.
+            move |fetch: &mut Fetch| fetch.end(fetched(published.load(Ordering::SeqCst)))
+        };
+        let refresh = {
+            let (cache, run) = (Arc::clone(&cache), run.clone());
+            thread::spawn(move || {
+                if let Some(Joined { start: Some(mut fetch), .. }) = cache.join(Need::Due) {
+                    run(&mut fetch);
+                }
+            })
+        };
+        let request = thread::spawn(move || {
+            published.store(1, Ordering::SeqCst);
+            let kid = second_kid();
+            let arrival = match cache.look_up(Some(&kid), Algorithm::EdDSA, None) {
+                Lookup::Wait(arrival) => arrival,
+                first => return assert!(matches!(first, Lookup::Found(_)), "the refresh was quick"),
+            };
+            if let Some(mut joined) = cache.join(Need::Key(&kid)) {
+                match &mut joined.start {
+                    Some(fetch) => run(fetch),
+                    None => assert!(block_on(joined.done.changed()).is_err()),
+                }
+            }
+            cache.note_missing(Some(&kid), arrival);
+            let answer = cache.look_up(Some(&kid), Algorithm::EdDSA, Some(arrival));
+            assert!(!matches!(answer, Lookup::Refused(TokenError::NoMatchingKey) | Lookup::Wait(_)));
+        });
+        request.join().unwrap();
+        refresh.join().unwrap();
+    });
+}
+
+/// The last fetch of the budget brings the key while the request looks: what the set lacks and what is known about
+/// fetches have to be of the same moment.
+#[test]
+fn r18_a_set_that_comes_during_the_look_is_not_overlooked() {
+    explore(|| {
+        let (cache, _clock) = cache();
+        end(cache.join(Need::Due).unwrap(), fetched(0));
+        end(cache.join(Need::Key("a")).unwrap(), fetched(0));
+        let last = cache.join(Need::Key("b")).unwrap();
+        let fetch = thread::spawn(move || end(last, fetched(1)));
+        let answer = cache.look_up(Some(&second_kid()), Algorithm::EdDSA, None);
+        assert!(matches!(answer, Lookup::Found(_) | Lookup::Wait(_)));
+        fetch.join().unwrap();
     });
 }
 

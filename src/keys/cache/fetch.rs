@@ -13,6 +13,7 @@ use super::KeyCache;
 use super::snapshot::Snapshot;
 use crate::error::KeySetError;
 use crate::jose::{Algorithm, JwkSet};
+use crate::keys::Arrival;
 use crate::keys::source::KeySource;
 
 /// However it ends, also when its task is dropped, the cache hears of it, and then those who wait. It does not keep the
@@ -23,7 +24,11 @@ pub(super) struct Fetch {
     pub(super) algorithms: Arc<[Algorithm]>,
     /// The set that the cache has, for a source that says it still stands.
     pub(super) last: Option<Arc<Snapshot>>,
+    /// Counted from one, in the order in which they begin.
+    pub(super) number: u64,
     pub(super) started_at: Duration,
+    /// The `kid` that it was started for.
+    pub(super) wanted: Option<Box<str>>,
     pub(super) limit: Duration,
     /// Speaks, or falls silent, when the fetch has become pointless.
     pub(super) closed: watch::Receiver<()>,
@@ -36,6 +41,7 @@ pub(super) struct Fetched {
     pub(super) set: FetchedSet,
     pub(super) etag: Option<Box<str>>,
     pub(super) max_age: Option<Duration>,
+    pub(super) is_from_failover: bool,
 }
 
 pub(super) enum FetchedSet {
@@ -55,7 +61,9 @@ impl Fetch {
     pub(super) fn end(&mut self, result: Result<Fetched, KeySetError>) {
         let Some(_wakes_last) = self.done.take() else { return };
         if let Some(cache) = self.cache.upgrade() {
-            cache.finish(self.started_at, result);
+            cache.finish(self.number, self.started_at, result);
+            // Whoever asked may have left, or given up waiting.
+            cache.note_missing(self.wanted.as_deref(), Arrival { fetches_begun: self.number.saturating_sub(1) });
         }
     }
 
@@ -67,7 +75,7 @@ impl Fetch {
             (None, Some(last)) => (FetchedSet::Unchanged(Arc::clone(&last.set)), fetched.etag.or(last_etag)),
             (None, None) => return Err(KeySetError::UnchangedFromNothing),
         };
-        Ok(Fetched { set, etag, max_age: fetched.max_age })
+        Ok(Fetched { set, etag, max_age: fetched.max_age, is_from_failover: fetched.is_from_failover })
     }
 }
 

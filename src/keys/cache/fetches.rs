@@ -10,6 +10,8 @@ use super::fetch::{Fetch, Fetched, FetchedSet};
 use super::snapshot::Snapshot;
 use super::{KeyCache, NEVER, millis};
 use crate::error::KeySetError;
+use crate::keys::Arrival;
+use crate::keys::decision::Attempt;
 use crate::keys::policy::{Jitter, KeyPolicy};
 use crate::keys::source::KeySource;
 use crate::keys::status::FetchCounts;
@@ -25,6 +27,8 @@ pub(super) struct State {
     pub(super) failures: u32,
     pub(super) last_error: Option<KeySetError>,
     pub(super) counts: FetchCounts,
+    /// How many fetches have begun.
+    begun: u64,
     /// When the last fetches for unknown `kid`s were attempted.
     unknown_kid_attempts: [Option<Duration>; KeyPolicy::UNKNOWN_KID_FETCHES],
 }
@@ -132,6 +136,8 @@ impl KeyCache {
         if !is_due && matches!(need, Need::Key(_)) {
             state.note_unknown_kid_attempt(now);
         }
+        state.begun += 1;
+        let number = state.begun;
         self.due.store(NEVER, Ordering::Relaxed);
         let (done, in_flight) = watch::channel(());
         state.in_flight = Some(in_flight.clone());
@@ -141,7 +147,12 @@ impl KeyCache {
             source,
             algorithms: Arc::clone(&self.algorithms),
             last: self.snapshot.load_full(),
+            number,
             started_at: now,
+            wanted: match need {
+                Need::Key(key_id) => Some(key_id.into()),
+                Need::Due | Need::Retry { .. } => None,
+            },
             limit: self.policy.fetch_timeout,
             closed: self.closing.subscribe(),
             done: Some(done),
@@ -149,7 +160,7 @@ impl KeyCache {
         Some(Joined { done: in_flight, start: Some(start) })
     }
 
-    pub(super) fn finish(&self, started_at: Duration, result: Result<Fetched, KeySetError>) {
+    pub(super) fn finish(&self, number: u64, started_at: Duration, result: Result<Fetched, KeySetError>) {
         // Clocks, logs and recorders are the application's: none is called under the lock.
         let now = self.clock.monotonic();
         let ended = {
@@ -159,7 +170,7 @@ impl KeyCache {
                 return;
             }
             let (due, ended) = match result {
-                Ok(fetched) => self.publish(&mut state, started_at, fetched),
+                Ok(fetched) => self.publish(&mut state, number, started_at, fetched),
                 Err(error) => self.note_failure(&mut state, now, error),
             };
             self.due.store(millis(due), Ordering::Relaxed);
@@ -169,7 +180,7 @@ impl KeyCache {
     }
 
     /// Puts a fetched set in the place of the last one, whose keys stay the same ones or die.
-    fn publish(&self, state: &mut State, started_at: Duration, fetched: Fetched) -> (Duration, Ended) {
+    fn publish(&self, state: &mut State, number: u64, started_at: Duration, fetched: Fetched) -> (Duration, Ended) {
         let lifetime = self.policy.lifetime_of(fetched.max_age);
         let last = self.snapshot.load_full();
         let is_unchanged = matches!(fetched.set, FetchedSet::Unchanged(_));
@@ -194,6 +205,7 @@ impl KeyCache {
             age_then,
             lifetime,
             bounds: self.policy.bounds(started_at, age_then, lifetime),
+            primary_fetch: (!fetched.is_from_failover).then_some(number),
         });
         self.snapshot.store(Some(Arc::clone(&next)));
         if let Some(last) = &last {
@@ -256,6 +268,28 @@ impl State {
     pub(super) fn unknown_kid_fetches(&self, now: Duration) -> usize {
         let is_recent = |at: &Duration| now.saturating_sub(*at) < KeyPolicy::UNKNOWN_KID_WINDOW;
         self.unknown_kid_attempts.iter().flatten().filter(|at| is_recent(at)).count()
+    }
+
+    /// How long until one more fetch for an unknown `kid` is within the budget.
+    pub(super) fn until_budget(&self, now: Duration) -> Duration {
+        let freed_at = |at: &Option<Duration>| at.map(|at| at.saturating_add(KeyPolicy::UNKNOWN_KID_WINDOW));
+        let frees = self.unknown_kid_attempts.iter().map(|at| freed_at(at).unwrap_or_default());
+        frees.min().unwrap_or_default().saturating_sub(now)
+    }
+
+    pub(super) fn latest_attempt(&self) -> Option<Attempt> {
+        if self.in_flight.is_some() {
+            Some(Attempt::UnderWay)
+        } else if self.failures > 0 {
+            Some(Attempt::Failed)
+        } else {
+            (self.begun > 0).then_some(Attempt::Succeeded)
+        }
+    }
+
+    /// The moment of a request that arrives now.
+    pub(super) const fn arrival(&self) -> Arrival {
+        Arrival { fetches_begun: self.begun }
     }
 
     fn note_unknown_kid_attempt(&mut self, now: Duration) {

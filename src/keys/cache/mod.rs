@@ -10,8 +10,8 @@
 //! 2. **The kernel's coarse clock** is enough for ages that are compared with seconds: 93 → 67 in one run.
 //! 3. **What is not known is in a function of its own**, so that the way of the known is short: 74 → 63.
 //!
-//! Everything else goes through [`KeyPolicy::step`]. A fetch runs in a task of its own, at most one at a time; requests
-//! wait for its end.
+//! Everything else goes through [`Decision`]. A fetch runs in a task of its own, at most one at a time; requests wait
+//! for its end.
 
 mod copies;
 #[cfg(test)]
@@ -34,9 +34,10 @@ pub(super) use snapshot::Snapshot;
 pub(crate) use waiting::WaitingPlaces;
 
 use self::fetches::{Need, State};
-use super::policy::{KeyPolicy, KeySeen, Seen, Step};
+use super::decision::{Decision, KeySeen, Seen};
+use super::policy::KeyPolicy;
 use super::source::KeySource;
-use super::{KeysToTry, Lookup};
+use super::{Arrival, KeysToTry, Lookup};
 use crate::error::TokenError;
 use crate::jose::{Algorithm, MAX_KEY_ID_BYTES, NoCandidates};
 use crate::sync::{AtomicU64, Mutex, MutexGuard, Ordering};
@@ -96,7 +97,7 @@ impl KeyCache {
         self: &Arc<Self>,
         key_id: Option<&str>,
         algorithm: Algorithm,
-        has_waited: bool,
+        waited_since: Option<Arrival>,
     ) -> Lookup<'static> {
         let now = self.clock.monotonic_coarse();
         let snapshot = self.snapshot.load();
@@ -108,7 +109,7 @@ impl KeyCache {
         {
             return Lookup::Found(KeysToTry::cached(snapshot, candidates));
         }
-        self.look_further(snapshot, now, key_id, algorithm, has_waited)
+        self.look_further(snapshot, now, key_id, algorithm, waited_since)
     }
 
     #[cold]
@@ -118,62 +119,53 @@ impl KeyCache {
         now: Duration,
         key_id: Option<&str>,
         algorithm: Algorithm,
-        has_waited: bool,
+        waited_since: Option<Arrival>,
     ) -> Lookup<'static> {
-        let candidates = snapshot.as_ref().map(|snapshot| snapshot.set.candidates(key_id, algorithm));
-        let key = match (&candidates, &*snapshot, key_id) {
-            (Some(Err(NoCandidates::NoneFits)), Some(snapshot), Some(id)) if !snapshot.set.knows(id) => {
-                self.see_missing(id, now)
-            }
-            (None, _, _) => KeySeen::Unknown,
-            _ => KeySeen::Known,
-        };
-        let mut seen = Seen {
-            set: snapshot.as_ref().map(|snapshot| snapshot.bounds.at(now)),
+        if may_use(&snapshot, now, key_id) {
+            return self.use_set(snapshot, now, key_id, algorithm);
+        }
+        // Under the lock, the set and what is known about fetches belong together: none ends in between.
+        let state = self.state();
+        let snapshot = self.snapshot.load();
+        if may_use(&snapshot, now, key_id) {
+            drop(state);
+            return self.use_set(snapshot, now, key_id, algorithm);
+        }
+        let (set, key) = (snapshot.as_deref(), self.see_key(snapshot.as_deref(), now, key_id, waited_since));
+        let decision = Decision::of(&Seen {
+            set: set.map(|set| set.bounds.at(now)),
+            is_primary: set.is_some_and(|set| set.primary_fetch.is_some()),
             key,
-            fetching: false,
+            latest_attempt: state.latest_attempt(),
             refresh_due: self.is_due(now),
-            unknown_kid_fetches: 0,
-            waiting: 0,
-            has_waited,
+            unknown_kid_fetches: state.unknown_kid_fetches(now),
+            waiting: self.waiting.taken(),
+            has_waited: waited_since.is_some(),
+        });
+        let is_missing = set.is_some_and(|set| !key_id.is_none_or(|id| set.set.knows(id)));
+        let (counted, error) = match decision {
+            Decision::NoSuchKey => (Some(UnknownKid::Refused), TokenError::NoMatchingKey),
+            Decision::NotProvenAbsent => (Some(UnknownKid::Unproven), self.not_proven_absent(&state, now)),
+            Decision::Unavailable => (is_missing.then_some(UnknownKid::Unavailable), self.unavailable(now)),
+            Decision::Wait => return Lookup::Wait(state.arrival()),
         };
-        let mut step = self.policy.step(&seen);
-        if !matches!(step, Step::Use | Step::UseAndRefresh) {
-            self.see_fetches(&mut seen, now);
-            step = self.policy.step(&seen);
+        // The recorder is the application's: it is not called under the lock.
+        drop(state);
+        if let Some(counted) = counted {
+            self.meter.unknown_kid(counted);
         }
-        match (step, candidates) {
-            (Step::Use | Step::UseAndRefresh, Some(candidates)) => {
-                if step == Step::UseAndRefresh {
-                    drop(self.fetch(Need::Due));
-                }
-                let found = candidates.map(|candidates| KeysToTry::cached(snapshot, candidates));
-                found.map_or_else(|none| Lookup::Refused(none.into()), Lookup::Found)
-            }
-            (Step::Wait, _) => Lookup::Wait,
-            (Step::NoSuchKey, _) => {
-                self.meter.unknown_kid(UnknownKid::Refused);
-                Lookup::Refused(TokenError::NoMatchingKey)
-            }
-            (_, candidates) => {
-                if candidates.is_some() && key != KeySeen::Known {
-                    self.meter.unknown_kid(UnknownKid::Unavailable);
-                }
-                Lookup::Refused(self.unavailable(now))
-            }
-        }
+        Lookup::Refused(error)
     }
 
     /// Waits for the fetch that may bring a key, for as long as a request may.
-    pub(crate) async fn wait(self: &Arc<Self>, key_id: Option<&str>) {
-        let began = self.clock.monotonic();
+    pub(crate) async fn wait(self: &Arc<Self>, key_id: Option<&str>, arrival: Arrival) {
         // Between the look and this, others may have come to wait, and the fetch may have ended.
         let Some(_waiting) = self.waiting.take() else { return };
         let Some(mut done) = self.fetch(key_id.map_or(Need::Due, Need::Key)) else { return };
         let _counted = self.meter.waiting();
         // The sender never sends: the channel closes when the fetch ends.
         let _ = tokio::time::timeout(self.policy.request_wait, done.changed()).await;
-        self.note_missing(key_id, began);
+        self.note_missing(key_id, arrival);
     }
 
     /// Whether the set is there and not older than the staleness bound allows.
@@ -182,38 +174,70 @@ impl KeyCache {
         if self.serves(now) { Ok(()) } else { Err(self.unavailable(now)) }
     }
 
-    fn see_missing(&self, key_id: &str, now: Duration) -> KeySeen {
-        // No set has a longer one: looking for it costs nobody a request.
-        let is_impossible = key_id.len() > MAX_KEY_ID_BYTES;
-        let looked_for = || self.not_found.get(key_id);
-        let is_recent = |at: Duration| now.saturating_sub(at) < KeyPolicy::UNKNOWN_KID_WINDOW;
-        if is_impossible || looked_for().is_some_and(is_recent) { KeySeen::NotFoundLately } else { KeySeen::Unknown }
+    /// Why a token is refused whose key was withdrawn since it was accepted.
+    pub(crate) fn withdrawn(&self) -> TokenError {
+        let now = self.clock.monotonic_coarse();
+        match &*self.snapshot.load() {
+            Some(snapshot) if snapshot.primary_fetch.is_none() => self.not_proven_absent(&self.state(), now),
+            _ => TokenError::NoMatchingKey,
+        }
     }
 
-    /// Whether there is a set, and it lacks this `kid` that nobody looked for lately.
+    /// Decides with the set at hand, and starts a refresh in the background when one is due.
+    fn use_set(
+        self: &Arc<Self>,
+        snapshot: Guard<Option<Arc<Snapshot>>>,
+        now: Duration,
+        key_id: Option<&str>,
+        algorithm: Algorithm,
+    ) -> Lookup<'static> {
+        if self.is_due(now) {
+            drop(self.fetch(Need::Due));
+        }
+        let none = Err(NoCandidates::NoneFits);
+        let candidates = snapshot.as_ref().map_or(none, |it| it.set.candidates(key_id, algorithm));
+        let found = candidates.map(|candidates| KeysToTry::cached(snapshot, candidates));
+        found.map_or_else(|none| Lookup::Refused(none.into()), Lookup::Found)
+    }
+
+    fn see_key(
+        &self,
+        snapshot: Option<&Snapshot>,
+        now: Duration,
+        key_id: Option<&str>,
+        waited_since: Option<Arrival>,
+    ) -> KeySeen {
+        let is_proven = || waited_since.zip(snapshot).is_some_and(|(arrival, it)| it.is_proof_since(arrival));
+        match key_id {
+            Some(key_id) if key_id.len() > MAX_KEY_ID_BYTES => KeySeen::TooLong,
+            Some(key_id) if self.was_missing_lately(key_id, now) => KeySeen::AbsentLately,
+            Some(_) if is_proven() => KeySeen::AbsentSinceArrival,
+            _ => KeySeen::Unknown,
+        }
+    }
+
+    fn was_missing_lately(&self, key_id: &str, now: Duration) -> bool {
+        let looked_for = self.not_found.get(key_id);
+        looked_for.is_some_and(|at| now.saturating_sub(at) < KeyPolicy::UNKNOWN_KID_WINDOW)
+    }
+
+    /// Whether there is a set that serves, and it lacks this `kid` that nobody looked for lately.
     fn lacks(&self, key_id: &str, now: Duration) -> bool {
         let snapshot = self.snapshot.load();
-        snapshot.as_ref().is_some_and(|snapshot| !snapshot.set.knows(key_id))
-            && self.see_missing(key_id, now) == KeySeen::Unknown
+        snapshot.as_ref().is_some_and(|snapshot| snapshot.bounds.serves(now) && !snapshot.set.knows(key_id))
+            && !self.was_missing_lately(key_id, now)
     }
 
-    /// Remembers a `kid` that a fetch begun after the request came did not bring.
-    fn note_missing(&self, key_id: Option<&str>, began: Duration) {
+    /// Remembers a `kid` that the issuer lacks, as a fetch proves that began after the request arrived.
+    fn note_missing(&self, key_id: Option<&str>, arrival: Arrival) {
         let snapshot = self.snapshot.load();
         if let (Some(snapshot), Some(key_id)) = (&*snapshot, key_id)
-            && snapshot.fetched_at >= began
+            && snapshot.is_proof_since(arrival)
             && !snapshot.set.knows(key_id)
             && key_id.len() <= MAX_KEY_ID_BYTES
         {
             self.not_found.insert(key_id.into(), snapshot.fetched_at);
         }
-    }
-
-    fn see_fetches(&self, seen: &mut Seen, now: Duration) {
-        let state = self.state();
-        seen.fetching = state.in_flight.is_some();
-        seen.unknown_kid_fetches = state.unknown_kid_fetches(now);
-        seen.waiting = self.waiting.taken();
     }
 
     fn serves(&self, now: Duration) -> bool {
@@ -222,6 +246,13 @@ impl KeyCache {
 
     fn unavailable(&self, now: Duration) -> TokenError {
         TokenError::KeysUnavailable { retry_after: self.until_due(now) }
+    }
+
+    /// Never longer than it takes until a request may start a fetch of its own.
+    fn not_proven_absent(&self, state: &State, now: Duration) -> TokenError {
+        let until_due = self.until_due(now);
+        let until_fetch = if state.in_flight.is_some() { until_due } else { until_due.min(state.until_budget(now)) };
+        TokenError::KeyNotProvenAbsent { retry_after: until_fetch.min(KeyPolicy::UNKNOWN_KID_WINDOW) }
     }
 
     #[inline]
@@ -247,6 +278,12 @@ impl fmt::Debug for KeyCache {
         let source = self.state().source.clone();
         f.debug_struct("KeyCache").field("issuer", &self.issuer).field("source", &source).finish_non_exhaustive()
     }
+}
+
+/// Whether the set has the last word: it serves, and has a key of this `kid`, or the token has none.
+fn may_use(snapshot: &Option<Arc<Snapshot>>, now: Duration, key_id: Option<&str>) -> bool {
+    let has_word = |it: &Arc<Snapshot>| it.bounds.serves(now) && key_id.is_none_or(|key_id| it.set.knows(key_id));
+    snapshot.as_ref().is_some_and(has_word)
 }
 
 #[inline]

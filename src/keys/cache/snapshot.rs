@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::jose::JwkSet;
+use crate::keys::Arrival;
 use crate::keys::policy::Bounds;
 
 pub(in crate::keys) struct Snapshot {
@@ -15,9 +16,17 @@ pub(in crate::keys) struct Snapshot {
     pub(in crate::keys) age_then: Duration,
     pub(in crate::keys) lifetime: Duration,
     pub(in crate::keys) bounds: Bounds,
+    /// Which fetch that was, counted from one, if the issuer's own source answered: neither a failover nor a copy that
+    /// was imported proves what the issuer lacks.
+    pub(in crate::keys) primary_fetch: Option<u64>,
 }
 
 impl Snapshot {
+    /// Whether the issuer itself was asked since then.
+    pub(in crate::keys) fn is_proof_since(&self, arrival: Arrival) -> bool {
+        self.primary_fetch.is_some_and(|fetch| fetch > arrival.fetches_begun)
+    }
+
     pub(in crate::keys) const fn age(&self, now: Duration) -> Duration {
         now.saturating_sub(self.fetched_at).saturating_add(self.age_then)
     }

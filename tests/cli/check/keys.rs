@@ -48,6 +48,42 @@ async fn keys_that_are_not_to_be_had_exit_3_with_the_reason_and_the_remedy() {
     assert!(stderr(&no_file).contains("No such file") && stderr(&no_file).contains("Give a file with a JWK Set"));
 }
 
+/// The keys are there, and then the provider fails: the token may be good.
+#[tokio::test(flavor = "multi_thread")]
+async fn r18_an_unknown_kid_that_cannot_be_looked_for_is_undecided() {
+    let server = AuthorizationServer::builder().signing_algorithm(Algorithm::ES256).start().await.unwrap();
+    let unknown = server.token().audience(AUDIENCE).header("kid", "rotated").sign();
+    let ask = || check(&["--json", "--issuer", server.issuer(), "--audience", AUDIENCE], &unknown);
+    assert_eq!(ask().status.code(), Some(1), "the provider answers, and lacks it");
+
+    let fault = Fault::Flapping { good: 1, bad: 9, fault: Fault::status(503).into() };
+    server.misbehave(Endpoint::JwkSet, fault).unwrap();
+    let undecided = ask();
+    let explained = &objects(&undecided)[0];
+    assert_eq!((undecided.status.code(), &explained["reason"]), (Some(3), &json!("key_not_proven_absent")));
+    assert_eq!(explained["answers"]["default"]["status"], 503);
+    let advice = explained["advice"].to_string();
+    assert!(advice.contains("status 503") && advice.contains("may have been rotated"), "{advice}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_was_dropped_is_named() {
+    let server = AuthorizationServer::builder().signing_algorithm(Algorithm::ES256).start().await.unwrap();
+    let mut set = server.test_issuer().jwk_set();
+    let mut spoilt = set["keys"][0].clone();
+    spoilt["kid"] = "for-encryption".into();
+    spoilt["use"] = "enc".into();
+    set["keys"].as_array_mut().unwrap().push(spoilt);
+    let file = format!("{}/check-dropped.json", env!("CARGO_TARGET_TMPDIR"));
+    std::fs::write(&file, set.to_string()).unwrap();
+    let token = server.token().audience(AUDIENCE).header("kid", "for-encryption").sign();
+    let refused = check(&["--json", "--issuer", server.issuer(), "--audience", AUDIENCE, "--jwks", &file], &token);
+    let explained = &objects(&refused)[0];
+    assert_eq!((refused.status.code(), &explained["reason"]), (Some(1), &json!("unusable_key")));
+    let advice = explained["advice"].to_string();
+    assert!(advice.contains("for-encryption") && advice.contains("is in the set but cannot be used"), "{advice}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn keys_come_from_where_the_options_say() {
     let server = AuthorizationServer::builder().signing_algorithm(Algorithm::ES256).tls(Certificate::Valid);

@@ -60,7 +60,8 @@ pub(super) struct Answer {
 impl Explanation {
     /// Our side could not decide.
     pub(super) fn is_undecided(&self) -> bool {
-        self.error.as_ref().is_some_and(|error| RefusalKind::from(error) == RefusalKind::Unavailable)
+        let is_ours = |kind| matches!(kind, RefusalKind::Unavailable | RefusalKind::KeyNotProvenAbsent);
+        self.error.as_ref().is_some_and(|error| is_ours(RefusalKind::from(error)))
     }
 }
 

@@ -44,7 +44,7 @@ Exit codes:
   0  every token is good
   1  a token is refused
   2  the command line is wrong, or no token came
-  3  a token could not be judged, because no keys were to be had, or the input could not be read";
+  3  a token could not be judged, because keys were unavailable, or the input could not be read";
 
 /// Explains why tokens are accepted or refused: pipe them in, one a line.
 ///

@@ -1,6 +1,9 @@
 //! Answers, told apart by status and by what the server said about it, and whether they are the right ones.
 
+use std::time::Duration;
+
 use serde_json::Value;
+use tower_bearer::TokenError;
 
 /// More kinds of answers than a server of good will has; what comes beyond is counted together.
 const MAX_KINDS: usize = 64;
@@ -12,7 +15,8 @@ pub(super) const MAX_TOLD_BYTES: usize = 512;
 pub(super) enum Sent {
     /// A good token: 200.
     Good,
-    /// A bad one: 401 with the error `invalid_token` (RFC 6750 §3.1).
+    /// A bad one: 401 with the error `invalid_token` (RFC 6750 §3.1), or the layer's 503 for a `kid` that no fetch has
+    /// proved unknown yet.
     Bad,
 }
 
@@ -101,9 +105,11 @@ impl Kind {
         };
         let is_wrong = match sent {
             Sent::Good => status != Some(200),
-            Sent::Bad => {
-                status != Some(401) || !reason.as_deref().is_some_and(|text| text.starts_with("invalid_token"))
-            }
+            Sent::Bad => match status {
+                Some(401) => !reason.as_deref().is_some_and(|text| text.starts_with("invalid_token")),
+                Some(503) => !is_unproven(told),
+                _ => true,
+            },
         };
         Self { sent, status, reason, is_wrong, over_time: Vec::new(), told: told.into() }
     }
@@ -148,6 +154,13 @@ fn reason(told: &[u8]) -> Option<String> {
         Some(description) => Some(format!("{error}: {description}")),
         None => Some(error),
     }
+}
+
+/// Whether the body is that of the layer for a `kid` that may exist.
+fn is_unproven(told: &[u8]) -> bool {
+    let description = TokenError::KeyNotProvenAbsent { retry_after: Duration::ZERO }.error_description();
+    let body: Option<Value> = serde_json::from_slice(told).ok();
+    body.is_some_and(|body| body.get("error_description").and_then(Value::as_str) == Some(description))
 }
 
 /// The value of a quoted parameter.
@@ -200,11 +213,15 @@ mod tests {
         assert!(answers.count(Sent::Bad, Reply::Status(401, b"Bearer error=\"invalid_request\""), 0));
         assert!(answers.count(Sent::Bad, Reply::Status(403, CHALLENGE), 0));
         assert!(answers.count(Sent::Good, Reply::Lost("closed"), 0));
+        let unproven = br#"{"error_description":"whether the token's key exists cannot be checked at the moment"}"#;
+        assert!(!answers.count(Sent::Bad, Reply::Status(503, unproven), 0));
+        assert!(answers.count(Sent::Good, Reply::Status(503, unproven), 0));
+        assert!(answers.count(Sent::Bad, Reply::Status(503, b"{}"), 0));
 
         let mut twice = answers.clone();
         twice.merge(answers);
         let kinds = twice.into_kinds();
-        assert_eq!(kinds.len(), 8);
+        assert_eq!(kinds.len(), 11);
         assert!(kinds.iter().all(|kind| kind.count() == 2));
     }
 

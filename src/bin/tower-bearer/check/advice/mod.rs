@@ -27,7 +27,9 @@ impl Case<'_> {
     pub(super) fn advise(&self, error: &TokenError) -> Vec<String> {
         let mut advice = self.by_reason(error);
         // Who mends what was found first would meet this next.
-        if !matches!(error, TokenError::Expired | TokenError::KeysUnavailable { .. })
+        let is_undecided = matches!(error, TokenError::KeysUnavailable { .. } | TokenError::KeyNotProvenAbsent { .. });
+        if !is_undecided
+            && *error != TokenError::Expired
             && let (Some(expiry), Some(now)) = (self.token.time("exp"), self.now)
             && expiry < now
         {
@@ -45,6 +47,7 @@ impl Case<'_> {
                 format!("The header parameter `{name}` cannot be accepted: have the issuer leave it out for this API.")
             }
             TokenError::NoMatchingKey => return self.no_key(),
+            TokenError::UnusableKey => self.unusable_key(),
             TokenError::TooManyKeys => {
                 "Have the issuer give each of its keys a `kid`, and tokens the `kid` of theirs.".into()
             }
@@ -64,6 +67,7 @@ impl Case<'_> {
             TokenError::TooOld => "The client has to get a new token, or the API a longer `max_token_age`.".into(),
             TokenError::InsufficientScope(_) => return self.scope(),
             TokenError::KeysUnavailable { .. } => return self.no_keys_at_all(),
+            TokenError::KeyNotProvenAbsent { .. } => return self.unproven_key(),
             _ => return Vec::new(),
         };
         vec![advice]
@@ -71,6 +75,17 @@ impl Case<'_> {
 
     fn no_keys_at_all(&self) -> Vec<String> {
         self.key_sets().filter(|set| set.last_error.is_some()).map(|set| keys::problem(&set, self.settings)).collect()
+    }
+
+    /// The set is there, and nobody knows whether it is the newest.
+    fn unproven_key(&self) -> Vec<String> {
+        let mut advice = self.no_keys_at_all();
+        advice.push(
+            "The keys may have been rotated: the token may be good. Check it again when the issuer's key set can be \
+             fetched."
+                .into(),
+        );
+        advice
     }
 
     /// The key sets that the token may be meant for.
