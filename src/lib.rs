@@ -40,8 +40,8 @@
 //!
 //! 1. One `Authorization` header with one bearer token of at most 16 KiB, and no `access_token` in the query, whose
 //!    names are compared percent-decoded (RFC 6750 §2).
-//! 2. Three parts of strict base64url; a header without duplicates, `crit`, or a nested token (RFC 7515), within the
-//!    [limits](guide::tokens#limits).
+//! 2. Three parts of strict base64url; a header without duplicates, `crit`, `enc`, or a nested token (RFC 7515,
+//!    RFC 7516 §9), within the [limits](guide::tokens#limits).
 //! 3. `alg` is among the configured algorithms; the key is found by issuer, `kid` and `alg`, never in the token
 //!    (RFC 8725 §3.1, §3.10).
 //! 4. The signature.

@@ -36,8 +36,8 @@ pub enum TokenError {
     /// A header parameter has the wrong JSON type.
     #[error("the header parameter `{0}` has the wrong type")]
     HeaderParameter(&'static str),
-    /// The header asks for something that is not supported: `crit`, `b64`, `zip`, or a nested token
-    /// (RFC 7515 §4.1.11, RFC 7797 §6, RFC 7519 §5.2).
+    /// The header asks for something that is not supported: `crit`, `b64`, `zip`, `enc`, or a nested token
+    /// (RFC 7515 §4.1.11, RFC 7797 §6, RFC 7516 §9, RFC 7519 §5.2).
     #[error("the header parameter `{0}` asks for something that is not supported")]
     UnsupportedHeader(&'static str),
     /// The issuer has no key with the token's `kid` that fits its `alg`.

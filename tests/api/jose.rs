@@ -228,6 +228,50 @@ async fn r39_b64_is_not_honoured() {
     assert!(matches!(refused(&format!("{input}.{signature}")).await, Some(TokenError::UnsupportedHeader(_))));
 }
 
+/// A header with `enc` is that of a JWE (RFC 7516 §9), and `zip` belongs to encryption (RFC 7516 §4.1.3).
+#[tokio::test]
+async fn r37_a_header_of_an_encrypted_token_is_refused_whatever_the_value() {
+    let values = [
+        json!("A128GCM"),
+        json!("DEF"),
+        json!(""),
+        json!(false),
+        json!(true),
+        json!(null),
+        json!(0),
+        json!([]),
+        json!({}),
+        json!({ "kty": "EC" }),
+    ];
+    for name in ["enc", "zip"] {
+        for value in &values {
+            let refused = refused(&token().header(name, value.clone()).sign()).await;
+            assert_eq!(refused, Some(TokenError::UnsupportedHeader(name)), "{name} {value}");
+        }
+    }
+    // Written otherwise, it is the same name.
+    let escaped = format!(r#"{{{},"\u0065nc":"A128GCM"}}"#, header_members());
+    assert_eq!(refused(&sign_raw(escaped, good_claims())).await, Some(TokenError::UnsupportedHeader("enc")));
+    // With the algorithms of every kind of key.
+    for algorithm in [Algorithm::RS256, Algorithm::PS256, Algorithm::ES256, Algorithm::EdDSA] {
+        let server = server_trusting(issuer_with(algorithm).trusted());
+        let token = token_with(algorithm).header("enc", "A128GCM").sign();
+        assert_eq!(refusal(&server, &token).await, Some(TokenError::UnsupportedHeader("enc")), "{algorithm}");
+    }
+    // An algorithm of encryption says it by itself.
+    let encrypted = token().header("alg", "RSA-OAEP").header("enc", "A128GCM").sign();
+    assert_eq!(refused(&encrypted).await, Some(TokenError::AlgorithmNotAllowed));
+    // Other parameters do not tell a JWE from a JWS; they and other names are ignored, as are members further down.
+    for name in
+        ["epk", "apu", "apv", "iv", "tag", "p2s", "p2c", "Enc", "ENC", "enc ", "encryption", "url", "nonce", "iss"]
+    {
+        for value in &values {
+            assert_eq!(refused(&token().header(name, value.clone()).sign()).await, None, "{name} {value}");
+        }
+    }
+    assert_eq!(refused(&token().header("x", json!({ "enc": 1, "zip": "DEF" })).sign()).await, None);
+}
+
 #[tokio::test]
 async fn r40_keys_in_the_header_are_never_used() {
     let stranger = SigningKey::generate(Algorithm::RS256).unwrap();
