@@ -43,7 +43,7 @@
 //! 2. Three parts of strict base64url; a header without duplicates, `crit`, `enc`, or a nested token (RFC 7515,
 //!    RFC 7516 §9), within the [limits](guide::tokens#limits).
 //! 3. `alg` is among the configured algorithms; the key is found by issuer, `kid` and `alg`, never in the token
-//!    (RFC 8725 §3.1, §3.10).
+//!    (RFC 8725 §3.1, §3.10). [Which keys are used](guide::keys#which-keys-are-used) has a list of its own.
 //! 4. The signature.
 //! 5. One JSON object of claims, without duplicates at any depth, each with the type its definition says, within the
 //!    [limits](guide::tokens#limits): identifiers have 1 to 1,024 bytes, times are seconds from 1970 to the year 9999,

@@ -47,6 +47,8 @@ pub const KEY_SET_AGE: &str = "tower_bearer_key_set_age_seconds";
 pub const KEY_SET_REFRESHED: &str = "tower_bearer_key_set_refreshed_timestamp_seconds";
 /// Gauge: usable keys in the set, by `issuer`.
 pub const KEY_SET_KEYS: &str = "tower_bearer_key_set_keys";
+/// Gauge: keys in the set that are not used, by `issuer`.
+pub const KEY_SET_DROPPED_KEYS: &str = "tower_bearer_key_set_dropped_keys";
 /// Counter: requests whose `kid` the issuer's set did not have, also after a fetch, by `issuer` and `answer`.
 pub const UNKNOWN_KIDS: &str = "tower_bearer_unknown_kids_total";
 /// Gauge: requests that wait for a fetch now, by `issuer`.
@@ -78,6 +80,7 @@ pub fn describe() {
     describe_histogram!(KEY_SET_AGE, Unit::Seconds, "Age of a key set when a fetch replaced or confirmed it.");
     describe_gauge!(KEY_SET_REFRESHED, Unit::Seconds, "When a fetch last replaced or confirmed the key set.");
     describe_gauge!(KEY_SET_KEYS, Unit::Count, "Usable keys in the key set.");
+    describe_gauge!(KEY_SET_DROPPED_KEYS, Unit::Count, "Keys in the key set that are not used.");
     describe_counter!(UNKNOWN_KIDS, Unit::Count, "Requests whose kid the issuer's key set did not have.");
     describe_gauge!(WAITING_REQUESTS, Unit::Count, "Requests that wait for a fetch of keys now.");
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::Issuer;
 use crate::error::ConfigError;
-use crate::jose::{Algorithm, JwkSet, VerifyingKey, verifying_keys_from_pem};
+use crate::jose::{Algorithm, JwkSet, KeyFault, VerifyingKey, describe_dropped};
 #[cfg(feature = "remote-keys")]
 use crate::keys::{Discovery, HttpClient, RemoteLocation, RemoteSource};
 use crate::keys::{FailoverSource, KeyCache, KeyEnvironment, KeySource, Keys};
@@ -41,10 +41,10 @@ impl Issuer {
         let fixed = match self.key_locations.as_slice() {
             [] => None,
             [location] if location.is_fetched() => None,
-            [KeyLocation::JwkSet(json)] => Some(fixed_set(json, algorithms)?),
+            [KeyLocation::JwkSet(json)] => Some(fixed_set(&self.url, json, algorithms)?),
             [KeyLocation::SharedSecret(secret)] => Some(secret_keys(secret, algorithms)?),
             locations => match locations.iter().map(KeyLocation::as_pem).collect::<Option<Vec<_>>>() {
-                Some(pems) => Some(pem_keys(&pems, algorithms)?),
+                Some(pems) => Some(pem_keys(&self.url, &pems, algorithms)?),
                 None => {
                     let problem = "keys come from more than one place; keep one of `.jwk_set_url(..)`, \
                                    `.metadata_url(..)`, `.key_source(..)`, `.jwk_set(..)`, `.shared_secret(..)` and \
@@ -194,25 +194,22 @@ impl fmt::Debug for KeyLocation {
     }
 }
 
-fn fixed_set(json: &str, algorithms: &[Algorithm]) -> Result<Keys, ConfigError> {
-    let set = JwkSet::parse(json.as_bytes(), algorithms);
+/// Unusable keys are dropped, as from every source. A ROCA key is an error instead: anyone can sign with it, and the
+/// configuration says to trust it.
+fn fixed_set(issuer: &str, json: &str, algorithms: &[Algorithm]) -> Result<Keys, ConfigError> {
     let problem = |error| ConfigError::new("jwk_set", format!("{error}; give the issuer's public keys"));
-    set.map(Keys::Fixed).map_err(problem)
+    let set = JwkSet::parse(json.as_bytes(), algorithms).map_err(problem)?;
+    let weak: Vec<_> = set.dropped().iter().filter(|key| key.fault == KeyFault::Roca).cloned().collect();
+    if !weak.is_empty() {
+        let problem = format!("{}; have the issuer replace the key, and take it out", describe_dropped(&weak));
+        return Err(ConfigError::new("jwk_set", problem));
+    }
+    Ok(Keys::fixed(issuer, set))
 }
 
-fn pem_keys(pems: &[&str], algorithms: &[Algorithm]) -> Result<Keys, ConfigError> {
-    let mut keys: Vec<VerifyingKey> = Vec::new();
-    for pem in pems {
-        if !pem.contains("-----BEGIN ") {
-            let problem =
-                "the text is not PEM; give the key itself, from `-----BEGIN PUBLIC KEY-----` on, not its path";
-            return Err(ConfigError::new("pem", problem));
-        }
-        keys.extend(verifying_keys_from_pem(pem, algorithms).map_err(|fault| {
-            ConfigError::new("pem", format!("unusable key ({fault}); give a public key for an allowed algorithm"))
-        })?);
-    }
-    Ok(Keys::Fixed(JwkSet::of_unnamed(keys)))
+fn pem_keys(issuer: &str, pems: &[&str], algorithms: &[Algorithm]) -> Result<Keys, ConfigError> {
+    let set = JwkSet::from_pem(pems, algorithms).map_err(|problem| ConfigError::new("pem", problem))?;
+    Ok(Keys::fixed(issuer, set))
 }
 
 fn secret_keys(secret: &[u8], algorithms: &[Algorithm]) -> Result<Keys, ConfigError> {
@@ -227,5 +224,5 @@ fn secret_keys(secret: &[u8], algorithms: &[Algorithm]) -> Result<Keys, ConfigEr
                        64 for HS512";
         ConfigError::new("shared_secret", problem)
     })?;
-    Ok(Keys::Fixed(JwkSet::of_unnamed(keys)))
+    Ok(Keys::Fixed(JwkSet::of_secret(keys)))
 }

@@ -1,11 +1,11 @@
 //! JSON documents of the issuer's: its metadata and its keys.
 
-use serde::de::DeserializeOwned;
+use serde::Deserialize;
 use serde_json::error::Category;
 
 /// Reads one JSON object. An error says what is wrong and where; serde's own message would repeat a value, which may be
 /// a private key that stands in the wrong place.
-pub(crate) fn parse_document<T: DeserializeOwned>(json: &[u8]) -> Result<T, String> {
+pub(crate) fn parse_document<'t, T: Deserialize<'t>>(json: &'t [u8]) -> Result<T, String> {
     // serde's derived structs would read an array as well, member by member.
     if !json.trim_ascii_start().starts_with(b"{") {
         return Err(String::from("it is not a JSON object"));

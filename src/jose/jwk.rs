@@ -1,64 +1,31 @@
 //! One JSON Web Key (RFC 7517 §4): which signatures it verifies, if any.
 
 use std::collections::HashSet;
+use std::fmt;
 use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde::de::IgnoredAny;
-use serde::{Deserialize, Serialize};
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::value::RawValue;
 
 use super::algorithm::Algorithm;
-use super::verifying_key::{KeyFault, VerifyingKey};
+use super::dropped_key::{Unusable, quoted};
+use super::key_fault::KeyFault;
+use super::verifying_key::{VerifyingKey, describe_rsa_size};
 
-/// Longer key ids are nobody's honest choice, and they are kept for as long as the set lives.
+/// A longer `kid` drops its key: each is kept for as long as the set lives.
 pub(crate) const MAX_KEY_ID_BYTES: usize = 1024;
 
-/// The members of a public JWK that matter; unknown ones are ignored (RFC 7517 §4). Written out, it has what makes up
-/// the key, and not what has been checked.
-#[derive(Deserialize, Serialize)]
-struct PublicJwk {
-    kty: Box<str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    kid: Option<Box<str>>,
-    #[serde(rename = "use", skip_serializing)]
-    public_key_use: Option<Box<str>>,
-    #[serde(skip_serializing)]
-    key_ops: Option<Vec<Box<str>>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    alg: Option<Box<str>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    crv: Option<Box<str>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    n: Option<Box<str>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    e: Option<Box<str>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    x: Option<Box<str>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    y: Option<Box<str>>,
-    /// The private exponent or scalar.
-    #[serde(skip_serializing)]
-    d: Option<IgnoredAny>,
-    /// The symmetric key.
-    #[serde(skip_serializing)]
-    k: Option<IgnoredAny>,
-}
+/// The private members of an RSA key (RFC 7518 §6.3.2). `d` is that of every key type, `k` the symmetric key.
+const RSA_PRIVATE: [&str; 6] = ["p", "q", "dp", "dq", "qi", "oth"];
 
 /// The key once for each of the `allowed` algorithms that it fits.
-pub(crate) fn verifying_keys(jwk: serde_json::Value, allowed: &[Algorithm]) -> Result<Vec<VerifyingKey>, KeyFault> {
-    if !jwk.is_object() {
-        return Err(KeyFault::NotAJwk);
-    }
-    let jwk = PublicJwk::deserialize(jwk).map_err(|_| KeyFault::NotAJwk)?;
-    jwk.check_use()?;
-    let text: Arc<str> = serde_json::to_string(&jwk).map_err(|_| KeyFault::NotAJwk)?.into();
-    let algorithms = jwk.algorithms()?.iter().filter(|algorithm| jwk.alg_permits(**algorithm));
-    let keys = algorithms
-        .filter(|algorithm| allowed.contains(algorithm))
-        .map(|algorithm| Ok(jwk.verifying_key(*algorithm)?.read_from(jwk.kid.clone(), Arc::clone(&text))))
-        .collect::<Result<Vec<_>, _>>()?;
-    if keys.is_empty() { Err(KeyFault::OtherAlgorithm) } else { Ok(keys) }
+pub(super) fn verifying_keys(jwk: &RawValue, allowed: &[Algorithm]) -> Result<Vec<VerifyingKey>, Unusable> {
+    let members = Members::read(jwk)?;
+    let key_id = members.reported_key_id();
+    members.verifying_keys(allowed).map_err(|unusable| Unusable { key_id, ..unusable })
 }
 
 impl VerifyingKey {
@@ -68,75 +35,270 @@ impl VerifyingKey {
     ///
     /// When it is not a public key for verifying signatures of this algorithm, or a member is missing or out of range.
     pub fn from_jwk(jwk: &str, algorithm: Algorithm) -> Result<Self, KeyFault> {
-        let jwk = serde_json::from_str(jwk).map_err(|_| KeyFault::NotAJwk)?;
-        verifying_keys(jwk, &[algorithm])?.pop().ok_or(KeyFault::OtherAlgorithm)
+        let jwk: &RawValue = serde_json::from_str(jwk).map_err(|_| KeyFault::NotAJwk)?;
+        let keys = verifying_keys(jwk, &[algorithm]).map_err(|unusable| match unusable.fault {
+            KeyFault::AlgorithmNotAllowed => KeyFault::OtherAlgorithm,
+            fault => fault,
+        });
+        keys?.pop().ok_or(KeyFault::OtherAlgorithm)
     }
 }
 
-impl PublicJwk {
-    /// Public, and for verifying signatures (RFC 7517 §4.2, §4.3).
-    fn check_use(&self) -> Result<(), KeyFault> {
-        if self.d.is_some() || self.k.is_some() {
-            return Err(KeyFault::NotPublic);
+/// What makes up a key, written out for comparisons and copies: without what has been checked, and with integers in
+/// their one proper form.
+#[derive(Serialize)]
+struct PublicJwk<'a> {
+    kty: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kid: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    alg: Option<&'a str>,
+    #[serde(flatten)]
+    material: &'a Material,
+}
+
+/// The public members of a key type (RFC 7518 §6, RFC 8037 §2).
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Material {
+    Rsa {
+        #[serde(serialize_with = "base64url")]
+        n: Vec<u8>,
+        #[serde(serialize_with = "base64url")]
+        e: Vec<u8>,
+    },
+    Ec {
+        crv: &'static str,
+        #[serde(serialize_with = "base64url")]
+        x: Vec<u8>,
+        #[serde(serialize_with = "base64url")]
+        y: Vec<u8>,
+    },
+    Okp {
+        crv: &'static str,
+        #[serde(serialize_with = "base64url")]
+        x: Vec<u8>,
+    },
+}
+
+/// The members of a JWK. Each value is read when it is asked for, so that one of no concern spoils nothing: unknown
+/// members are ignored (RFC 7517 §4), whatever number or text they have.
+struct Members<'t>(Vec<(String, &'t RawValue)>);
+
+impl<'t> Members<'t> {
+    fn read(jwk: &'t RawValue) -> Result<Self, Unusable> {
+        if !jwk.get().starts_with('{') {
+            return Err(KeyFault::NotAJwk.into());
         }
-        if self.public_key_use.as_deref().is_some_and(|key_use| key_use != "sig") || !self.key_ops_permit() {
-            return Err(KeyFault::OtherUse);
-        }
-        if self.kid.as_ref().is_some_and(|kid| kid.len() > MAX_KEY_ID_BYTES) {
-            return Err(KeyFault::InvalidMember);
-        }
-        Ok(())
+        serde_json::from_str(jwk.get()).map_err(|_| Unusable::new(KeyFault::NotAJwk, "a name is not Unicode text"))
     }
 
-    /// `key_ops` names `verify`, nothing twice, and nothing that `use` contradicts (RFC 7517 §4.3). Whoever encrypts or
-    /// agrees on keys with a key that also signs has another idea of it than we do.
-    fn key_ops_permit(&self) -> bool {
-        let Some(operations) = &self.key_ops else { return true };
+    /// The `kid` that a report names the key by.
+    fn reported_key_id(&self) -> Option<String> {
+        let key_id = self.text("kid").ok()??;
+        let cut = (0..=MAX_KEY_ID_BYTES).rev().find_map(|end| key_id.get(..end));
+        if key_id.len() > MAX_KEY_ID_BYTES { cut.map(str::to_owned) } else { Some(key_id) }
+    }
+
+    fn verifying_keys(&self, allowed: &[Algorithm]) -> Result<Vec<VerifyingKey>, Unusable> {
+        self.check_names()?;
+        let (key_id, kty, alg) = (self.text("kid")?, self.needed_text("kty")?, self.text("alg")?);
+        if key_id.as_ref().is_some_and(|key_id| key_id.len() > MAX_KEY_ID_BYTES) {
+            return Err(KeyFault::KeyIdTooLong.into());
+        }
+        self.check_public(&kty)?;
+        self.check_use()?;
+        let fitting = self.algorithms(&kty)?;
+        let permitted = permitted(fitting, alg.as_deref())?;
+        let algorithms: Vec<_> = permitted.iter().filter(|algorithm| allowed.contains(algorithm)).collect();
+        if algorithms.is_empty() {
+            let names: Vec<_> = permitted.iter().map(|algorithm| algorithm.name()).collect();
+            return Err(Unusable::new(KeyFault::AlgorithmNotAllowed, names.join(", ")));
+        }
+        let material = self.material(&kty)?;
+        let jwk = PublicJwk { kty: &kty, kid: key_id.as_deref(), alg: alg.as_deref(), material: &material };
+        let text: Arc<str> = serde_json::to_string(&jwk).map_err(|_| KeyFault::NotAJwk)?.into();
+        let key_id: Option<Box<str>> = key_id.map(String::into_boxed_str);
+        algorithms
+            .into_iter()
+            .map(|algorithm| Ok(material.verifying_key(*algorithm)?.read_from(key_id.clone(), Arc::clone(&text))))
+            .collect()
+    }
+
+    /// Two readers of one JWK must not see two keys (RFC 7517 §4 leaves it open which of two members counts).
+    fn check_names(&self) -> Result<(), Unusable> {
+        let mut names = HashSet::new();
+        match self.0.iter().find(|(name, _)| !names.insert(name)) {
+            Some((name, _)) => Err(Unusable::new(KeyFault::DuplicateMember, quoted(name))),
+            None => Ok(()),
+        }
+    }
+
+    fn check_public(&self, kty: &str) -> Result<(), Unusable> {
+        if kty == "oct" || self.get("k").is_some() {
+            return Err(KeyFault::Symmetric.into());
+        }
+        let is_rsa_private = |name: &&str| kty == "RSA" && self.get(name).is_some();
+        match self.get("d").map(|_| "d").or_else(|| RSA_PRIVATE.into_iter().find(is_rsa_private)) {
+            Some(name) => Err(Unusable::new(KeyFault::NotPublic, format!("it has `{name}`"))),
+            None => Ok(()),
+        }
+    }
+
+    /// For verifying signatures (RFC 7517 §4.2, §4.3). A key that also encrypts or agrees on keys is not one that its
+    /// issuer made for signatures alone.
+    fn check_use(&self) -> Result<(), Unusable> {
+        let key_use = self.text("use")?;
+        if let Some(other) = key_use.as_deref().filter(|key_use| *key_use != "sig") {
+            return Err(Unusable::new(KeyFault::OtherUse, format!("`use` is {}", quoted(other))));
+        }
+        let Some(operations) = self.texts("key_ops")? else { return Ok(()) };
         let distinct: HashSet<_> = operations.iter().collect();
-        let is_foreign = |operation: &str| {
-            matches!(operation, "encrypt" | "decrypt" | "wrapKey" | "unwrapKey" | "deriveKey" | "deriveBits")
+        let is_foreign = |operation: &String| {
+            matches!(&**operation, "encrypt" | "decrypt" | "wrapKey" | "unwrapKey" | "deriveKey" | "deriveBits")
         };
-        operations.iter().any(|operation| &**operation == "verify")
-            && distinct.len() == operations.len()
-            && !(self.public_key_use.is_some() && operations.iter().any(|operation| is_foreign(operation)))
+        let problem = if !operations.iter().any(|operation| operation == "verify") {
+            "it lacks `verify`"
+        } else if distinct.len() != operations.len() {
+            "it names an operation twice"
+        } else if key_use.is_some() && operations.iter().any(is_foreign) {
+            "it contradicts `use`"
+        } else {
+            return Ok(());
+        };
+        Err(Unusable::new(KeyFault::OtherOperations, problem))
     }
 
     /// What the key type and curve can verify (RFC 7518 §3.1, RFC 8037 §3.1).
-    fn algorithms(&self) -> Result<&'static [Algorithm], KeyFault> {
+    fn algorithms(&self, kty: &str) -> Result<&'static [Algorithm], Unusable> {
         use Algorithm::{ES256, ES384, ES512, EdDSA, PS256, PS384, PS512, RS256, RS384, RS512};
-        match (&*self.kty, self.crv.as_deref()) {
-            ("RSA", _) => Ok(&[RS256, RS384, RS512, PS256, PS384, PS512]),
-            ("EC", Some("P-256")) => Ok(&[ES256]),
-            ("EC", Some("P-384")) => Ok(&[ES384]),
-            ("EC", Some("P-521")) => Ok(&[ES512]),
-            ("OKP", Some("Ed25519")) => Ok(&[EdDSA]),
-            ("oct", _) => Err(KeyFault::NotPublic),
-            _ => Err(KeyFault::UnknownType),
+        match kty {
+            "RSA" => return Ok(&[RS256, RS384, RS512, PS256, PS384, PS512]),
+            "EC" | "OKP" => {}
+            _ => return Err(Unusable::new(KeyFault::UnknownType, format!("`kty` is {}", quoted(kty)))),
+        }
+        let curve = self.needed_text("crv")?;
+        match (kty, &*curve) {
+            ("EC", "P-256") => Ok(&[ES256]),
+            ("EC", "P-384") => Ok(&[ES384]),
+            ("EC", "P-521") => Ok(&[ES512]),
+            ("OKP", "Ed25519") => Ok(&[EdDSA]),
+            _ => Err(Unusable::new(KeyFault::UnknownCurve, format!("`crv` is {}", quoted(&curve)))),
         }
     }
 
-    /// A key with `alg` is for that algorithm only, known or not (RFC 7517 §4.4).
-    fn alg_permits(&self, algorithm: Algorithm) -> bool {
-        self.alg.as_deref().is_none_or(|alg| Algorithm::from_name(alg) == Some(algorithm))
+    /// The integers of an RSA key are stripped of leading zero octets, which some issuers leave in and nobody needs
+    /// (RFC 7518 §6.3.1.1). Coordinates have their full length, zeros included (RFC 7518 §6.2.1.2, RFC 8037 §2).
+    fn material(&self, kty: &str) -> Result<Material, Unusable> {
+        Ok(match kty {
+            "RSA" => Material::Rsa { n: self.integer("n")?, e: self.integer("e")? },
+            "EC" => {
+                let (crv, coordinate_bytes) = match &*self.needed_text("crv")? {
+                    "P-256" => ("P-256", 32),
+                    "P-384" => ("P-384", 48),
+                    _ => ("P-521", 66),
+                };
+                let coordinate = |name| self.octets(name, coordinate_bytes);
+                Material::Ec { crv, x: coordinate("x")?, y: coordinate("y")? }
+            }
+            _ => Material::Okp { crv: "Ed25519", x: self.octets("x", 32)? },
+        })
     }
 
-    fn verifying_key(&self, algorithm: Algorithm) -> Result<VerifyingKey, KeyFault> {
-        match &*self.kty {
-            "RSA" => VerifyingKey::rsa(algorithm, &bytes(&self.n)?, &bytes(&self.e)?),
-            "EC" => {
-                // The point's length is checked below; the same bytes cut in another place are another JWK.
-                let (x, y) = (bytes(&self.x)?, bytes(&self.y)?);
-                if x.len() != y.len() {
-                    return Err(KeyFault::InvalidMember);
-                }
-                VerifyingKey::ec(algorithm, &[&[0x04], &*x, &*y].concat())
+    fn integer(&self, name: &str) -> Result<Vec<u8>, Unusable> {
+        let mut integer = self.bytes(name)?;
+        let zeros = integer.iter().take_while(|octet| **octet == 0).count();
+        integer.drain(..zeros);
+        if integer.is_empty() { Err(invalid(name, "is zero or empty")) } else { Ok(integer) }
+    }
+
+    fn octets(&self, name: &str, length: usize) -> Result<Vec<u8>, Unusable> {
+        let octets = self.bytes(name)?;
+        let found = octets.len();
+        if found == length { Ok(octets) } else { Err(invalid(name, format_args!("has {found} octets, not {length}"))) }
+    }
+
+    fn bytes(&self, name: &str) -> Result<Vec<u8>, Unusable> {
+        URL_SAFE_NO_PAD.decode(self.needed_text(name)?).map_err(|_| invalid(name, "is not base64url without padding"))
+    }
+
+    fn needed_text(&self, name: &str) -> Result<String, Unusable> {
+        self.text(name)?.ok_or_else(|| invalid(name, "is missing"))
+    }
+
+    fn text(&self, name: &str) -> Result<Option<String>, Unusable> {
+        let read = |value: &RawValue| serde_json::from_str(value.get());
+        self.get(name).map(read).transpose().map_err(|_| invalid(name, "is not a string of Unicode text"))
+    }
+
+    fn texts(&self, name: &str) -> Result<Option<Vec<String>>, Unusable> {
+        let read = |value: &RawValue| serde_json::from_str(value.get());
+        self.get(name).map(read).transpose().map_err(|_| invalid(name, "is not an array of strings"))
+    }
+
+    /// A member that is `null` counts as absent: some issuers write every member that their library knows. It means
+    /// nothing else, and only the issuer writes key sets.
+    fn get(&self, name: &str) -> Option<&'t RawValue> {
+        let (_, value) = self.0.iter().find(|(member, _)| member == name)?;
+        (value.get() != "null").then_some(value)
+    }
+}
+
+/// A key with `alg` is for that algorithm only, known or not (RFC 7517 §4.4). `EdDSA` and `Ed25519` are two names of
+/// one (RFC 9864 §2.2).
+fn permitted(fitting: &'static [Algorithm], alg: Option<&str>) -> Result<Vec<Algorithm>, Unusable> {
+    let Some(alg) = alg else { return Ok(fitting.to_vec()) };
+    match Algorithm::from_name(alg).filter(|algorithm| fitting.contains(algorithm)) {
+        Some(algorithm) => Ok(vec![algorithm]),
+        None => Err(Unusable::new(KeyFault::OtherAlgorithm, format!("`alg` is {}", quoted(alg)))),
+    }
+}
+
+impl Material {
+    fn verifying_key(&self, algorithm: Algorithm) -> Result<VerifyingKey, Unusable> {
+        match self {
+            Self::Rsa { n, e } => VerifyingKey::rsa(algorithm, n, e).map_err(|fault| match fault {
+                KeyFault::Size => Unusable::new(fault, describe_rsa_size(n, e)),
+                KeyFault::InvalidMember => Unusable::new(fault, "`n` and `e` of an RSA key are odd"),
+                fault => fault.into(),
+            }),
+            Self::Ec { x, y, .. } => VerifyingKey::ec(algorithm, &[&[0x04], &**x, &**y].concat())
+                .map_err(|fault| Unusable::new(fault, "`x` and `y` are no point of the curve")),
+            Self::Okp { x, .. } => {
+                VerifyingKey::ed25519(x).map_err(|fault| Unusable::new(fault, "`x` is no point that keys may have"))
             }
-            _ => VerifyingKey::ed25519(&bytes(&self.x)?),
         }
     }
 }
 
-fn bytes(member: &Option<Box<str>>) -> Result<Vec<u8>, KeyFault> {
-    let text = member.as_deref().ok_or(KeyFault::InvalidMember)?;
-    URL_SAFE_NO_PAD.decode(text).map_err(|_| KeyFault::InvalidMember)
+fn invalid(name: &str, problem: impl fmt::Display) -> Unusable {
+    Unusable::new(KeyFault::InvalidMember, format!("`{name}` {problem}"))
+}
+
+fn base64url<S: serde::Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&URL_SAFE_NO_PAD.encode(bytes))
+}
+
+impl<'de: 't, 't> Deserialize<'de> for Members<'t> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Read;
+
+        impl<'de> Visitor<'de> for Read {
+            type Value = Vec<(String, &'de RawValue)>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a JWK")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut members = Vec::new();
+                while let Some(member) = map.next_entry()? {
+                    members.push(member);
+                }
+                Ok(members)
+            }
+        }
+
+        deserializer.deserialize_map(Read).map(Members)
+    }
 }

@@ -7,11 +7,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use super::algorithm::Algorithm;
 use super::document::parse_document;
+use super::dropped_key::{self, DroppedKey};
 use super::jwk;
-use super::verifying_key::{KeyFault, VerifyingKey};
+use super::verifying_key::VerifyingKey;
 use crate::error::{KeySetError, TokenError};
 
 /// A set with more keys is a failure, not a set.
@@ -28,12 +30,12 @@ pub(crate) struct JwkSet {
     /// few keys that a set has, and who sends a token cannot make it slow: only the issuer chooses the marks in the
     /// set.
     by_key_id: Box<[Named]>,
-    /// The `kid`s of the keys that were dropped, sorted.
-    dropped_key_ids: Box<[Box<str>]>,
     /// Keys from PEM and shared secrets have no name; they fit a token whatever its `kid`.
     ignores_key_id: bool,
     /// How many keys that makes, each counted once for all its algorithms.
     len: usize,
+    /// The others, in the order of the set.
+    dropped: Vec<DroppedKey>,
 }
 
 /// The positions of the keys of one `kid`.
@@ -59,8 +61,10 @@ pub(crate) enum NoCandidates {
 }
 
 #[derive(Deserialize)]
-struct Document {
-    keys: Vec<serde_json::Value>,
+struct Document<'t> {
+    /// Each is read by itself, so that what is wrong with one stays its own.
+    #[serde(borrow)]
+    keys: Vec<&'t RawValue>,
 }
 
 impl JwkSet {
@@ -70,42 +74,64 @@ impl JwkSet {
     ///
     /// When it is not a JWK Set, has more than [`MAX_KEYS`] keys, or none that can be used.
     pub(crate) fn parse(json: &[u8], allowed: &[Algorithm]) -> Result<Self, KeySetError> {
-        let document: Document = parse_document(json).map_err(|problem| KeySetError::NotAJwkSet(problem.into()))?;
+        if json.trim_ascii_start().starts_with(b"-----BEGIN ") {
+            return Err(KeySetError::NotAJwkSet("it is PEM, which `Issuer::pem` takes as text".into()));
+        }
+        let document: Document<'_> = parse_document(json).map_err(|problem| KeySetError::NotAJwkSet(problem.into()))?;
         if document.keys.len() > MAX_KEYS {
             return Err(KeySetError::TooManyKeys { found: document.keys.len() });
         }
-        let (mut keys, mut dropped, mut dropped_key_ids, mut len) = (Vec::new(), Vec::new(), Vec::new(), 0);
+        let (mut keys, mut dropped, mut len) = (Vec::new(), Vec::new(), 0);
         for (position, jwk) in document.keys.into_iter().enumerate() {
-            let key_id = jwk.get("kid").and_then(serde_json::Value::as_str);
-            let key_id = key_id.filter(|key_id| key_id.len() <= jwk::MAX_KEY_ID_BYTES).map(Box::from);
             match jwk::verifying_keys(jwk, allowed) {
                 Ok(usable) => {
                     keys.extend(usable);
                     len += 1;
                 }
-                Err(fault) => {
-                    tracing::debug!(position, %fault, "dropped a key of the JWK Set");
-                    dropped.push(fault);
-                    dropped_key_ids.extend(key_id);
-                }
+                Err(unusable) => dropped.push(DroppedKey::new(position, unusable)),
             }
         }
         if keys.is_empty() {
-            return Err(KeySetError::NoUsableKey { dropped: describe(&dropped).into() });
+            return Err(KeySetError::NoUsableKey { dropped: dropped_key::describe(&dropped).into() });
         }
-        dropped_key_ids.sort_unstable();
-        Ok(Self { dropped_key_ids: dropped_key_ids.into_boxed_slice(), ..Self::new(keys, false, len) })
+        Ok(Self { dropped, ..Self::new(keys, false, len) })
     }
 
-    /// Keys without names, which are tried whatever `kid` a token has.
-    pub(crate) fn of_unnamed(keys: Vec<VerifyingKey>) -> Self {
+    /// With what was dropped before the set was [copied](Self::to_json).
+    pub(crate) fn with_dropped(mut self, dropped: &[DroppedKey]) -> Self {
+        self.dropped.extend(dropped.iter().take(MAX_KEYS).cloned());
+        self
+    }
+
+    /// Keys without names, which are tried whatever `kid` a token has, each with all its algorithms; and the blocks
+    /// that were skipped.
+    pub(super) fn of_unnamed(keys: Vec<Vec<VerifyingKey>>, dropped: Vec<DroppedKey>) -> Self {
         let len = keys.len();
-        Self::new(keys, true, len)
+        Self { dropped, ..Self::new(keys.into_iter().flatten().collect(), true, len) }
+    }
+
+    /// One secret, for each of its algorithms.
+    pub(crate) fn of_secret(keys: Vec<VerifyingKey>) -> Self {
+        Self::of_unnamed(vec![keys], Vec::new())
     }
 
     /// How many usable keys the set has.
     pub(crate) const fn len(&self) -> usize {
         self.len
+    }
+
+    /// The keys that are not used, and why.
+    pub(crate) fn dropped(&self) -> &[DroppedKey] {
+        &self.dropped
+    }
+
+    /// Whether both sets have the same keys, used and dropped, in whatever order. Says so of sets of which one came
+    /// after the other, by way of [`keep_unchanged`](Self::keep_unchanged).
+    pub(crate) fn has_keys_of(&self, last: &Self) -> bool {
+        let is_kept = |key: &Arc<VerifyingKey>| last.keys.iter().any(|other| Arc::ptr_eq(key, other));
+        self.keys.len() == last.keys.len()
+            && self.keys.iter().all(is_kept)
+            && dropped_key::are_same(&self.dropped, &last.dropped)
     }
 
     /// Whether a key has this `kid`, for whatever algorithm, and be it one that was dropped.
@@ -174,7 +200,7 @@ impl JwkSet {
     }
 
     fn has_dropped(&self, key_id: &str) -> bool {
-        self.dropped_key_ids.binary_search_by(|dropped| (**dropped).cmp(key_id)).is_ok()
+        self.dropped.iter().any(|dropped| dropped.key_id.as_deref() == Some(key_id))
     }
 
     /// The positions of the keys of this name.
@@ -200,8 +226,7 @@ impl JwkSet {
         };
         let mut by_key_id: Box<[Named]> = by_key_id.into_iter().map(named).collect();
         by_key_id.sort_unstable_by_key(|named| named.mark);
-        let keys = keys.into_iter().map(Arc::new).collect();
-        Self { keys, by_key_id, dropped_key_ids: Box::default(), ignores_key_id, len }
+        Self { keys: keys.into_iter().map(Arc::new).collect(), by_key_id, ignores_key_id, len, dropped: Vec::new() }
     }
 }
 
@@ -245,9 +270,4 @@ fn mark(key_id: &str) -> u64 {
         (Some(first), Some(last)) => u64::from_be_bytes(*first).rotate_left(32) ^ u64::from_be_bytes(*last),
         _ => bytes.iter().fold(0, |word, byte| word << 8 | u64::from(*byte)),
     }
-}
-
-fn describe(dropped: &[KeyFault]) -> String {
-    let faults: Vec<_> = dropped.iter().map(ToString::to_string).collect();
-    faults.join(", ")
 }

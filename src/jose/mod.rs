@@ -6,22 +6,27 @@
 mod algorithm;
 mod base64url;
 mod document;
+mod dropped_key;
 mod header;
 mod json;
 mod jwk;
 mod jwk_set;
 mod jws;
+mod key_fault;
 mod pem;
+mod roca;
 mod verifying_key;
 
 pub use algorithm::Algorithm;
-pub use verifying_key::{KeyFault, VerifyingKey};
+pub use dropped_key::DroppedKey;
+pub use key_fault::KeyFault;
+pub use verifying_key::VerifyingKey;
 
 #[cfg(feature = "remote-keys")]
 pub(crate) use document::parse_document;
+pub(crate) use dropped_key::describe as describe_dropped;
 pub(crate) use header::TokenType;
 pub(crate) use json::{Members, Number, StringList, Value, WalkError, walk_object};
 pub(crate) use jwk::MAX_KEY_ID_BYTES;
 pub(crate) use jwk_set::{Candidates, JwkSet, MAX_CANDIDATES, MAX_KEYS, NoCandidates};
 pub(crate) use jws::{CompactJws, VerifiedPayload};
-pub(crate) use pem::verifying_keys as verifying_keys_from_pem;

@@ -12,6 +12,8 @@ use aws_lc_rs::signature::{
 use aws_lc_rs::{constant_time, digest, hmac};
 
 use super::algorithm::Algorithm;
+use super::key_fault::KeyFault;
+use super::roca;
 
 /// A key for one algorithm, parsed once and used for many tokens (RFC 8725 §3.1: one key, one algorithm).
 ///
@@ -29,33 +31,6 @@ enum Material {
     Public(ParsedPublicKey),
     /// Boxed: its hash states are twenty times the size of a public key's handle.
     Secret(Box<hmac::Key>),
-}
-
-/// Why a key cannot be used.
-#[non_exhaustive]
-#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-pub enum KeyFault {
-    /// The JWK is not a JSON object with members of the right types.
-    #[error("not a JWK")]
-    NotAJwk,
-    /// An unknown key type or curve (RFC 7517 §4.1).
-    #[error("unknown key type or curve")]
-    UnknownType,
-    /// A private or symmetric key where a public one belongs.
-    #[error("private or symmetric key")]
-    NotPublic,
-    /// `use` or `key_ops` say that the key does not verify signatures (RFC 7517 §4.2, §4.3).
-    #[error("not for verifying signatures")]
-    OtherUse,
-    /// The key does not fit the algorithm: another type, curve or JWK `alg` (RFC 7517 §4.4).
-    #[error("does not fit an allowed algorithm")]
-    OtherAlgorithm,
-    /// A member is missing, has the wrong length or range, or the point is not on the curve.
-    #[error("missing or invalid key member")]
-    InvalidMember,
-    /// An RSA modulus outside of 2048 to 8192 bits, or an exponent outside of 3 to 33 bits (RFC 7518 §3.3).
-    #[error("RSA key of unacceptable size")]
-    Size,
 }
 
 impl VerifyingKey {
@@ -196,7 +171,8 @@ fn hash(algorithm: Algorithm) -> Option<&'static digest::Algorithm> {
     }
 }
 
-/// Modulus of 2048 to 8192 bits without leading zeros and odd; exponent odd, 3 or more, at most 33 bits.
+/// Modulus of 2048 to 8192 bits and odd, without the fingerprint of ROCA; exponent odd, 3 or more, at most 33 bits.
+/// Both come without leading zeros.
 fn check_rsa(n: &[u8], e: &[u8]) -> Result<(), KeyFault> {
     let (Some(n_first), Some(n_last), Some(e_first), Some(e_last)) = (n.first(), n.last(), e.first(), e.last()) else {
         return Err(KeyFault::InvalidMember);
@@ -204,11 +180,26 @@ fn check_rsa(n: &[u8], e: &[u8]) -> Result<(), KeyFault> {
     if *n_first == 0 || *e_first == 0 || n_last % 2 == 0 || e_last % 2 == 0 {
         return Err(KeyFault::InvalidMember);
     }
-    let bits = |number: &[u8], first: &u8| number.len() * 8 - usize::try_from(first.leading_zeros()).unwrap_or(0);
-    if !(2048..=8192).contains(&bits(n, n_first)) || bits(e, e_first) > 33 || e == [1] {
+    if !(2048..=8192).contains(&bits(n)) || bits(e) > 33 || e == [1] {
         return Err(KeyFault::Size);
     }
-    Ok(())
+    if roca::has_fingerprint(n) { Err(KeyFault::Roca) } else { Ok(()) }
+}
+
+/// The length of a number without leading zeros.
+fn bits(number: &[u8]) -> usize {
+    let leading_zeros = number.first().map_or(0, |first| first.leading_zeros());
+    number.len() * 8 - usize::try_from(leading_zeros).unwrap_or(0)
+}
+
+/// What is wrong with the size of an RSA key, in words.
+pub(super) fn describe_rsa_size(n: &[u8], e: &[u8]) -> String {
+    let (n, e) = (bits(n), bits(e));
+    if (2048..=8192).contains(&n) {
+        format!("the RSA exponent has {e} bits, not 2 to 33")
+    } else {
+        format!("the RSA modulus has {n} bits, not 2048 to 8192")
+    }
 }
 
 /// The y-coordinates of the points of small order on edwards25519: 0, 1, -1, and the two of order 8. Points that differ

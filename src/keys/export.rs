@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::jose::DroppedKey;
+
 /// The cached key sets of a resource server, as serde reads and writes them: see
 /// [`ResourceServer::export_key_sets`](crate::ResourceServer::export_key_sets).
 ///
@@ -38,4 +40,7 @@ pub(crate) struct ExportedKeySet {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) etag: Option<String>,
     pub(crate) jwk_set: Value,
+    /// The keys that are not in it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) dropped_keys: Vec<DroppedKey>,
 }

@@ -39,7 +39,7 @@ pub(crate) use remote::{Discovery, RemoteLocation, RemoteSource};
 
 use self::cache::Snapshot;
 use crate::error::{KeySetError, TokenError};
-use crate::jose::{Algorithm, Candidates, JwkSet, VerifyingKey};
+use crate::jose::{Algorithm, Candidates, JwkSet, VerifyingKey, describe_dropped};
 use crate::time::{Clock, UnixTime};
 
 /// The largest key set or metadata document that is read, in bytes.
@@ -98,6 +98,12 @@ impl KeyEnvironment {
 }
 
 impl Keys {
+    /// Keys that stand in the configuration.
+    pub(crate) fn fixed(issuer: &str, set: JwkSet) -> Self {
+        warn_of_dropped(issuer, &set);
+        Self::Fixed(set)
+    }
+
     /// Looks without waiting. `waited_since` is when the request arrived, if this is the look after
     /// [`wait`](Self::wait).
     #[inline]
@@ -205,5 +211,14 @@ impl KeysToTry<'_> {
             SetRef::Cached(snapshot) => snapshot.as_ref().map(|snapshot| &*snapshot.set),
         };
         set.into_iter().flat_map(|set| set.get(self.candidates))
+    }
+}
+
+/// Names the keys of a set that are not used, to be called once for each set.
+fn warn_of_dropped(issuer: &str, set: &JwkSet) {
+    if !set.dropped().is_empty() {
+        let (keys, dropped) = (set.len(), set.dropped().len());
+        let problems = describe_dropped(set.dropped());
+        tracing::warn!(%issuer, keys, dropped, %problems, "some keys of the set cannot be used");
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
-use crate::jose::JwkSet;
+use crate::jose::{DroppedKey, JwkSet};
 
 /// How the keys of one issuer are. It holds public things only and can be served as JSON; durations are in seconds.
 ///
@@ -45,6 +45,9 @@ pub struct KeySetStatus {
     pub last_error: Option<String>,
     /// The `kid`s of the set, in alphabetical order.
     pub key_ids: Vec<String>,
+    /// The keys of the set that are not used, and why, in the order of the set. When a set has no usable key at all, it
+    /// is a failed fetch, and [`last_error`](Self::last_error) names them.
+    pub dropped_keys: Vec<DroppedKey>,
     /// How many fetches there were.
     pub fetches: FetchCounts,
     /// How many requests wait for a fetch now.
@@ -97,6 +100,7 @@ impl KeySetStatus {
             failures: 0,
             last_error: None,
             key_ids: set.key_ids().into_iter().map(str::to_owned).collect(),
+            dropped_keys: set.dropped().to_vec(),
             fetches: FetchCounts::default(),
             waiting_requests: 0,
             waited_requests: 0,

@@ -26,6 +26,8 @@ pub(crate) struct Fetched {
     pub(crate) is_unchanged: bool,
     /// Usable keys in the set.
     pub(crate) keys: usize,
+    /// Keys in the set that are not used.
+    pub(crate) dropped: usize,
     pub(crate) now: Option<UnixTime>,
 }
 

@@ -12,9 +12,9 @@ use metrics::{Counter, Gauge, Histogram, Key, Label, Level, Metadata, SharedStri
 use super::{Fetched, UnknownKid};
 use crate::error::{KeySetError, TokenError};
 use crate::metrics::{
-    CHECK_DURATION, DECISIONS, KEY_FETCH_DURATION, KEY_FETCHES, KEY_SET_AGE, KEY_SET_KEYS, KEY_SET_REFRESHED,
-    ROUTE_REFUSALS, TOKEN_CACHE_BYTES, TOKEN_CACHE_LOOKUPS, TOKEN_CACHE_TOKENS, TOKEN_LIFE_LEFT, UNKNOWN_KIDS,
-    WAITING_REQUESTS,
+    CHECK_DURATION, DECISIONS, KEY_FETCH_DURATION, KEY_FETCHES, KEY_SET_AGE, KEY_SET_DROPPED_KEYS, KEY_SET_KEYS,
+    KEY_SET_REFRESHED, ROUTE_REFUSALS, TOKEN_CACHE_BYTES, TOKEN_CACHE_LOOKUPS, TOKEN_CACHE_TOKENS, TOKEN_LIFE_LEFT,
+    UNKNOWN_KIDS, WAITING_REQUESTS,
 };
 use crate::response::RefusalKind;
 use crate::time::{Clock, UnixTime};
@@ -135,6 +135,7 @@ impl IssuerMeter {
     pub(crate) fn closed(&self) {
         if self.is_single {
             gauge(&self.key(KEY_SET_KEYS)).set(0);
+            gauge(&self.key(KEY_SET_DROPPED_KEYS)).set(0);
         }
     }
 
@@ -146,7 +147,9 @@ impl IssuerMeter {
         if !self.is_single {
             return;
         }
-        gauge(&self.key(KEY_SET_KEYS)).set(u32::try_from(fetched.keys).unwrap_or(u32::MAX));
+        let count = |keys| u32::try_from(keys).unwrap_or(u32::MAX);
+        gauge(&self.key(KEY_SET_KEYS)).set(count(fetched.keys));
+        gauge(&self.key(KEY_SET_DROPPED_KEYS)).set(count(fetched.dropped));
         if let Some(now) = fetched.now {
             gauge(&self.key(KEY_SET_REFRESHED)).set(now.saturating_since(UnixTime::from_secs(0)));
         }

@@ -186,9 +186,9 @@ fn a_fixed_set_of_keys() {
     assert_snapshot!(set("{"), @"`jwk_set`: the document is not a JWK Set: it is not JSON, at line 1 column 1; give the issuer's public keys");
     assert_snapshot!(set("{}"), @"`jwk_set`: the document is not a JWK Set: a member is missing or has the wrong type, at line 1 column 2; give the issuer's public keys");
     assert_snapshot!(set(r#"{"keys":[]}"#), @"`jwk_set`: the set has no usable key (it is empty); give the issuer's public keys");
-    let jwks = json!({ "keys": [{ "kty": "oct", "k": "AAAA" }, { "kty": "ZZ" }, key(Algorithm::ES256).public_jwk()] });
+    let jwks = json!({ "keys": [{ "kty": "oct", "k": "AAAA" }, { "kty": "ZZ" }, key(Algorithm::ES256).with_key_id("k1").public_jwk()] });
     let pinned = Issuer::new(ISSUER).jwk_set(jwks.to_string()).algorithms([Algorithm::RS256]);
-    assert_snapshot!(refused(pinned), @"`jwk_set`: the set has no usable key (private or symmetric key, unknown key type or curve, does not fit an allowed algorithm); give the issuer's public keys");
+    assert_snapshot!(refused(pinned), @"`jwk_set`: the set has no usable key (number 1: symmetric key; number 2: unknown key type: `kty` is \"ZZ\"; \"k1\": for an algorithm that the configuration does not allow: ES256); give the issuer's public keys");
     let many = json!({ "keys": vec![key(Algorithm::ES256).public_jwk(); 101] });
     assert_snapshot!(set(&many.to_string()), @"`jwk_set`: the set has 101 keys, more than 100; give the issuer's public keys");
 }
@@ -197,11 +197,11 @@ fn a_fixed_set_of_keys() {
 fn keys_in_pem() {
     let with = |pem: &str| refused(Issuer::new(ISSUER).pem(pem));
     assert_snapshot!(with("not PEM"), @"`pem`: the text is not PEM; give the key itself, from `-----BEGIN PUBLIC KEY-----` on, not its path");
-    assert_snapshot!(with("-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n"), @"`pem`: unusable key (unknown key type or curve); give a public key for an allowed algorithm");
-    assert_snapshot!(with(&pem().replace("PUBLIC", "PRIVATE")), @"`pem`: unusable key (private or symmetric key); give a public key for an allowed algorithm");
-    assert_snapshot!(with("-----BEGIN EC PRIVATE KEY-----\nAAAA\n-----END EC PRIVATE KEY-----\n"), @"`pem`: unusable key (private or symmetric key); give a public key for an allowed algorithm");
+    assert_snapshot!(with("-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n"), @"`pem`: unusable key (`PUBLIC KEY`: missing or invalid key member: its content is not a public key); give public keys for allowed algorithms");
+    assert_snapshot!(with(&pem().replace("PUBLIC", "PRIVATE")), @"`pem`: unusable key (`PRIVATE KEY`: private key: it stays with the issuer); give the public half alone, as `openssl pkey -pubout` writes it");
+    assert_snapshot!(with("-----BEGIN EC PRIVATE KEY-----\nAAAA\n-----END EC PRIVATE KEY-----\n"), @"`pem`: unusable key (`EC PRIVATE KEY`: private key: it stays with the issuer); give the public half alone, as `openssl pkey -pubout` writes it");
     let misfit = Issuer::new(ISSUER).pem(pem()).algorithms([Algorithm::ES256]);
-    assert_snapshot!(refused(misfit), @"`pem`: unusable key (does not fit an allowed algorithm); give a public key for an allowed algorithm");
+    assert_snapshot!(refused(misfit), @"`pem`: unusable key (`PUBLIC KEY`: for an algorithm that the configuration does not allow: RS256, RS384, RS512, PS256, PS384, PS512); give public keys for allowed algorithms");
 }
 
 #[test]

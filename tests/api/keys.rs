@@ -159,7 +159,9 @@ async fn r45_members_out_of_range_spoil_one_key_only() {
                 let padded = [&[0], &bytes(jwk, name)[..]].concat();
                 jwk.insert((*name).to_owned(), text(&padded));
             });
-            assert_eq!(padded.await, "unusable_key", "{algorithm} {name} with a leading zero");
+            // Integers lose it, coordinates have a fixed length: RFC 7518 §6.3.1.1 and §6.2.1.2.
+            let expected = if algorithm == RS256 { "accepted" } else { "unusable_key" };
+            assert_eq!(padded.await, expected, "{algorithm} {name} with a leading zero");
             let shortened = with_jwk(algorithm, |jwk| {
                 let shortened = bytes(jwk, name)[1..].to_vec();
                 jwk.insert((*name).to_owned(), text(&shortened));
@@ -322,7 +324,7 @@ fn r49_an_rsa_exponent_is_odd_and_has_2_to_33_bits() {
     assert_eq!(fault(&[1, 0, 1]), None);
     assert_eq!(fault(&[1, 0, 0, 0, 1]), None);
     assert_eq!(fault(&[2, 0, 0, 0, 1]), Some(KeyFault::Size));
-    for invalid in [&[][..], &[0], &[2], &[1, 0, 0], &[0, 1, 0, 1]] {
+    for invalid in [&[][..], &[0], &[0; 5], &[2], &[1, 0, 0]] {
         assert_eq!(fault(invalid), Some(KeyFault::InvalidMember), "{invalid:?}");
     }
 }
@@ -405,7 +407,7 @@ async fn r52_private_keys_in_a_public_set_are_never_used() {
     let private = TestIssuer::with_key(ISSUER, key(Algorithm::ES256));
     let fault =
         VerifyingKey::from_jwk(r#"{"kty":"oct","k":"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8"}"#, Algorithm::HS256);
-    assert_eq!(fault.err(), Some(KeyFault::NotPublic));
+    assert_eq!(fault.err(), Some(KeyFault::Symmetric));
     assert_eq!(
         reason(&server_trusting(private.trusted()), &private.with_clock(clock()).token().sign()).await,
         "accepted"

@@ -23,8 +23,11 @@ mod jose;
 mod keys;
 mod limits;
 mod logs;
+mod pem;
 mod presenting;
 mod routes;
+#[path = "../fixtures/rsa_moduli.rs"]
+mod rsa_moduli;
 mod speaks_for;
 mod statuses;
 mod steps;

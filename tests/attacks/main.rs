@@ -23,7 +23,10 @@ mod http;
 mod leaks;
 mod recipients;
 mod requests;
+mod roca;
 mod rsa;
+#[path = "../fixtures/rsa_moduli.rs"]
+mod rsa_moduli;
 mod secrets;
 mod signatures;
 mod support;

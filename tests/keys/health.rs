@@ -131,8 +131,8 @@ async fn a_status_tells_the_whole_life_of_a_set() {
         status(&it.server),
         json!({
             "issuer": "https://as.example.com", "enabled": true, "state": "absent", "age_s": null, "lifetime_s": null,
-            "next_refresh_s": 0.0, "failures": 0, "last_error": null, "key_ids": [], "fetches": fetches(0, 0),
-            "waiting_requests": 0, "waited_requests": 0,
+            "next_refresh_s": 0.0, "failures": 0, "last_error": null, "key_ids": [], "dropped_keys": [],
+            "fetches": fetches(0, 0), "waiting_requests": 0, "waited_requests": 0,
         })
     );
     assert_eq!(reason(&it.server, &it.token).await, "accepted");
@@ -145,8 +145,8 @@ async fn a_status_tells_the_whole_life_of_a_set() {
         json!({
             "issuer": "https://as.example.com", "enabled": true, "state": "current", "age_s": 100.0,
             "lifetime_s": 300.0, "next_refresh_s": null, "failures": 0, "last_error": null,
-            "key_ids": [it.issuer.jwk_set()["keys"][0]["kid"]], "fetches": fetches(1, 0), "waiting_requests": 0,
-            "waited_requests": 1,
+            "key_ids": [it.issuer.jwk_set()["keys"][0]["kid"]], "dropped_keys": [], "fetches": fetches(1, 0),
+            "waiting_requests": 0, "waited_requests": 1,
         })
     );
 

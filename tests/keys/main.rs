@@ -11,6 +11,7 @@
 mod addresses;
 mod caching;
 mod discovery;
+mod dropped;
 mod failover;
 mod failures;
 mod file;
@@ -24,6 +25,8 @@ mod misbehaviour;
 mod provider;
 mod refresh;
 mod resolver;
+#[path = "../fixtures/rsa_moduli.rs"]
+mod rsa_moduli;
 mod run_time;
 mod scaling;
 mod source;

@@ -67,7 +67,9 @@ impl KeySource for Source {
                 Mood::Publishes => {
                     let issuer = issuer_with(Algorithm::RS256);
                     issuer.add_key(key(Algorithm::ES256));
-                    Ok(FetchedKeySet::new(issuer.jwk_set().to_string()))
+                    let mut set = issuer.jwk_set();
+                    set["keys"].as_array_mut().unwrap().push(serde_json::json!({ "kty": "oct", "k": "AQAB" }));
+                    Ok(FetchedKeySet::new(set.to_string()))
                 }
                 Mood::SaysUnchanged => Ok(FetchedKeySet::unchanged()),
                 Mood::SendsHtml => Ok(FetchedKeySet::new("<html>")),
@@ -121,6 +123,7 @@ async fn key_fetches_are_counted_by_result_with_their_duration_and_the_age_of_th
     assert_eq!(figure("key_set_age_seconds_count"), 2.0);
     assert_eq!(figure("key_set_age_seconds_sum"), 4_000.5 + 3.0 * 4_000.0 + 4.0 * 0.25);
     assert_eq!(figure("key_set_keys"), 2.0, "an RSA key fits six algorithms and is one key");
+    assert_eq!(figure("key_set_dropped_keys"), 1.0);
     assert_eq!(figure("key_set_refreshed_timestamp_seconds"), 1_800_000_000.0 + 4.0 * 4_000.0 + 5.0 * 0.25);
 }
 

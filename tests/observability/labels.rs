@@ -101,7 +101,12 @@ async fn issuers_of_a_resolver_share_one_label_and_have_no_gauges_of_their_own()
     let scrape = Scrape::read(recorder.handle().render());
     scrape.assert_figures("tower_bearer_key_fetches_total", &[(r#"issuer="resolved",result="success""#, 2)]);
     scrape.assert_figures("tower_bearer_unknown_kids_total", &[(r#"issuer="resolved",answer="refused""#, 1)]);
-    for absent in ["example.com", "tower_bearer_key_set_keys{", "tower_bearer_key_set_refreshed_timestamp_seconds{"] {
+    for absent in [
+        "example.com",
+        "tower_bearer_key_set_keys{",
+        "tower_bearer_key_set_dropped_keys{",
+        "tower_bearer_key_set_refreshed_timestamp_seconds{",
+    ] {
         assert!(!scrape.text.contains(absent), "{absent} in {}", scrape.text);
     }
 }

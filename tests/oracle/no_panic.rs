@@ -115,6 +115,90 @@ fn any_jwk_is_read_or_refused_for_any_algorithm() {
         .unwrap();
 }
 
+/// Key blocks of every kind, cut, changed, and put next to each other and to anything.
+#[test]
+fn any_text_as_pem_is_read_or_refused() {
+    let built = Cell::new(0);
+    let good = [Algorithm::RS256, Algorithm::ES256, Algorithm::ES512, Algorithm::EdDSA]
+        .map(|it| SigningKey::generate(it).unwrap().public_key_pem());
+    let label = || prop_oneof![select(LABELS).prop_map(str::to_owned), "[A-Z -]{0,12}", any::<String>()];
+    let block = (label(), any::<Vec<u8>>(), label()).prop_map(|(begin, der, end)| {
+        let base64 = base64::engine::general_purpose::STANDARD.encode(der);
+        format!("-----BEGIN {begin}-----\n{base64}\n-----END {end}-----\n")
+    });
+    let nested = (select(LABELS), 0_usize..100_000).prop_map(|(label, depth)| {
+        let base64 = base64::engine::general_purpose::STANDARD.encode([0x30, 0x80].repeat(depth));
+        format!("-----BEGIN {label}-----{base64}-----END {label}-----")
+    });
+    // The structure stays, a few of its octets change.
+    let changed = (select(good.to_vec()), prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4))
+        .prop_map(|(pem, changes)| {
+            let body: String = pem.lines().filter(|line| !line.starts_with('-')).collect();
+            let mut der = base64::engine::general_purpose::STANDARD.decode(body).unwrap();
+            changes.into_iter().for_each(|(at, byte)| *at.get_mut(&mut der[..]) = byte);
+            let base64 = base64::engine::general_purpose::STANDARD.encode(der);
+            format!("-----BEGIN PUBLIC KEY-----\n{base64}\n-----END PUBLIC KEY-----\n")
+        });
+    let cut = (select(good.to_vec()), any::<prop::sample::Index>(), any::<String>()).prop_map(|(pem, at, rest)| {
+        let at = at.index(pem.len());
+        format!("{}{rest}{}", &pem[..at], &pem[at..])
+    });
+    let part = prop_oneof![
+        6 => select(good.to_vec()),
+        2 => block,
+        1 => nested,
+        2 => changed,
+        1 => cut,
+        1 => any::<String>(),
+        1 => "[-\\\\nrBEGIND \n]{0,60}",
+    ];
+    runner(CASES)
+        .run(&prop::collection::vec(part, 0..4), |parts| {
+            let issuer = Issuer::new(ISSUER).pem(parts.concat());
+            match ResourceServer::builder().audience(AUDIENCE).issuer(issuer).build() {
+                Ok(_) => built.set(built.get() + 1),
+                Err(error) => {
+                    prop_assert_eq!(error.setting(), "pem");
+                    prop_assert!(error.to_string().len() < 5_000);
+                }
+            }
+            Ok(())
+        })
+        .unwrap();
+    println!("{} of {CASES} texts had usable keys only", built.get());
+    assert!(built.get() > CASES / 10, "hardly any text was usable: the property says little");
+}
+
+/// Leading zeros change neither the key nor the reason why there is none.
+#[test]
+fn leading_zeros_of_rsa_integers_change_nothing() {
+    let signing = SigningKey::generate(Algorithm::RS256).unwrap();
+    let (good, signature) = (signing.public_jwk(), signing.sign(b"message"));
+    let octets = |name: &str| URL_SAFE_NO_PAD.decode(good[name].as_str().unwrap()).unwrap();
+    let (n, e) = (octets("n"), octets("e"));
+    let integer = |own: Vec<u8>| {
+        let length = own.len();
+        prop_oneof![2 => Just(own), 1 => prop::collection::vec(any::<u8>(), 0..length + 2)]
+    };
+    let key = |n: &[u8], e: &[u8]| {
+        let jwk = json!({ "kty": "RSA", "n": URL_SAFE_NO_PAD.encode(n), "e": URL_SAFE_NO_PAD.encode(e) });
+        VerifyingKey::from_jwk(&jwk.to_string(), Algorithm::RS256)
+    };
+    runner(CASES)
+        .run(&(integer(n.clone()), integer(e.clone()), 0_usize..600, 0_usize..600), |(n, e, before_n, before_e)| {
+            let stripped = |number: &[u8]| number.iter().copied().skip_while(|octet| *octet == 0).collect::<Vec<_>>();
+            let plain = key(&stripped(&n), &stripped(&e));
+            let padded = key(&[vec![0; before_n], n].concat(), &[vec![0; before_e], e].concat());
+            prop_assert_eq!(plain.as_ref().err(), padded.as_ref().err());
+            if let (Ok(plain), Ok(padded)) = (plain, padded) {
+                prop_assert_eq!(plain.verify(b"message", &signature), padded.verify(b"message", &signature));
+            }
+            Ok(())
+        })
+        .unwrap();
+    assert!(key(&[&[0; 9], &*n].concat(), &[&[0], &*e].concat()).unwrap().verify(b"message", &signature));
+}
+
 fn any_json() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),
@@ -184,3 +268,6 @@ const WORDS: &[&str] = &[
     "https://as.example.com",
     "https://api.example.com",
 ];
+
+const LABELS: &[&str] =
+    &["PUBLIC KEY", "RSA PUBLIC KEY", "EC PUBLIC KEY", "CERTIFICATE", "EC PARAMETERS", "PRIVATE KEY"];

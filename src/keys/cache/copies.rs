@@ -10,6 +10,7 @@ use crate::error::KeySetError;
 use crate::jose::JwkSet;
 use crate::keys::ExportedKeySet;
 use crate::keys::policy::KeyPolicy;
+use crate::keys::warn_of_dropped;
 use crate::sync::Ordering;
 use crate::time::UnixTime;
 
@@ -25,6 +26,7 @@ impl KeyCache {
             lifetime_s: snapshot.lifetime.as_secs(),
             etag: snapshot.etag.as_deref().map(str::to_owned),
             jwk_set: snapshot.set.to_json(),
+            dropped_keys: snapshot.set.dropped().to_vec(),
         })
     }
 
@@ -34,8 +36,10 @@ impl KeyCache {
         let fetched_at = UnixTime::from_secs(copy.fetched_at);
         let age_then = wall.saturating_since(fetched_at);
         let lifetime = self.policy.lifetime_of(Some(Duration::from_secs(copy.lifetime_s)));
+        let set = JwkSet::parse(copy.jwk_set.to_string().as_bytes(), &self.algorithms)?;
+        let set = Arc::new(set.with_dropped(&copy.dropped_keys));
         let snapshot = Snapshot {
-            set: Arc::new(JwkSet::parse(copy.jwk_set.to_string().as_bytes(), &self.algorithms)?),
+            set: Arc::clone(&set),
             // It goes into a header of the next fetch, which it must not spoil.
             etag: copy
                 .etag
@@ -57,6 +61,8 @@ impl KeyCache {
         }
         self.snapshot.store(Some(Arc::new(snapshot)));
         self.due.store(millis(now.saturating_add(refresh_after)), Ordering::Relaxed);
+        drop(state);
+        warn_of_dropped(&self.issuer, &set);
         Ok(true)
     }
 }

@@ -15,6 +15,7 @@ use crate::keys::decision::Attempt;
 use crate::keys::policy::{Jitter, KeyPolicy};
 use crate::keys::source::KeySource;
 use crate::keys::status::FetchCounts;
+use crate::keys::warn_of_dropped;
 use crate::sync::Ordering;
 use crate::telemetry;
 
@@ -234,9 +235,12 @@ impl KeyCache {
                 } else {
                     tracing::debug!(issuer = %self.issuer, keys, lifetime_s, "fetched the keys");
                 }
+                if !last.as_ref().is_some_and(|last| next.set.has_keys_of(&last.set)) {
+                    warn_of_dropped(&self.issuer, &next.set);
+                }
                 let last_age = last.as_ref().map(|last| last.age(now));
-                let (is_unchanged, now) = (*is_unchanged, self.clock.now());
-                self.meter.fetched(&telemetry::Fetched { took, last_age, is_unchanged, keys, now });
+                let (is_unchanged, now, dropped) = (*is_unchanged, self.clock.now(), next.set.dropped().len());
+                self.meter.fetched(&telemetry::Fetched { took, last_age, is_unchanged, keys, dropped, now });
             }
             Ended::Failed { error, failures, retry_after } => {
                 let meanwhile = match &*self.snapshot.load() {

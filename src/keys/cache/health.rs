@@ -25,6 +25,7 @@ impl KeyCache {
             failures: state.failures,
             last_error: state.last_error.as_ref().map(ToString::to_string),
             key_ids: snapshot.iter().flat_map(|it| it.set.key_ids()).map(str::to_owned).collect(),
+            dropped_keys: snapshot.iter().flat_map(|it| it.set.dropped()).cloned().collect(),
             fetches: state.counts,
             waiting_requests: self.waiting.taken(),
             waited_requests: self.waiting.ever_taken(),

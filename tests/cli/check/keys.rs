@@ -125,3 +125,69 @@ async fn a_rotation_at_the_issuer_is_named_with_both_keys() {
     let advice = refused["advice"].to_string();
     assert!(advice.contains(&old) && advice.contains(&new) && advice.contains("rotated"), "{advice}");
 }
+
+/// The key is there and cannot be used: a new token by it would not pass either.
+#[test]
+fn a_key_that_cannot_be_used_is_named_with_its_cause() {
+    let good = super::issuer().signing_key().public_jwk();
+    let with = |kid: &str, name: &str, value: serde_json::Value| {
+        let mut jwk = good.clone();
+        (jwk["kid"], jwk[name]) = (kid.into(), value);
+        jwk
+    };
+    let file = |name: &str, keys: serde_json::Value| {
+        let file = format!("{}/check-dropped-{name}.json", env!("CARGO_TARGET_TMPDIR"));
+        std::fs::write(&file, json!({ "keys": keys }).to_string()).unwrap();
+        file
+    };
+    let set = file(
+        "some",
+        json!([
+            good,
+            with("k1", "crv", "secp256k1".into()),
+            with("enc", "use", "enc".into()),
+            with("key-1", "alg", "ES384".into()),
+            with("with space", "d", "AQAB".into()),
+            { "kty": "oct", "k": "AQAB" },
+        ]),
+    );
+    let advice = |more: &[&str], token: &str| {
+        let arguments = ["--issuer", ISSUER, "--audience", AUDIENCE, "--at", NOW, "--json"];
+        objects(&check(&[&arguments, more].concat(), token))[0]["advice"].to_string().replace("\\\"", "'")
+    };
+    for (kid, expected) in [
+        (
+            "k1",
+            "k1 is in the set but unusable: unknown curve: `crv` is 'secp256k1'. The issuer has to publish it properly",
+        ),
+        (
+            "enc",
+            "enc is in the set but unusable: for another use: `use` is 'enc'. The issuer says that it is for something",
+        ),
+        ("with space", "'with space' is in the set but unusable: private key: it has `d`."),
+        ("other", "Signed with kid 'other', the set has 'key-1': rotated"),
+    ] {
+        let told = advice(&["--jwks", &set], &super::token().header("kid", kid).sign());
+        assert!(told.contains(expected), "{told}");
+        assert_eq!(told.contains("A new token should pass"), kid == "other", "{told}");
+    }
+    // One of its name can be used, and another cannot.
+    let told = advice(&["--jwks", &set], &super::token().header("alg", "ES384").sign());
+    assert!(told.contains("The key 'key-1' is in the set, but not for 'ES384'."), "{told}");
+    assert!(told.contains("key-1 is in the set but unusable: for another algorithm: `alg` is 'ES384'."), "{told}");
+    // No name, so every one of them may be meant.
+    let told = advice(&["--jwks", &set], &super::token().without_header("kid").header("alg", "RS256").sign());
+    assert!(told.contains("k1 is in the set but unusable") && told.contains("Key number 6 is in the set"), "{told}");
+    // The configuration is what is in the way.
+    let (rsa, pinned) =
+        (tower_bearer::test_util::SigningKey::generate(Algorithm::RS256).unwrap(), ["--algorithm", "ES256"]);
+    let set = file("pinned", json!([good, rsa.with_key_id("rsa").public_jwk()]));
+    let told = advice(&[&["--jwks", &set][..], &pinned].concat(), &super::token().header("kid", "rsa").sign());
+    assert!(told.contains("rsa is in the set but unusable: for an algorithm that the configuration does not allow: RS256. If the issuer signs with it, allow its algorithm"), "{told}");
+
+    let none = file("none", json!([with("k1", "use", "enc".into())]));
+    let output =
+        check(&["--issuer", ISSUER, "--audience", AUDIENCE, "--at", NOW, "--jwks", &none], &super::token().sign());
+    let told = stderr(&output);
+    assert!(output.status.code() == Some(3) && told.contains("\"k1\": for another use: `use` is \"enc\""), "{told}");
+}

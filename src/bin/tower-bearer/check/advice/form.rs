@@ -1,9 +1,14 @@
 //! Refusals before any claim is looked at: the form, the algorithm, the key, the signature.
 
 use serde_json::Value;
+use tower_bearer::jose::{DroppedKey, KeyFault};
 use tower_bearer::{MalformedFault, RequestFault};
 
-use super::{Case, quoted};
+use super::super::printable;
+use super::{Case, MAX_QUOTED, quoted};
+
+/// How many unusable keys the advice names.
+const MAX_DROPPED: usize = 10;
 
 impl Case<'_> {
     pub(super) fn credentials(&self, fault: RequestFault) -> String {
@@ -69,23 +74,32 @@ impl Case<'_> {
         if iss.is_some_and(|iss| !self.settings.issuers.iter().any(|ours| ours == iss)) {
             advice.push(self.issuer());
         }
-        let known: Vec<String> = self.key_sets().flat_map(|set| set.key_ids).collect();
+        let (mut known, mut dropped) = (Vec::new(), Vec::new());
+        for set in self.key_sets() {
+            known.extend(set.key_ids);
+            dropped.extend(set.dropped_keys);
+        }
         let shown = match known.as_slice() {
             [] => "none with a `kid`".to_owned(),
             known => known.iter().map(|kid| quoted(kid)).collect::<Vec<_>>().join(", "),
         };
-        advice.push(match self.token.header("kid").and_then(Value::as_str) {
-            None => format!("The token names no `kid`, and no single key fits; the set has {shown}."),
-            Some(kid) if known.iter().any(|known| known == kid) => {
-                let alg = self.token.header("alg").and_then(Value::as_str).unwrap_or_default();
-                format!("The key {} is in the set, but not for {}.", quoted(kid), quoted(alg))
-            }
-            Some(kid) => format!(
+        let Some(kid) = self.token.header("kid").and_then(Value::as_str) else {
+            advice.push(format!("The token names no `kid`, and no single key fits; the set has {shown}."));
+            advice.extend(dropped.iter().take(MAX_DROPPED).map(unusable));
+            return advice;
+        };
+        let named: Vec<_> = dropped.iter().filter(|key| key.key_id.as_deref() == Some(kid)).collect();
+        if known.iter().any(|known| known == kid) {
+            let alg = self.token.header("alg").and_then(Value::as_str).unwrap_or_default();
+            advice.push(format!("The key {} is in the set, but not for {}.", quoted(kid), quoted(alg)));
+        } else if named.is_empty() {
+            advice.push(format!(
                 "Signed with kid {}, the set has {shown}: rotated, and the token is older, or from another \
                  environment? A new token should pass.",
                 quoted(kid)
-            ),
-        });
+            ));
+        }
+        advice.extend(named.into_iter().take(MAX_DROPPED).map(unusable));
         advice
     }
 
@@ -110,4 +124,24 @@ impl Case<'_> {
         );
         advice
     }
+}
+
+/// Why a key of the set verifies nothing, and what to do about it.
+fn unusable(key: &DroppedKey) -> String {
+    let is_plain =
+        |kid: &str| !kid.is_empty() && kid.chars().all(|it| it.is_ascii_alphanumeric() || "-._~".contains(it));
+    let name = match &key.key_id {
+        Some(kid) if is_plain(kid) => printable::cut(kid, MAX_QUOTED),
+        Some(kid) => quoted(kid),
+        None => format!("Key number {}", key.position + 1),
+    };
+    let remedy = match key.fault {
+        KeyFault::AlgorithmNotAllowed => "If the issuer signs with it, allow its algorithm: `Issuer::algorithms`.",
+        KeyFault::OtherUse | KeyFault::OtherOperations | KeyFault::OtherAlgorithm => {
+            "The issuer says that it is for something else: tokens need to be signed with another one."
+        }
+        KeyFault::Roca | KeyFault::Size => "The issuer has to replace it: no token that it signs can pass.",
+        _ => "The issuer has to publish it properly: until then no token that it signs can pass.",
+    };
+    format!("{name} is in the set but unusable: {}. {remedy}", key.problem)
 }

@@ -1,0 +1,162 @@
+//! Public keys in PEM (RFC 7468 §13, and PKCS#1 for RSA).
+//!
+//! A text of the configuration may have several blocks, as a bundle has. Every block that holds a key must be good;
+//! others, such as certificates, are skipped and reported.
+
+mod blocks;
+mod der;
+mod public_key;
+
+use self::blocks::{Block, blocks};
+use self::public_key::PublicKey;
+use super::algorithm::Algorithm;
+use super::dropped_key::{DroppedKey, Unusable};
+use super::jwk_set::{JwkSet, MAX_CANDIDATES, MAX_KEYS};
+use super::key_fault::KeyFault;
+
+/// How many blocks one error names.
+const MAX_NAMED: usize = 10;
+
+impl JwkSet {
+    /// The keys of these texts, each once.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong and what to do, when a key cannot be used or there is none.
+    pub(crate) fn from_pem(texts: &[&str], allowed: &[Algorithm]) -> Result<Self, String> {
+        let mut blocks_of_all = Vec::new();
+        for text in texts {
+            let blocks = blocks(text);
+            if blocks.is_empty() {
+                return Err(describe_no_pem(text).to_owned());
+            }
+            blocks_of_all.extend(blocks);
+        }
+        let blocks = blocks_of_all;
+        let (mut public_keys, mut keys, mut skipped, mut problems) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        for (position, block) in blocks.iter().enumerate() {
+            let read = match Content::of(block.label) {
+                Content::PublicKey => PublicKey::read(block),
+                Content::PrivateKey(kind) => Err(Unusable::new(KeyFault::NotPublic, kind)),
+                Content::Other => {
+                    let unusable = Unusable::new(KeyFault::NotAKey, format!("a block {}", shown(block.label)));
+                    skipped.push(DroppedKey::new(position, unusable));
+                    continue;
+                }
+            };
+            let usable = read.and_then(|key| Ok((key.verifying_keys(allowed)?, key)));
+            match usable {
+                // A bundle may repeat a key, which would only be tried twice.
+                Ok((_, key)) if public_keys.contains(&key) => {}
+                Ok((verifying_keys, key)) => {
+                    keys.push(verifying_keys);
+                    public_keys.push(key);
+                }
+                Err(unusable) => {
+                    let which = if blocks.len() == 1 { String::new() } else { format!("block {}, ", position + 1) };
+                    problems.push((unusable.fault, format!("{which}{}: {unusable}", shown(block.label))));
+                }
+            }
+        }
+        if !problems.is_empty() {
+            return Err(describe(&problems));
+        }
+        if keys.is_empty() {
+            return Err(describe_no_key(&blocks));
+        }
+        check_numbers(keys.iter().flatten().map(|key| key.algorithm()), keys.len())?;
+        Ok(Self::of_unnamed(keys, skipped))
+    }
+}
+
+/// What a block holds, by its label.
+enum Content {
+    PublicKey,
+    PrivateKey(&'static str),
+    Other,
+}
+
+impl Content {
+    fn of(label: &str) -> Self {
+        match label {
+            "PUBLIC KEY" | "RSA PUBLIC KEY" => Self::PublicKey,
+            "ENCRYPTED PRIVATE KEY" => Self::PrivateKey("an encrypted one"),
+            "OPENSSH PRIVATE KEY" => Self::PrivateKey("one of OpenSSH"),
+            // `RSA`, `EC`, `DSA`, `ANY`, and what others may come up with.
+            label if label.contains("PRIVATE") => Self::PrivateKey("it stays with the issuer"),
+            // Others say that they are keys, and nothing here can tell how: `EC PUBLIC KEY`, `DSA PUBLIC KEY`.
+            label if label.is_empty() || label.ends_with("PUBLIC KEY") => Self::PublicKey,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// A key in PEM has no `kid`, so all that fit a token's algorithm are tried: with more of them than that, every token
+/// would be refused.
+fn check_numbers(algorithms: impl Iterator<Item = Algorithm>, keys: usize) -> Result<(), String> {
+    let mut algorithms: Vec<_> = algorithms.collect();
+    algorithms.sort_unstable();
+    let most = algorithms.chunk_by(|one, other| one == other).max_by_key(|same| same.len()).unwrap_or_default();
+    match most {
+        [algorithm, ..] if most.len() > MAX_CANDIDATES => Err(format!(
+            "{} keys fit {algorithm}, more than the {MAX_CANDIDATES} that are tried for one token; give a JWK Set, \
+             whose keys have a `kid`, to `.jwk_set(..)`",
+            most.len()
+        )),
+        _ if keys > MAX_KEYS => Err(format!("there are {keys} keys, more than {MAX_KEYS}; leave some out")),
+        _ => Ok(()),
+    }
+}
+
+fn describe(problems: &[(KeyFault, String)]) -> String {
+    let mut texts: Vec<_> = problems.iter().take(MAX_NAMED).map(|(_, text)| text.clone()).collect();
+    if let Some(more) = problems.len().checked_sub(MAX_NAMED).filter(|more| *more > 0) {
+        texts.push(format!("and {more} more"));
+    }
+    let is_private = problems.iter().any(|(fault, _)| *fault == KeyFault::NotPublic);
+    let remedy = if is_private {
+        "give the public half alone, as `openssl pkey -pubout` writes it"
+    } else {
+        "give public keys for allowed algorithms"
+    };
+    format!("unusable key ({}); {remedy}", texts.join("; "))
+}
+
+/// Blocks, and no key among them.
+fn describe_no_key(blocks: &[Block<'_>]) -> String {
+    let has = |label: &str| blocks.iter().any(|block| block.label.ends_with(label));
+    let remedy = if has("CERTIFICATE") {
+        "give the key of the certificate, as `openssl x509 -pubkey -noout` writes it"
+    } else {
+        "give the key itself, from `-----BEGIN PUBLIC KEY-----` on"
+    };
+    let mut labels: Vec<_> = blocks.iter().take(MAX_NAMED).map(|block| shown(block.label)).collect();
+    labels.dedup();
+    format!("there is no key in the text, only {}; {remedy}", labels.join(", "))
+}
+
+/// No block at all.
+fn describe_no_pem(text: &str) -> &'static str {
+    let text = text.trim_start_matches(|character: char| character.is_whitespace() || character == '\u{feff}');
+    let is_ssh = text.starts_with("ssh-") || text.starts_with("ecdsa-sha2-") || text.starts_with("---- BEGIN SSH2");
+    if is_ssh {
+        "the text is a key of OpenSSH; convert it with `ssh-keygen -e -m PKCS8 -f key.pub`"
+    } else if text.starts_with('{') {
+        "the text is JSON; give a JWK Set to `.jwk_set(..)`"
+    } else if text.starts_with("MI") {
+        "the text lacks the lines around the key; put `-----BEGIN PUBLIC KEY-----` before it and \
+         `-----END PUBLIC KEY-----` after it"
+    } else {
+        "the text is not PEM; give the key itself, from `-----BEGIN PUBLIC KEY-----` on, not its path"
+    }
+}
+
+/// A label as an error may repeat it.
+fn shown(label: &str) -> String {
+    let is_plain = |character: char| character.is_ascii_uppercase() || character.is_ascii_digit() || character == ' ';
+    if !label.is_empty() && label.len() <= 64 && label.chars().all(is_plain) {
+        format!("`{label}`")
+    } else {
+        String::from("without a proper label")
+    }
+}

@@ -1,0 +1,197 @@
+//! One public key, recognised by the object identifiers of its block (RFC 5280 §4.1.2.7), not by its length.
+
+use std::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use jsonwebtoken::DecodingKey;
+use simple_asn1::ASN1Block;
+
+use super::blocks::Block;
+use super::der::{BIT_STRING, DerFault, INTEGER, NULL, OBJECT_IDENTIFIER, SEQUENCE, dotted, only_value, value};
+use crate::jose::algorithm::Algorithm;
+use crate::jose::dropped_key::Unusable;
+use crate::jose::key_fault::KeyFault;
+use crate::jose::verifying_key::{VerifyingKey, describe_rsa_size};
+
+#[derive(Eq, PartialEq)]
+pub(super) enum PublicKey {
+    Rsa { n: Vec<u8>, e: Vec<u8> },
+    Ec { curve: Curve, point: Vec<u8> },
+    Ed25519 { x: Vec<u8> },
+}
+
+/// What a block says of its key.
+enum Kind {
+    Rsa,
+    Ec(Curve),
+    Ed25519,
+}
+
+#[derive(Clone, Copy, Eq, PartialEq)]
+pub(super) enum Curve {
+    P256,
+    P384,
+    P521,
+}
+
+impl PublicKey {
+    /// Reads a block that `label` says to be a public key: `PUBLIC KEY` (RFC 7468 §13) or `RSA PUBLIC KEY` (RFC 8017
+    /// §A.1.1).
+    pub(super) fn read(block: &Block<'_>) -> Result<Self, Unusable> {
+        let der = block.content.as_deref().map_err(|problem| invalid(*problem))?;
+        let kind = match block.label {
+            "PUBLIC KEY" => kind(der)?,
+            "RSA PUBLIC KEY" => check_rsa(der).map(|()| Kind::Rsa)?,
+            _ => return Err(Unusable::new(KeyFault::UnknownType, "PEM has no such block")),
+        };
+        // A general reader takes the key out of what has this shape.
+        let pem = pem_of(block.label, der);
+        let contents = |key: Result<DecodingKey, _>| -> Result<Vec<u8>, Unusable> {
+            let key = key.map_err(|_| unreadable(DerFault::Shape))?;
+            key.try_get_as_bytes().map(<[u8]>::to_vec).map_err(|_| unreadable(DerFault::Shape))
+        };
+        Ok(match kind {
+            Kind::Rsa => Self::from_pkcs1(&contents(DecodingKey::from_rsa_pem(&pem))?)?,
+            Kind::Ec(curve) => Self::Ec { curve, point: contents(DecodingKey::from_ec_pem(&pem))? },
+            Kind::Ed25519 => Self::Ed25519 { x: contents(DecodingKey::from_ed_pem(&pem))? },
+        })
+    }
+
+    /// The key once for each of the `allowed` algorithms that it fits.
+    pub(super) fn verifying_keys(&self, allowed: &[Algorithm]) -> Result<Vec<VerifyingKey>, Unusable> {
+        use Algorithm::{ES256, ES384, ES512, EdDSA, PS256, PS384, PS512, RS256, RS384, RS512};
+        let fitting: &[Algorithm] = match self {
+            Self::Rsa { .. } => &[RS256, RS384, RS512, PS256, PS384, PS512],
+            Self::Ec { curve: Curve::P256, .. } => &[ES256],
+            Self::Ec { curve: Curve::P384, .. } => &[ES384],
+            Self::Ec { curve: Curve::P521, .. } => &[ES512],
+            Self::Ed25519 { .. } => &[EdDSA],
+        };
+        let algorithms: Vec<_> = fitting.iter().filter(|algorithm| allowed.contains(algorithm)).collect();
+        if algorithms.is_empty() {
+            let names: Vec<_> = fitting.iter().map(|algorithm| algorithm.name()).collect();
+            return Err(Unusable::new(KeyFault::AlgorithmNotAllowed, names.join(", ")));
+        }
+        algorithms.into_iter().map(|algorithm| self.verifying_key(*algorithm)).collect()
+    }
+
+    fn verifying_key(&self, algorithm: Algorithm) -> Result<VerifyingKey, Unusable> {
+        match self {
+            Self::Rsa { n, e } => VerifyingKey::rsa(algorithm, n, e).map_err(|fault| match fault {
+                KeyFault::Size => Unusable::new(fault, describe_rsa_size(n, e)),
+                fault => fault.into(),
+            }),
+            Self::Ec { point, .. } => VerifyingKey::ec(algorithm, point).map_err(|fault| match point.first() {
+                Some(0x02 | 0x03) => Unusable::new(fault, "the point is compressed"),
+                _ => Unusable::new(fault, "the point is not on the curve"),
+            }),
+            Self::Ed25519 { x } => {
+                VerifyingKey::ed25519(x).map_err(|fault| Unusable::new(fault, "it is no point that keys may have"))
+            }
+        }
+    }
+
+    /// `RSAPublicKey ::= SEQUENCE { modulus INTEGER, publicExponent INTEGER }` (RFC 8017 §A.1.1).
+    fn from_pkcs1(der: &[u8]) -> Result<Self, Unusable> {
+        let blocks = simple_asn1::from_der(der).map_err(|_| unreadable(DerFault::Shape))?;
+        let [ASN1Block::Sequence(_, members)] = blocks.as_slice() else { return Err(unreadable(DerFault::Shape)) };
+        let [ASN1Block::Integer(_, n), ASN1Block::Integer(_, e)] = members.as_slice() else {
+            return Err(unreadable(DerFault::Shape));
+        };
+        let (Some(n), Some(e)) = (n.to_biguint(), e.to_biguint()) else {
+            return Err(invalid("its modulus or exponent is negative"));
+        };
+        Ok(Self::Rsa { n: n.to_bytes_be(), e: e.to_bytes_be() })
+    }
+}
+
+const RSA: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01];
+const EC: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01];
+const ED25519: &[u8] = &[0x2b, 0x65, 0x70];
+const P256: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07];
+const P384: &[u8] = &[0x2b, 0x81, 0x04, 0x00, 0x22];
+const P521: &[u8] = &[0x2b, 0x81, 0x04, 0x00, 0x23];
+
+/// Names of what is not used here, by object identifier.
+const OTHERS: [(&str, &str); 12] = [
+    ("1.2.840.113549.1.1.10", "RSASSA-PSS"),
+    ("1.2.840.113549.1.3.1", "Diffie-Hellman"),
+    ("1.2.840.10040.4.1", "DSA"),
+    ("1.3.101.110", "X25519"),
+    ("1.3.101.111", "X448"),
+    ("1.3.101.113", "Ed448"),
+    ("1.3.132.0.10", "secp256k1"),
+    ("1.3.132.0.33", "P-224"),
+    ("1.2.840.10045.3.1.1", "P-192"),
+    ("1.3.36.3.3.2.8.1.1.7", "brainpoolP256r1"),
+    ("1.3.36.3.3.2.8.1.1.11", "brainpoolP384r1"),
+    ("1.3.36.3.3.2.8.1.1.13", "brainpoolP512r1"),
+];
+
+/// `SubjectPublicKeyInfo ::= SEQUENCE { SEQUENCE { OBJECT IDENTIFIER, parameters }, BIT STRING }` (RFC 5280 §4.1.2.7).
+fn kind(der: &[u8]) -> Result<Kind, Unusable> {
+    let (identifier, bits) = value(only_value(der, SEQUENCE).map_err(unreadable)?, SEQUENCE).map_err(unreadable)?;
+    let (algorithm, parameters) = value(identifier, OBJECT_IDENTIFIER).map_err(unreadable)?;
+    let bits = only_value(bits, BIT_STRING).map_err(unreadable)?;
+    let (0, key) = bits.split_first().map_or((1, bits), |(unused, key)| (*unused, key)) else {
+        return Err(unreadable(DerFault::Shape));
+    };
+    let kind = match algorithm {
+        RSA => {
+            check_rsa(key)?;
+            Kind::Rsa
+        }
+        EC => {
+            let curve = only_value(parameters, OBJECT_IDENTIFIER);
+            let curve = curve.map_err(|_| Unusable::new(KeyFault::UnknownCurve, "its parameters are written out"))?;
+            return match curve {
+                P256 => Ok(Kind::Ec(Curve::P256)),
+                P384 => Ok(Kind::Ec(Curve::P384)),
+                P521 => Ok(Kind::Ec(Curve::P521)),
+                other => Err(Unusable::new(KeyFault::UnknownCurve, name(other))),
+            };
+        }
+        ED25519 => Kind::Ed25519,
+        // The curves of RFC 8410 have identifiers of their own.
+        other if matches!(other, [0x2b, 0x65, 0x6e | 0x6f | 0x71]) => {
+            return Err(Unusable::new(KeyFault::UnknownCurve, name(other)));
+        }
+        other => return Err(Unusable::new(KeyFault::UnknownType, name(other))),
+    };
+    // NULL with RSA (RFC 3279 §2.3.1), nothing with Ed25519 (RFC 8410 §3).
+    let is_bare = parameters.is_empty() || only_value(parameters, NULL).is_ok_and(<[u8]>::is_empty);
+    if is_bare { Ok(kind) } else { Err(unreadable(DerFault::Shape)) }
+}
+
+/// The shape of an `RSAPublicKey`.
+fn check_rsa(der: &[u8]) -> Result<(), Unusable> {
+    let members = only_value(der, SEQUENCE).map_err(unreadable)?;
+    let (_, exponent) = value(members, INTEGER).map_err(unreadable)?;
+    only_value(exponent, INTEGER).map(drop).map_err(unreadable)
+}
+
+fn name(identifier: &[u8]) -> String {
+    let dotted = dotted(identifier);
+    match OTHERS.iter().find(|(identifier, _)| *identifier == dotted) {
+        Some((_, name)) => format!("{name} ({dotted})"),
+        None => dotted,
+    }
+}
+
+fn pem_of(label: &str, der: &[u8]) -> Vec<u8> {
+    let base64 = STANDARD.encode(der);
+    format!("-----BEGIN {label}-----\n{base64}\n-----END {label}-----\n").into_bytes()
+}
+
+fn invalid(problem: impl fmt::Display) -> Unusable {
+    Unusable::new(KeyFault::InvalidMember, problem.to_string())
+}
+
+fn unreadable(fault: DerFault) -> Unusable {
+    invalid(match fault {
+        DerFault::CutOff => "its content is cut off",
+        DerFault::Shape => "its content is not a public key",
+        DerFault::TrailingBytes => "there are bytes after the key",
+    })
+}
