@@ -4,6 +4,9 @@ use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
+#[cfg(feature = "remote-keys")]
+use url::Url;
+
 use super::Issuer;
 use crate::error::ConfigError;
 use crate::jose::{Algorithm, JwkSet, KeyFault, VerifyingKey, describe_dropped};
@@ -93,6 +96,10 @@ impl Issuer {
     #[cfg(feature = "remote-keys")]
     fn sources(&self, environment: &KeyEnvironment) -> Result<Vec<Arc<dyn KeySource>>, ConfigError> {
         let mut sources: Vec<Arc<dyn KeySource>> = Vec::new();
+        let limit = match self.failovers.len() {
+            0 => self.key_policy.fetch_timeout,
+            failovers => FailoverSource::share(&self.key_policy, failovers + 1),
+        };
         let mut client: Option<HttpClient> = None;
         let first = std::iter::once(self.key_locations.first());
         for location in first.chain(self.failovers.iter().map(Some)) {
@@ -117,19 +124,21 @@ impl Issuer {
             };
             let client = match &client {
                 Some(client) => client,
-                // A failover is not the configured origin, not even where it is the first URL.
-                None if sources.is_empty() => {
-                    client.insert(self.key_requests.client(&environment.clients, &self.key_policy, place.entry())?)
-                }
                 None => {
-                    let url = check_issuer(&self.url, self.allow_http)?;
-                    client.insert(self.key_requests.client(&environment.clients, &self.key_policy, &url)?)
+                    // A failover is not the configured origin, not even where it is the first URL.
+                    let configured =
+                        if sources.is_empty() { place.entry().cloned() } else { Url::parse(&self.url).ok() };
+                    let configured = configured.as_ref();
+                    client.insert(self.key_requests.client(&environment.clients, &self.key_policy, configured)?)
                 }
             };
-            client.check_literal(place.entry()).map_err(|error| {
-                ConfigError::new("refuse_networks", format!("{error}; take the network out, or use another address"))
-            })?;
-            sources.push(Arc::new(RemoteSource::new(client.clone(), place)));
+            if let Some(url) = place.entry() {
+                client.check_literal(url).map_err(|error| {
+                    let problem = format!("{error}; take the network out, or use another address");
+                    ConfigError::new("refuse_networks", problem)
+                })?;
+            }
+            sources.push(Arc::new(RemoteSource::new(client.clone(), place, limit)));
         }
         if client.is_none() {
             self.key_requests.check_unused()?;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use http::header::{CONTENT_LENGTH, IF_MODIFIED_SINCE, IF_NONE_MATCH, TRANSFER_ENCODING};
+use http::header::{ACCEPT_ENCODING, CONTENT_LENGTH, IF_MODIFIED_SINCE, IF_NONE_MATCH, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use url::Url;
 
@@ -13,7 +13,8 @@ use crate::keys::{
 };
 
 /// Headers that are the fetch's own.
-const RESERVED_HEADERS: [HeaderName; 4] = [CONTENT_LENGTH, IF_MODIFIED_SINCE, IF_NONE_MATCH, TRANSFER_ENCODING];
+const RESERVED_HEADERS: [HeaderName; 5] =
+    [ACCEPT_ENCODING, CONTENT_LENGTH, IF_MODIFIED_SINCE, IF_NONE_MATCH, TRANSFER_ENCODING];
 
 /// Has no `Debug`: the headers are secret.
 #[derive(Clone, Default)]
@@ -55,8 +56,9 @@ impl Issuer {
     ///
     /// It goes to the configured origin only: scheme, host and port of the issuer, or of
     /// [`metadata_url`](Self::metadata_url) or [`jwk_set_url`](Self::jwk_set_url). A `jwks_uri` or a failover on
-    /// another origin does not get it. The value counts as secret and is neither logged nor shown; over plain HTTP
-    /// everybody on the way can read it. Default: none.
+    /// another origin does not get it: when keys cannot be fetched from there, the error says so. For a server of the
+    /// keys that may have it, give their URL with [`jwk_set_url`](Self::jwk_set_url). The value counts as secret and is
+    /// neither logged nor shown; over plain HTTP everybody on the way can read it. Default: none.
     ///
     /// Names and values that HTTP does not allow are refused by `build()`, as are headers that the fetch sets itself,
     /// and the setting where no key comes from a URL.
@@ -123,12 +125,12 @@ impl Issuer {
 }
 
 impl KeyRequests {
-    /// The client for all URLs of one issuer, which sends the headers to the origin of this one.
+    /// The client for all URLs of one issuer, which sends the headers to the origin of this one, if there is one.
     pub(super) fn client(
         &self,
         clients: &HttpClients,
         policy: &KeyPolicy,
-        configured: &Url,
+        configured: Option<&Url>,
     ) -> Result<HttpClient, ConfigError> {
         let client = clients.get(ClientSettings {
             configure: self.configure_client.clone(),
@@ -136,7 +138,16 @@ impl KeyRequests {
             fetch_timeout: policy.fetch_timeout,
             guard: AddressGuard::new(&self.refused_networks)?,
         })?;
-        Ok(client.with_headers_for(configured, self.checked_headers()?))
+        let headers = self.checked_headers()?;
+        match configured.filter(|url| url.host().is_some()) {
+            Some(configured) => Ok(client.with_headers_for(configured, headers)),
+            None if headers.is_empty() => Ok(client),
+            None => {
+                let problem = "would be sent to no host: the issuer is not a URL, and a failover never gets it; remove \
+                               it, or make the failover a `.failover_key_source(..)`";
+                Err(ConfigError::new("key_request_header", problem))
+            }
+        }
     }
 
     /// Settings that change no request: for a secret or a guard, that is a mistake.

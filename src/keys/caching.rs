@@ -1,9 +1,10 @@
-//! What HTTP says about how long a key set lives (RFC 9111) and when to come back (RFC 9110 §10.2.3).
+//! What HTTP says about how long a key set lives (RFC 9111), when to come back (RFC 9110 §10.2.3), and whether a
+//! document is compressed (RFC 9110 §8.4).
 
 use std::time::Duration;
 
 use http::HeaderMap;
-use http::header::{AGE, CACHE_CONTROL, ETAG, RETRY_AFTER};
+use http::header::{AGE, CACHE_CONTROL, CONTENT_ENCODING, ETAG, RETRY_AFTER};
 
 use super::source::FetchedKeySet;
 
@@ -37,6 +38,16 @@ impl Headers {
     }
 }
 
+/// The codings that a document would have to be freed from, in the order in which they were applied.
+pub(super) fn content_coding(headers: &HeaderMap) -> Option<String> {
+    let values = headers.get_all(CONTENT_ENCODING).iter().map(|value| String::from_utf8_lossy(value.as_bytes()));
+    let values: Vec<_> = values.collect();
+    let codings = values.iter().flat_map(|value| value.split(',')).map(str::trim);
+    let codings: Vec<_> =
+        codings.filter(|coding| !coding.is_empty() && !coding.eq_ignore_ascii_case("identity")).collect();
+    (!codings.is_empty()).then(|| codings.join(", "))
+}
+
 /// The shortest lifetime that any directive of `Cache-Control` gives (RFC 9111 §5.2.2). What cannot be read is taken
 /// for stale (RFC 9111 §4.2.1).
 fn max_age(headers: &HeaderMap) -> Option<Duration> {
@@ -64,12 +75,35 @@ fn seconds(digits: &str) -> Option<Duration> {
 mod tests {
     use super::*;
 
-    fn read(pairs: &[(&'static str, &'static str)]) -> Headers {
+    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
         let mut headers = HeaderMap::new();
         for (name, value) in pairs {
             headers.append(*name, http::HeaderValue::from_static(value));
         }
-        Headers::read(&headers)
+        headers
+    }
+
+    fn read(pairs: &[(&'static str, &'static str)]) -> Headers {
+        Headers::read(&headers(pairs))
+    }
+
+    #[test]
+    fn j02_every_content_coding_but_identity_is_named() {
+        for (values, coding) in [
+            (&[][..], None),
+            (&[""], None),
+            (&["identity"], None),
+            (&["Identity, ,identity"], None),
+            (&["gzip"], Some("gzip")),
+            (&["x-gzip"], Some("x-gzip")),
+            (&["deflate, identity"], Some("deflate")),
+            (&["gzip", "br"], Some("gzip, br")),
+            (&["zstd,gzip "], Some("zstd, gzip")),
+            (&["of-our-own"], Some("of-our-own")),
+        ] {
+            let pairs: Vec<_> = values.iter().map(|value| ("content-encoding", *value)).collect();
+            assert_eq!(content_coding(&headers(&pairs)).as_deref(), coding, "{values:?}");
+        }
     }
 
     #[test]

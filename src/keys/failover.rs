@@ -8,7 +8,7 @@ use aws_lc_rs::digest;
 use super::KeyPolicy;
 use super::source::{FetchedKeySet, KeySource, KeySourceFuture};
 use crate::error::KeySetError;
-use crate::jose::{Algorithm, JwkSet};
+use crate::jose::Algorithm;
 
 /// Asks its members in order, at each fetch from the first one on, until one has a set that can be used.
 #[derive(Debug)]
@@ -34,11 +34,16 @@ impl FailoverSource {
         sources: Vec<Arc<dyn KeySource>>,
         policy: &KeyPolicy,
     ) -> Self {
-        // All shares together end before the cache ends the fetch: the error then says what became of each member.
-        let together = policy.fetch_timeout - policy.fetch_timeout / 20;
-        let share = together / u32::try_from(sources.len()).unwrap_or(u32::MAX).max(1);
+        let share = Self::share(policy, sources.len());
         let members = sources.into_iter().enumerate().map(|(at, source)| Member { mark: mark_of(at, &source), source });
         Self { issuer, algorithms, members: members.collect(), share }
+    }
+
+    /// How long each of so many sources may take. All shares together end before the cache ends the fetch, so that the
+    /// error can say why each source failed.
+    pub(crate) fn share(policy: &KeyPolicy, sources: usize) -> Duration {
+        let together = policy.fetch_timeout - policy.fetch_timeout / 20;
+        together / u32::try_from(sources).unwrap_or(u32::MAX).max(1)
     }
 
     async fn fetch_in_order(&self, etag: Option<&str>) -> Result<FetchedKeySet, KeySetError> {
@@ -67,12 +72,10 @@ impl FailoverSource {
     async fn ask(&self, source: &Arc<dyn KeySource>, etag: Option<&str>) -> Result<FetchedKeySet, KeySetError> {
         let fetched = tokio::time::timeout(self.share, source.fetch(etag)).await;
         let fetched = fetched.unwrap_or(Err(KeySetError::Timeout(self.share)))?;
-        match &fetched.json {
-            Some(json) => drop(JwkSet::parse(json, &self.algorithms)?),
-            None if etag.is_none() => return Err(KeySetError::UnchangedFromNothing),
-            None => {}
+        match fetched.key_set(&self.algorithms)? {
+            None if etag.is_none() => Err(KeySetError::UnchangedFromNothing),
+            _ => Ok(fetched),
         }
-        Ok(fetched)
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::MAX_BODY_BYTES;
-use super::source::{FetchedKeySet, KeySource, KeySourceFuture};
+use super::source::{FetchedKeySet, KeySource, KeySourceFuture, Origin};
 use crate::error::KeySetError;
 
 /// A file is cheap to read: it is looked at as often as the policy lets a set live at least.
@@ -30,9 +30,10 @@ impl KeySource for FileSource {
     fn fetch<'a>(&'a self, _etag: Option<&'a str>) -> KeySourceFuture<'a> {
         let path = Arc::clone(&self.path);
         Box::pin(async move {
+            let origin = Some(Origin::File(path.display().to_string().into()));
             let read = tokio::task::spawn_blocking(move || read_bounded(&path)).await;
             let json = read.map_err(KeySetError::source_failed)?.map_err(KeySetError::source_failed)?;
-            Ok(FetchedKeySet::new(json).with_max_age(MAX_AGE))
+            Ok(FetchedKeySet { origin, ..FetchedKeySet::new(json).with_max_age(MAX_AGE) })
         })
     }
 }

@@ -5,15 +5,21 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use reqwest::StatusCode;
-use reqwest::header::{HeaderMap, IF_NONE_MATCH};
-use url::{Origin, Url};
+use reqwest::header::{ACCEPT_ENCODING, CONTENT_TYPE, HeaderMap, IF_NONE_MATCH, LOCATION};
+use reqwest::{Response, StatusCode};
+use url::Url;
 
 use super::address_guard::{AddressGuard, RefusedAddress};
-use super::source::FetchedKeySet;
-use super::{MAX_BODY_BYTES, caching};
+use super::source::{FetchedKeySet, Origin};
+use super::{MAX_BODY_BYTES, caching, excerpt};
 use crate::error::{ConfigError, KeySetError};
 use crate::urls::shown;
+
+/// How long the page of an error is waited for, of which only the beginning is shown.
+const ERROR_PAGE_WAIT: Duration = Duration::from_millis(250);
+
+/// How many characters of a header field or a URL of the server's choice are shown.
+const MAX_SHOWN_CHARS: usize = 100;
 
 /// What the application does to the client before its bounds are set.
 pub(crate) type ConfigureClient = dyn Fn(reqwest::ClientBuilder) -> reqwest::ClientBuilder + Send + Sync;
@@ -27,7 +33,7 @@ pub(crate) struct HttpClient {
     connect_timeout: Duration,
     fetch_timeout: Duration,
     /// What is sent along to one origin and to no other.
-    headers: Option<(Origin, HeaderMap)>,
+    headers: Option<(url::Origin, HeaderMap)>,
 }
 
 /// The client that the issuers of one resource server share where they ask for the same: making one takes milliseconds
@@ -77,7 +83,12 @@ impl ClientSettings {
             .connect_timeout(self.connect_timeout)
             .timeout(self.fetch_timeout)
             .redirect(reqwest::redirect::Policy::none())
-            .referer(false);
+            .referer(false)
+            // Another crate of the application may have switched these on, features being shared.
+            .no_gzip()
+            .no_brotli()
+            .no_deflate()
+            .no_zstd();
         if !self.guard.is_off() {
             if let Some(bypass) = bypass(&builder) {
                 let problem = format!(
@@ -130,23 +141,29 @@ impl HttpClient {
         self.guard.check_literal(url).map_err(|refused| refused.of_url(url))
     }
 
+    /// The names of the headers that do not go to this URL, and the origin that they go to.
+    pub(super) fn withheld(&self, url: &Url) -> Option<(String, String)> {
+        let (origin, headers) = self.headers.as_ref()?;
+        if headers.is_empty() || *origin == url.origin() {
+            return None;
+        }
+        let names: Vec<_> = headers.keys().map(|name| format!("`{name}`")).collect();
+        Some((names.join(", "), origin.ascii_serialization()))
+    }
+
     /// Fetches a document, unless the server says that it still is the one with this `etag`.
     pub(super) async fn get(&self, url: &Url, etag: Option<&str>) -> Result<FetchedKeySet, KeySetError> {
         self.check_literal(url)?;
         let etag = etag.filter(|etag| may_be_sent(etag));
-        let shown = || shown(url);
-        let failed = |error: reqwest::Error| match RefusedAddress::in_chain(&error) {
-            Some(refused) => refused.of_url(url),
-            None if error.is_timeout() && error.is_connect() => KeySetError::Timeout(self.connect_timeout),
-            None if error.is_timeout() => KeySetError::Timeout(self.fetch_timeout),
-            None => KeySetError::Transport { url: shown(), source: Arc::new(Chain(describe(&error.without_url()))) },
-        };
+        let failed = |error| self.failed(url, error);
         let mut request = self.client.get(url.clone());
         if let Some((origin, headers)) = &self.headers
             && *origin == url.origin()
         {
             request = request.headers(headers.clone());
         }
+        // Without it every coding is allowed (RFC 9110 §12.5.3), and some servers compress for that.
+        request = request.header(ACCEPT_ENCODING, "identity");
         let request = etag.into_iter().fold(request, |request, etag| request.header(IF_NONE_MATCH, etag));
         let mut response = request.send().await.map_err(failed)?;
         let headers = caching::Headers::read(response.headers());
@@ -154,18 +171,70 @@ impl HttpClient {
             StatusCode::OK => {}
             StatusCode::NOT_MODIFIED if etag.is_some() => return Ok(headers.describe(FetchedKeySet::unchanged())),
             status => {
-                let (url, status, retry_after) = (shown(), status.as_u16(), headers.retry_after);
-                return Err(KeySetError::Status { url, status, retry_after });
+                let (url, status, retry_after) = (shown(url), status.as_u16(), headers.retry_after);
+                let error = KeySetError::Status { url, status, retry_after };
+                return Err(error.at(describe_refusal(response).await));
             }
+        }
+        let content_type = describe_content_type(response.headers());
+        if let Some(coding) = caching::content_coding(response.headers()) {
+            let coding = excerpt::bounded(&coding, MAX_SHOWN_CHARS);
+            return Err(KeySetError::ContentCoding { url: shown(url), coding }.at(content_type));
         }
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(failed)? {
             if body.len() + chunk.len() > MAX_BODY_BYTES {
-                return Err(KeySetError::TooLarge { url: shown(), limit: MAX_BODY_BYTES });
+                return Err(KeySetError::TooLarge { url: shown(url), limit: MAX_BODY_BYTES }.at(content_type));
             }
             body.extend_from_slice(&chunk);
         }
-        Ok(headers.describe(FetchedKeySet::new(body)))
+        let response = format!("{} answered with status 200, {content_type}", shown(url)).into();
+        let origin = Some(Origin::Response { response, note: None });
+        Ok(FetchedKeySet { origin, ..headers.describe(FetchedKeySet::new(body)) })
+    }
+
+    fn failed(&self, url: &Url, error: reqwest::Error) -> KeySetError {
+        match RefusedAddress::in_chain(&error) {
+            Some(refused) => refused.of_url(url),
+            None if error.is_timeout() => {
+                let limit = if error.is_connect() { self.connect_timeout } else { self.fetch_timeout };
+                KeySetError::Timeout(limit).at(shown(url))
+            }
+            None => KeySetError::Transport { url: shown(url), source: Arc::new(Chain(describe(&error.without_url()))) },
+        }
+    }
+}
+
+/// What a response with another status than 200 says of itself. A page that does not come at once is left out.
+async fn describe_refusal(mut response: Response) -> String {
+    let mut text = describe_content_type(response.headers());
+    if let Some(location) = response.headers().get(LOCATION) {
+        let location = location.to_str().ok().and_then(|location| response.url().join(location).ok());
+        let location = location.as_ref().map_or_else(|| "nowhere".into(), place);
+        text.push_str(&format!(", redirects to {location}, which is not followed"));
+    }
+    if caching::content_coding(response.headers()).is_none()
+        && let Ok(Ok(Some(chunk))) = tokio::time::timeout(ERROR_PAGE_WAIT, response.chunk()).await
+        && let Some(beginning) = excerpt::describe(&chunk)
+    {
+        text.push_str(&format!(", {beginning}"));
+    }
+    text
+}
+
+/// A URL without what may be a credential in it: user information, query and fragment.
+fn place(url: &Url) -> Arc<str> {
+    let place = format!("{}{}", url.origin().ascii_serialization(), url.path());
+    excerpt::bounded(&place, MAX_SHOWN_CHARS)
+}
+
+fn describe_content_type(headers: &HeaderMap) -> String {
+    match headers.get(CONTENT_TYPE) {
+        Some(value) => {
+            let value = String::from_utf8_lossy(value.as_bytes());
+            format!("content type {:?}", excerpt::bounded(&value, MAX_SHOWN_CHARS))
+        }
+        None => String::from("no content type"),
     }
 }
 

@@ -6,6 +6,10 @@ mod cache;
 #[cfg(feature = "remote-keys")]
 mod caching;
 mod decision;
+#[cfg(feature = "remote-keys")]
+mod discovery;
+#[cfg(feature = "remote-keys")]
+mod excerpt;
 mod export;
 mod failover;
 mod file;
@@ -29,13 +33,15 @@ pub use status::{FetchCounts, KeySetState, KeySetStatus};
 #[cfg(feature = "remote-keys")]
 pub(crate) use address_guard::{AddressGuard, PRIVATE_NETWORKS};
 pub(crate) use cache::{KeyCache, WaitingPlaces, bounded};
+#[cfg(feature = "remote-keys")]
+pub(crate) use discovery::Discovery;
 pub(crate) use export::ExportedKeySet;
 pub(crate) use failover::FailoverSource;
 pub(crate) use file::FileSource;
 #[cfg(feature = "remote-keys")]
 pub(crate) use http_client::{ClientSettings, ConfigureClient, HttpClient, HttpClients};
 #[cfg(feature = "remote-keys")]
-pub(crate) use remote::{Discovery, RemoteLocation, RemoteSource};
+pub(crate) use remote::{RemoteLocation, RemoteSource};
 
 use self::cache::Snapshot;
 use crate::error::{KeySetError, TokenError};

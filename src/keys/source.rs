@@ -3,9 +3,13 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
+#[cfg(feature = "remote-keys")]
+use super::excerpt;
 use crate::error::KeySetError;
+use crate::jose::{Algorithm, JwkSet};
 
 /// Where a cached key set comes from, for keys that are neither at a URL nor fixed: a secret store, a database.
 ///
@@ -56,17 +60,28 @@ pub struct FetchedKeySet {
     pub(crate) max_age: Option<Duration>,
     /// The issuer's own source failed, and a failover answered in its place.
     pub(crate) is_from_failover: bool,
+    pub(super) origin: Option<Origin>,
+}
+
+/// Where a document came from, for the error when it is not usable.
+#[derive(Clone, Debug)]
+pub(super) enum Origin {
+    /// What the server responded, in words, and what may explain it.
+    #[cfg(feature = "remote-keys")]
+    Response { response: Arc<str>, note: Option<Arc<str>> },
+    /// A file of this machine: it is not quoted, since it may be the private half.
+    File(Arc<str>),
 }
 
 impl FetchedKeySet {
     /// The document's bytes.
     pub fn new(json: impl Into<Vec<u8>>) -> Self {
-        Self { json: Some(json.into()), etag: None, max_age: None, is_from_failover: false }
+        Self { json: Some(json.into()), etag: None, max_age: None, is_from_failover: false, origin: None }
     }
 
     /// The set that the cache holds still stands.
     pub const fn unchanged() -> Self {
-        Self { json: None, etag: None, max_age: None, is_from_failover: false }
+        Self { json: None, etag: None, max_age: None, is_from_failover: false, origin: None }
     }
 
     /// What the next fetch is to be told, so that it can say that nothing changed.
@@ -80,5 +95,26 @@ impl FetchedKeySet {
     pub const fn with_max_age(mut self, max_age: Duration) -> Self {
         self.max_age = Some(max_age);
         self
+    }
+
+    /// Parses the set; `None` when nothing changed.
+    pub(super) fn key_set(&self, algorithms: &[Algorithm]) -> Result<Option<JwkSet>, KeySetError> {
+        let Some(json) = &self.json else { return Ok(None) };
+        JwkSet::parse(json, algorithms).map(Some).map_err(|error| self.located(error))
+    }
+
+    /// Adds to an error about the document where it came from and, unless it is JSON, how it begins.
+    pub(super) fn located(&self, error: KeySetError) -> KeySetError {
+        match &self.origin {
+            None => error,
+            Some(Origin::File(path)) => error.at(Arc::clone(path)),
+            #[cfg(feature = "remote-keys")]
+            Some(Origin::Response { response, note }) => {
+                let beginning = self.json.as_deref().and_then(excerpt::describe);
+                let beginning = beginning.map(|beginning| format!(", and {beginning}")).unwrap_or_default();
+                let note = note.as_ref().map(|note| format!("; {note}")).unwrap_or_default();
+                error.at(format!("{response}{beginning}{note}"))
+            }
+        }
     }
 }

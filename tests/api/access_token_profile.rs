@@ -374,7 +374,7 @@ async fn r31_metadata_of_another_issuer_is_refused() {
         .await;
         log::capture();
         assert_eq!(discover(&provider, "").await, "keys_unavailable", "{name}");
-        assert_eq!(provider.requests(), 1, "{name}: nothing was asked of a URL from such metadata");
+        assert_eq!(provider.requests(), 2, "{name}: nothing was asked but the two places of metadata");
         if name == "a slash more" {
             let url = &provider.url;
             let told = format!("the metadata is of the issuer \"{url}/\", the configuration says \"{url}\"");

@@ -37,8 +37,12 @@ async fn f10_a_trailing_slash_is_told_at_the_start() {
     let server = provider.resource_server_trusting(Issuer::new(provider.url("/")));
     let error = server.warm_up(Duration::from_secs(3600)).await.unwrap_err();
     let (ours, theirs) = (provider.url("/"), provider.url(""));
-    let expected =
-        format!("no keys of {ours}: the metadata is of the issuer {theirs:?}, the configuration says {ours:?}");
+    let expected = format!(
+        "no keys of {ours}: the metadata is of the issuer {theirs:?}, the configuration says {ours:?} \
+         ({} answered with status 200, no content type); {} answered with status 404 (no content type)",
+        provider.url(OAUTH_METADATA),
+        provider.url(OPENID_METADATA),
+    );
     assert_eq!(error.to_string(), expected);
     assert_eq!(error.failures().map(|(issuer, _)| issuer).collect::<Vec<_>>(), [ours]);
 }

@@ -10,8 +10,11 @@
 
 mod addresses;
 mod caching;
+mod content_coding;
+mod credentials;
 mod discovery;
 mod dropped;
+mod discovery_errors;
 mod failover;
 mod failures;
 mod file;

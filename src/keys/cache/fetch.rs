@@ -70,8 +70,8 @@ impl Fetch {
     async fn fetch(&self) -> Result<Fetched, KeySetError> {
         let last_etag = self.last.as_ref().and_then(|last| last.etag.clone());
         let fetched = self.source.fetch(last_etag.as_deref()).await?;
-        let (set, etag) = match (fetched.json, &self.last) {
-            (Some(json), _) => (FetchedSet::New(JwkSet::parse(&json, &self.algorithms)?), fetched.etag),
+        let (set, etag) = match (fetched.key_set(&self.algorithms)?, &self.last) {
+            (Some(set), _) => (FetchedSet::New(set), fetched.etag),
             (None, Some(last)) => (FetchedSet::Unchanged(Arc::clone(&last.set)), fetched.etag.or(last_etag)),
             (None, None) => return Err(KeySetError::UnchangedFromNothing),
         };

@@ -28,6 +28,11 @@ async fn keys_that_are_not_to_be_had_exit_3_with_the_reason_and_the_remedy() {
     assert!(stderr(&ask(&[&url])).contains("status 500"));
     server.behave(Endpoint::JwkSet);
 
+    server.misbehave(Endpoint::JwkSet, Fault::Html).unwrap();
+    let page = stderr(&ask(&[&url]));
+    assert!(page.contains("What came is no JSON") && page.contains(server.jwks_uri()), "{page}");
+    server.behave(Endpoint::JwkSet);
+
     // One of several: the others are judged.
     let other = AuthorizationServer::builder().signing_algorithm(Algorithm::ES256).start().await.unwrap();
     server.stop().await;
