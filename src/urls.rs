@@ -3,38 +3,71 @@
 #[cfg(feature = "remote-keys")]
 use std::sync::Arc;
 
-use url::{Host, Url};
+#[cfg(any(feature = "remote-keys", feature = "authorization-server"))]
+use url::Host;
+use url::Url;
 
 use crate::error::ConfigError;
 
-/// RFC 8414 §2: an HTTPS URL without query and fragment.
-pub(crate) fn check_issuer(shown: &str, allows_http: bool) -> Result<Url, ConfigError> {
+/// A longer `iss` is refused in every token.
+const MAX_ISSUER_BYTES: usize = 1024;
+
+/// What a token may name as its issuer: a StringOrURI (RFC 7519 §4.1.1), so any text, and a URI if it has a colon.
+/// Nothing is fetched from it.
+pub(crate) fn check_issuer_name(shown: &str) -> Result<(), ConfigError> {
     if shown.is_empty() {
-        return Err(ConfigError::new("issuer", "the URL is empty; write it as in the tokens' `iss`"));
+        return Err(ConfigError::new("issuer", "the name is empty; write it as in the tokens' `iss`"));
+    }
+    if shown.len() > MAX_ISSUER_BYTES {
+        let problem = "the name is longer than 1,024 bytes, and no token with such an `iss` is accepted; have the \
+                       issuer take a shorter one";
+        return Err(ConfigError::new("issuer", problem));
     }
     if let Some((issuer, _)) = shown.split_once("/.well-known/") {
         let problem =
             format!("{shown:?} is the address of metadata; write the issuer that it names, such as {issuer:?}");
         return Err(ConfigError::new("issuer", problem));
     }
-    // The parser drops such characters; tokens then never match.
-    if shown.chars().any(|character| character.is_whitespace() || character.is_control()) {
+    let is_uri = shown.contains(':');
+    // Space within a name is fine where the name is no URI; everything else comes from a copy or a file.
+    let is_stray =
+        |character: char| character.is_control() || (character.is_whitespace() && (is_uri || character != ' '));
+    if shown.chars().any(is_stray) || shown.trim() != shown {
         let problem = format!("{shown:?} has a space or a line break; write it as in the tokens' `iss`");
         return Err(ConfigError::new("issuer", problem));
     }
-    let url = Url::parse(shown).map_err(|error| {
-        ConfigError::new("issuer", format!("{shown:?} is not a URL ({error}); write it as in the tokens' `iss`"))
-    })?;
-    check_user_information("issuer", &url)?;
-    check_scheme("issuer", shown, &url, allows_http)?;
-    let problem = if url.query().is_some() {
-        "has a query"
-    } else if url.fragment().is_some() {
-        "has a fragment"
-    } else {
-        return Ok(url);
+    if is_uri && !has_form_of_uri(shown) {
+        let problem = format!(
+            "{shown:?} has a `:` and is not a URI, which RFC 7519 §4.1.1 then asks for; write it as in the tokens' \
+             `iss`, without placeholders"
+        );
+        return Err(ConfigError::new("issuer", problem));
+    }
+    Url::parse(shown).map_or(Ok(()), |url| check_user_information("issuer", &url))
+}
+
+/// An issuer whose metadata is found under its own name (RFC 8414 §2): an HTTPS URL without query and fragment.
+#[cfg(feature = "remote-keys")]
+pub(crate) fn check_discovered_issuer(shown: &str, allows_http: bool) -> Result<Url, ConfigError> {
+    let refused = |problem: &str, else_do: &str| {
+        let keys_elsewhere = "if the tokens' `iss` has it so, give the keys with `.jwk_set_url(..)` or another setting";
+        ConfigError::new("issuer", format!("{shown:?} {problem}; {keys_elsewhere}, else {else_do}"))
     };
-    Err(ConfigError::new("issuer", format!("{shown:?} {problem}, which no issuer may have; remove it")))
+    let write_url = "write it in full, from `https://` on";
+    let url = Url::parse(shown)
+        .map_err(|error| refused(&format!("is not a URL ({error}), so discovery cannot find its keys"), write_url))?;
+    if url.host().is_none() || !matches!(url.scheme(), "http" | "https") {
+        return Err(refused("is not an HTTPS URL, so discovery cannot find its keys", write_url));
+    }
+    if !is_secure_enough(&url, allows_http) {
+        let else_do = "use https, or `.dangerously_allow_http()` for a name inside your own network";
+        return Err(refused("is not HTTPS, so anybody on the way could forge keys", else_do));
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        let problem = "has a query or a fragment, with which discovery cannot find its keys (RFC 8414 §2)";
+        return Err(refused(problem, "remove it"));
+    }
+    Ok(url)
 }
 
 /// The address of a JWK Set or of metadata, as this setting gives it.
@@ -48,6 +81,7 @@ pub(crate) fn check_fetched(setting: &'static str, shown: &str, allows_http: boo
 }
 
 /// HTTPS, or HTTP where nobody else can listen or the configuration says that it is all right.
+#[cfg(feature = "remote-keys")]
 pub(crate) fn is_secure_enough(url: &Url, allows_http: bool) -> bool {
     match url.scheme() {
         "https" => true,
@@ -65,6 +99,7 @@ pub(crate) fn shown(url: &Url) -> Arc<str> {
     }
 }
 
+#[cfg(any(feature = "remote-keys", feature = "authorization-server"))]
 pub(crate) fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Ipv4(address)) => address.is_loopback(),
@@ -83,6 +118,16 @@ fn check_user_information(setting: &'static str, url: &Url) -> Result<(), Config
     Err(ConfigError::new(setting, problem))
 }
 
+/// The form of RFC 3986 §3: a scheme, and no character that a URI cannot have. Characters beyond ASCII pass: an IRI
+/// (RFC 3987) is compared byte by byte like any other name.
+fn has_form_of_uri(text: &str) -> bool {
+    let Some((scheme, rest)) = text.split_once(':') else { return false };
+    let is_scheme = scheme.starts_with(|first: char| first.is_ascii_alphabetic())
+        && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
+    is_scheme && !rest.contains(['"', '<', '>', '\\', '^', '`', '{', '|', '}'])
+}
+
+#[cfg(feature = "remote-keys")]
 fn check_scheme(setting: &'static str, shown: &str, url: &Url, allows_http: bool) -> Result<(), ConfigError> {
     if url.host().is_some() && is_secure_enough(url, allows_http) {
         return Ok(());

@@ -15,7 +15,7 @@ use crate::keys::{Discovery, HttpClient, RemoteLocation, RemoteSource};
 use crate::keys::{FailoverSource, KeyCache, KeyEnvironment, KeySource, Keys};
 use crate::telemetry::IssuerMeter;
 #[cfg(feature = "remote-keys")]
-use crate::urls::{check_fetched, check_issuer};
+use crate::urls::{check_discovered_issuer, check_fetched};
 
 /// A secret with fewer different bytes is taken for a password (RFC 8725 §3.5).
 const MIN_DISTINCT_SECRET_BYTES: usize = 12;
@@ -118,7 +118,7 @@ impl Issuer {
                 }
                 // Keys that stand in the configuration are no source.
                 _ => {
-                    let url = check_issuer(&self.url, self.allow_http)?;
+                    let url = check_discovered_issuer(&self.url, self.allow_http)?;
                     self.discovery(Discovery::at_issuer(Arc::clone(&self.url), &url))
                 }
             };

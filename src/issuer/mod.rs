@@ -18,7 +18,7 @@ use crate::error::ConfigError;
 use crate::jose::Algorithm;
 use crate::keys::KeyPolicy;
 use crate::speaker::Markers;
-use crate::urls::check_issuer;
+use crate::urls::check_issuer_name;
 
 /// An authorization server whose tokens are accepted.
 ///
@@ -56,12 +56,29 @@ pub struct Issuer {
 }
 
 impl Issuer {
-    /// The issuer with this identifier, exactly as it stands in the tokens' `iss` and in the metadata: a trailing slash
-    /// counts. HTTPS, except on loopback; without query and fragment (RFC 8414 §2).
+    /// The issuer with this name, exactly as in the tokens' `iss` and in the metadata: a trailing slash counts.
+    ///
+    /// Where discovery finds the keys, it is a URL: HTTPS, except on loopback, without query and fragment (RFC 8414
+    /// §2). Otherwise nothing is fetched from it, and it may be any text that `iss` may be (RFC 7519 §4.1.1):
+    /// `privy.example`, `urn:example:issuer`, an `http` URL. `build()` refuses a name that no token can match or that
+    /// is a mistake: one that is empty, longer than 1,024 bytes, with control characters, with space around it, or with
+    /// a colon without being a URI; a URL with user information; and the address of metadata.
+    ///
+    /// ```
+    /// use tower_bearer::{Issuer, ResourceServer};
+    ///
+    /// # fn configured(jwk_set: String) -> Result<ResourceServer, tower_bearer::ConfigError> {
+    /// ResourceServer::builder()
+    ///     .audience("https://api.example.com")
+    ///     .issuer(Issuer::new("privy.example").jwk_set(jwk_set))
+    ///     .build()
+    /// # }
+    /// # let _ = configured;
+    /// ```
     #[must_use]
-    pub fn new(url: impl Into<String>) -> Self {
+    pub fn new(name: impl Into<String>) -> Self {
         Self {
-            url: url.into().into(),
+            url: name.into().into(),
             key_locations: Vec::new(),
             failovers: Vec::new(),
             audiences: Vec::new(),
@@ -160,8 +177,8 @@ impl Issuer {
         Err(ConfigError::new("algorithms", problem))
     }
 
-    pub(crate) fn checked_url(&self) -> Result<(), ConfigError> {
-        check_issuer(&self.url, self.allow_http).map(drop)
+    pub(crate) fn check_name(&self) -> Result<(), ConfigError> {
+        check_issuer_name(&self.url)
     }
 }
 

@@ -16,7 +16,7 @@ use crate::error::TokenError;
 use crate::issuer::Issuer;
 use crate::keys::{WaitingPlaces, bounded};
 use crate::sync::{Mutex, MutexGuard};
-use crate::urls::check_issuer;
+use crate::urls::check_issuer_name;
 
 /// Longer issuers are nobody's honest choice.
 const MAX_ISSUER_BYTES: usize = 512;
@@ -116,7 +116,7 @@ impl Resolutions {
 
     /// `Ok` when waiting may bring the issuer.
     pub(super) fn look_up(&self, url: &str, now: Duration, has_waited: bool) -> Result<(), TokenError> {
-        if url.len() > MAX_ISSUER_BYTES || check_issuer(url, true).is_err() {
+        if url.len() > MAX_ISSUER_BYTES || check_issuer_name(url).is_err() {
             return Err(TokenError::IssuerMismatch);
         }
         let unavailable = |retry_after| TokenError::KeysUnavailable { retry_after };

@@ -38,7 +38,7 @@ pub(crate) struct TrustedIssuer {
 impl CommonRules {
     /// Checks an issuer's configuration. Keys that stand in it are parsed; nothing is fetched.
     pub(crate) fn trust(&self, issuer: &Issuer, is_resolved: bool) -> Result<TrustedIssuer, ConfigError> {
-        issuer.checked_url()?;
+        issuer.check_name()?;
         let audiences = if issuer.audiences.is_empty() { &self.audiences } else { &issuer.audiences };
         if audiences.iter().any(|audience| audience.is_empty()) {
             let problem = "one is empty; write what the issuer puts into `aud` for this API, or leave it out";

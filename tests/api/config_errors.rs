@@ -42,20 +42,57 @@ fn something_needed_is_missing() {
 
 #[test]
 fn the_issuers_url() {
-    assert_snapshot!(refused(at("https://as.example.com?tenant=1")), @r#"`issuer`: "https://as.example.com?tenant=1" has a query, which no issuer may have; remove it"#);
-    assert_snapshot!(refused(at("https://as.example.com#x")), @r#"`issuer`: "https://as.example.com#x" has a fragment, which no issuer may have; remove it"#);
-    assert_snapshot!(refused(at("https://user@as.example.com")), @"`issuer`: the URL has user information before an `@`; public keys need no password, remove it");
-    assert_snapshot!(refused(at("https://user:password@as.example.com")), @"`issuer`: the URL has user information before an `@`; public keys need no password, remove it");
-    assert_snapshot!(refused(at("as.example.com")), @r#"`issuer`: "as.example.com" is not a URL (relative URL without a base); write it as in the tokens' `iss`"#);
-    assert_snapshot!(refused(at("https://as.example.com\n")), @r#"`issuer`: "https://as.example.com\n" has a space or a line break; write it as in the tokens' `iss`"#);
-    assert_snapshot!(refused(at("http://as.example.com")), @r#"`issuer`: "http://as.example.com" is not HTTPS, so anybody on the way could forge keys; use https, or `.dangerously_allow_http()` for a name inside your own network"#);
-    assert_snapshot!(refused(at("http://127.0.0.1.example.com")), @r#"`issuer`: "http://127.0.0.1.example.com" is not HTTPS, so anybody on the way could forge keys; use https, or `.dangerously_allow_http()` for a name inside your own network"#);
-    assert_snapshot!(refused(at("ftp://as.example.com")), @r#"`issuer`: "ftp://as.example.com" is not an HTTPS URL; write it in full, from `https://` on"#);
+    let discovered = |name: &str| refused(Issuer::new(name));
+    assert_snapshot!(discovered("https://as.example.com?tenant=1"), @r#"`issuer`: "https://as.example.com?tenant=1" has a query or a fragment, with which discovery cannot find its keys (RFC 8414 §2); if the tokens' `iss` has it so, give the keys with `.jwk_set_url(..)` or another setting, else remove it"#);
+    assert_snapshot!(discovered("https://as.example.com#x"), @r#"`issuer`: "https://as.example.com#x" has a query or a fragment, with which discovery cannot find its keys (RFC 8414 §2); if the tokens' `iss` has it so, give the keys with `.jwk_set_url(..)` or another setting, else remove it"#);
+    assert_snapshot!(discovered("as.example.com"), @r#"`issuer`: "as.example.com" is not a URL (relative URL without a base), so discovery cannot find its keys; if the tokens' `iss` has it so, give the keys with `.jwk_set_url(..)` or another setting, else write it in full, from `https://` on"#);
+    assert_snapshot!(discovered("urn:example:issuer"), @r#"`issuer`: "urn:example:issuer" is not an HTTPS URL, so discovery cannot find its keys; if the tokens' `iss` has it so, give the keys with `.jwk_set_url(..)` or another setting, else write it in full, from `https://` on"#);
+    assert_snapshot!(discovered("ftp://as.example.com"), @r#"`issuer`: "ftp://as.example.com" is not an HTTPS URL, so discovery cannot find its keys; if the tokens' `iss` has it so, give the keys with `.jwk_set_url(..)` or another setting, else write it in full, from `https://` on"#);
+    assert_snapshot!(discovered("http://as.example.com"), @r#"`issuer`: "http://as.example.com" is not HTTPS, so anybody on the way could forge keys; if the tokens' `iss` has it so, give the keys with `.jwk_set_url(..)` or another setting, else use https, or `.dangerously_allow_http()` for a name inside your own network"#);
+    assert_snapshot!(discovered("http://127.0.0.1.example.com"), @r#"`issuer`: "http://127.0.0.1.example.com" is not HTTPS, so anybody on the way could forge keys; if the tokens' `iss` has it so, give the keys with `.jwk_set_url(..)` or another setting, else use https, or `.dangerously_allow_http()` for a name inside your own network"#);
     for fine in ["http://127.0.0.1:8080", "http://[::1]:8080/", "http://localhost/tenant", "https://as.example.com/a/"]
     {
+        assert!(builder().issuer(Issuer::new(fine)).build().is_ok(), "{fine}");
+    }
+    assert!(builder().issuer(Issuer::new("http://keycloak.internal").dangerously_allow_http()).build().is_ok());
+    // The name is not what is fetched.
+    for source in [
+        Issuer::new("http://as.example.com").jwk_set_url("https://as.example.com/keys"),
+        Issuer::new("as.example.com").metadata_url("https://as.example.com/metadata"),
+        Issuer::new("urn:example:issuer").jwk_set_file("/keys.json"),
+        at("https://as.example.com?tenant=1"),
+    ] {
+        assert!(builder().issuer(source).build().is_ok());
+    }
+}
+
+/// Whatever the keys come from: no token can match such a name, or it is a mistake.
+#[test]
+fn the_issuers_name() {
+    assert_snapshot!(refused(at("")), @"`issuer`: the name is empty; write it as in the tokens' `iss`");
+    assert_snapshot!(refused(at("https://user@as.example.com")), @"`issuer`: the URL has user information before an `@`; public keys need no password, remove it");
+    assert_snapshot!(refused(at("https://user:password@as.example.com")), @"`issuer`: the URL has user information before an `@`; public keys need no password, remove it");
+    assert_snapshot!(refused(at("https://as.example.com\n")), @r#"`issuer`: "https://as.example.com\n" has a space or a line break; write it as in the tokens' `iss`"#);
+    assert_snapshot!(refused(at("https://login.example.com/{tenant}/v2.0")), @r#"`issuer`: "https://login.example.com/{tenant}/v2.0" has a `:` and is not a URI, which RFC 7519 §4.1.1 then asks for; write it as in the tokens' `iss`, without placeholders"#);
+    assert_snapshot!(refused(at(&"x".repeat(1025))), @"`issuer`: the name is longer than 1,024 bytes, and no token with such an `iss` is accepted; have the issuer take a shorter one");
+    for wrong in ["privy.example\n", " privy.example", "privy.example ", "\tprivy", "pri\u{0}vy", "a\u{a0}b", " "] {
+        assert!(refused(at(wrong)).to_string().contains("has a space or a line break"), "{wrong:?}");
+    }
+    for wrong in [":", ":privy", "1st:privy", "C:\\privy", "pr\u{ed}vy:x", "a:\"b\""] {
+        assert!(refused(at(wrong)).to_string().contains("is not a URI"), "{wrong:?}");
+    }
+    for fine in ["privy.example", "Example Corp", "urn:example:issuer", "as.example.com:8443", &"x".repeat(1024)] {
         assert!(builder().issuer(at(fine)).build().is_ok(), "{fine}");
     }
-    assert!(builder().issuer(at("http://keycloak.internal").dangerously_allow_http()).build().is_ok());
+}
+
+#[test]
+fn a_credential_that_no_host_would_get() {
+    let failover =
+        Issuer::new("privy.example").jwk_set_file("/keys.json").failover_jwk_set_url("https://keys.example/");
+    assert_snapshot!(refused(failover.key_request_header("x-api-key", "s3cret")), @"`key_request_header`: would be sent to no host: the issuer is not a URL, and a failover never gets it; remove it, or make the failover a `.failover_key_source(..)`");
+    let header = |name: &str| refused(Issuer::new(ISSUER).key_request_header(name, "gzip"));
+    assert_snapshot!(header("Accept-Encoding"), @r#"`key_request_header`: "Accept-Encoding" is set by the fetch itself; remove it"#);
 }
 
 #[test]
@@ -76,7 +113,6 @@ fn durations_of_zero() {
 #[test]
 fn an_issuer_that_is_none() {
     let issuer = |url: &str| refused(Issuer::new(url).jwk_set(issuer().jwk_set().to_string()));
-    assert_snapshot!(issuer(""), @"`issuer`: the URL is empty; write it as in the tokens' `iss`");
     assert_snapshot!(issuer("https://as.example.com/.well-known/openid-configuration"), @r#"`issuer`: "https://as.example.com/.well-known/openid-configuration" is the address of metadata; write the issuer that it names, such as "https://as.example.com""#);
 }
 
