@@ -24,7 +24,7 @@ use crate::time::{Clock, UnixTime};
 use crate::token::{Claims, Signer, ValidatedToken};
 use crate::token_cache::TokenCache;
 use crate::trust::{Table, TrustedIssuer, TrustedIssuers};
-use crate::validator::{Check, NoListener, Shown, StepListener, report};
+use crate::validator::{Check, NoListener, Shown, StepListener, TokenRules, report};
 
 /// An API that accepts access tokens (RFC 6749 §1.1): who may issue them, for which audience, with which keys.
 ///
@@ -262,15 +262,18 @@ impl ResourceServer {
         let algorithm = report(listener, Check::Algorithm, algorithm, expected, format_args!("{found}"))?;
 
         let key_id = header.key_id.as_deref();
-        let found = match keys.look_up(key_id, algorithm, waited.for_key_since()) {
+        let looked_up = keys.look_up(key_id, algorithm, waited.for_key_since());
+        if !matches!(looked_up, Lookup::Found(_)) {
+            // No key will prove `iss`, and for a token of another issuer there is none to look for.
+            server.check_unproven_issuer(rules, &jws, listener)?;
+        }
+        let found = match looked_up {
             Lookup::Found(keys) => Ok(keys),
             Lookup::Refused(error) => Err(Stop::Refused(error)),
-            // A token of somebody else's must not cost the issuer a request.
-            Lookup::Wait(arrival) => match rules.check_issuer(untrusted_iss(jws.untrusted_payload()).as_deref()) {
-                // Nothing is decided yet, so nothing is reported.
-                Ok(()) => return Err(Stop::Pending(Pending::Key(Arc::clone(issuer), key_id.map(Box::from), arrival))),
-                Err(error) => Err(Stop::Refused(error)),
-            },
+            // Nothing is decided yet, so nothing is reported.
+            Lookup::Wait(arrival) => {
+                return Err(Stop::Pending(Pending::Key(Arc::clone(issuer), key_id.map(Box::from), arrival)));
+            }
         };
         let expected = format_args!("a key of {} for {algorithm}", rules.issuer);
         let found = report(listener, Check::Key, found, expected, format_args!("kid {}", Shown(&key_id)))?;
@@ -293,6 +296,24 @@ impl ResourceServer {
 }
 
 impl Inner {
+    /// A token of another issuer is refused as that, whatever is known about our issuer's keys: it waits for none, costs
+    /// no fetch, and an outage is not its business (RFC 9068 §4, "iss").
+    #[cold]
+    fn check_unproven_issuer<L: StepListener>(
+        &self,
+        rules: &TokenRules,
+        jws: &CompactJws<'_>,
+        listener: &mut L,
+    ) -> Result<(), TokenError> {
+        let found = untrusted_iss(jws.untrusted_payload());
+        let Err(error) = rules.check_issuer(found.as_deref()) else { return Ok(()) };
+        if error == TokenError::IssuerMismatch {
+            self.issuers.warn_of_unused();
+        }
+        let expected = format_args!("{:?}", rules.issuer);
+        report(listener, Check::Issuer, Err(error), expected, format_args!("{}", Shown(&found)))
+    }
+
     /// With one issuer there is nothing to choose; its `iss` is checked after the signature. With several, the unproven
     /// `iss` chooses among those that are trusted, and one that is not ours costs nobody a request.
     fn choose_issuer<'t>(
@@ -308,7 +329,11 @@ impl Inner {
                 match table.get(&url) {
                     Some(issuer) => issuer,
                     None => {
-                        self.issuers.look_up_unknown(&url, waited.for_issuer())?;
+                        let unknown = self.issuers.look_up_unknown(&url, waited.for_issuer());
+                        if unknown == Err(TokenError::IssuerMismatch) {
+                            self.issuers.warn_of_unused();
+                        }
+                        unknown?;
                         return Err(Stop::Pending(Pending::Issuer(url.as_ref().into())));
                     }
                 }

@@ -28,7 +28,8 @@ pub(crate) use trusted_issuer::{CommonRules, TrustedIssuer};
 use self::resolver::Resolutions;
 use crate::error::{ConfigError, TokenError};
 use crate::issuer::Issuer;
-use crate::sync::{Mutex, MutexGuard};
+use crate::keys::{KeyPolicy, KeySetState};
+use crate::sync::{AtomicU64, Mutex, MutexGuard, Ordering};
 
 /// The issuers of one resource server. Requests read the table without a lock; changes go one after the other.
 #[derive(Debug)]
@@ -41,6 +42,8 @@ pub(crate) struct TrustedIssuers {
     changed: OnceLock<ArcSwap<Table>>,
     changing: Mutex<()>,
     resolutions: Option<Resolutions>,
+    /// When [`warn_of_unused`](Self::warn_of_unused) last looked, in milliseconds of monotonic time; zero for never.
+    looked_for_unused_at: AtomicU64,
     /// Ends resolutions under way by being dropped.
     closing: watch::Sender<()>,
 }
@@ -70,6 +73,7 @@ impl TrustedIssuers {
             changed: OnceLock::new(),
             changing: Mutex::default(),
             resolutions: resolver.map(Resolutions::new),
+            looked_for_unused_at: AtomicU64::new(0),
             closing: watch::Sender::new(()),
         })
     }
@@ -117,6 +121,28 @@ impl TrustedIssuers {
     pub(crate) async fn resolve(self: &Arc<Self>, url: &str) {
         if let Some(resolutions) = &self.resolutions {
             resolutions.wait(self, url).await;
+        }
+    }
+
+    /// Called when a token names an issuer that is not ours. If ours never had keys, the two may be one issuer that is
+    /// spelt in two ways: then no token ever asks for the keys, so nothing else would keep the log from falling silent
+    /// after the first failed fetch. At most one warning a minute for each issuer.
+    pub(crate) fn warn_of_unused(&self) {
+        let now = u64::try_from(self.now().as_millis()).unwrap_or(u64::MAX).max(1);
+        let last = self.looked_for_unused_at.load(Ordering::Relaxed);
+        let is_recent = last != 0 && Duration::from_millis(now.saturating_sub(last)) < KeyPolicy::MAX_BACKOFF;
+        let order = Ordering::Relaxed;
+        if is_recent || self.looked_for_unused_at.compare_exchange(last, now, order, order).is_err() {
+            return;
+        }
+        for issuer in self.table().configured() {
+            let status = issuer.status();
+            if let (KeySetState::Absent, Some(error)) = (status.state, status.last_error) {
+                tracing::warn!(
+                    issuer = %status.issuer, %error, failures = status.failures,
+                    "tokens name another issuer than the configured one, whose keys were never fetched"
+                );
+            }
         }
     }
 

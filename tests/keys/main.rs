@@ -21,6 +21,7 @@ mod file;
 mod guide;
 mod health;
 mod in_memory;
+mod issuer_mismatch;
 mod issuer_names;
 mod key_material;
 #[path = "../fixtures/log.rs"]

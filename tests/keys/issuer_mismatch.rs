@@ -1,0 +1,222 @@
+//! A configured issuer that is not quite the one in the tokens' `iss`: 401 from the first request on, in every state of
+//! the keys, and a configuration that cannot work does not fall silent.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use http::{Request, Response};
+use tower::{Layer, ServiceExt, service_fn};
+use tower_bearer::test_util::TestIssuer;
+use tower_bearer::{Issuer, KeySetState, ResourceServer, TokenError};
+
+use crate::log;
+use crate::provider::*;
+
+/// The configured name, spelt otherwise.
+fn respelt(configured: &str) -> Vec<(&'static str, String)> {
+    let host = configured.strip_prefix("http://").unwrap();
+    let (address, _) = host.split_once('/').unwrap();
+    let (ip, port) = address.split_once(':').unwrap();
+    vec![
+        ("a slash more", format!("{configured}/")),
+        ("a byte less", configured.strip_suffix('t').unwrap().to_owned()),
+        ("https", format!("https://{host}")),
+        ("case of the scheme", format!("HTTP://{host}")),
+        ("case of the path", configured.replace("/tenant", "/Tenant")),
+        ("no port", format!("http://{ip}/tenant")),
+        ("another port", format!("http://{ip}:1{port}/tenant")),
+        ("another path", format!("http://{address}/tenants")),
+        ("no path", format!("http://{address}")),
+        ("another host", "https://elsewhere.example/tenant".to_owned()),
+        ("a space", format!("{configured} ")),
+        ("percent-encoded", configured.replace("tenant", "t%65nant")),
+    ]
+}
+
+struct World {
+    provider: Provider,
+    issuer: TestIssuer,
+}
+
+impl World {
+    async fn new() -> Self {
+        let provider = Provider::start().await;
+        let issuer = TestIssuer::with_key(provider.url("/tenant"), key(0)).with_clock(provider.clock.clone());
+        provider.publish(&issuer);
+        Self { provider, issuer }
+    }
+
+    /// One issuer, or two.
+    fn servers(&self) -> [(&'static str, ResourceServer); 2] {
+        let builder = || ResourceServer::builder().audience(AUDIENCE).clock(self.provider.clock.clone());
+        let trusted = || Issuer::new(self.issuer.url()).jwk_set_url(self.provider.url(JWK_SET));
+        let other = TestIssuer::with_key("https://other.example.com", key(2)).trusted();
+        [
+            ("one", builder().issuer(trusted()).build().unwrap()),
+            ("two", builder().issuer(trusted()).issuer(other).build().unwrap()),
+        ]
+    }
+
+    /// Tokens of other issuers: signed with the known key, with an unknown one, and without `kid`.
+    fn foreign(&self) -> Vec<(String, String)> {
+        let clock = &self.provider.clock;
+        let tokens = |(name, iss): (&'static str, String)| {
+            let named = |signing: usize| TestIssuer::with_key(&iss, key(signing)).with_clock(clock.clone());
+            let day = Duration::from_secs(86_400);
+            let nameless = named(1).token().audience(AUDIENCE).expires_in(day).without_header("kid").sign();
+            [
+                (format!("{name}, unknown kid"), token(&named(1))),
+                (format!("{name}, no kid"), nameless),
+                (format!("{name}, known kid"), token(&named(0))),
+            ]
+        };
+        respelt(self.issuer.url()).into_iter().flat_map(tokens).collect()
+    }
+
+    /// Each is refused at once as what it is, and the provider hears nothing of it.
+    async fn refuses(&self, state: &str, server: &ResourceServer, serves: bool) {
+        let before = self.provider.requests().len();
+        for (name, foreign) in self.foreign() {
+            // A known key proves what the token says, so the claims are checked in their order, as ever.
+            let mut validation = pin!(server.validate(&foreign));
+            let polled = validation.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+            let Poll::Ready(verdict) = polled else { panic!("{state}: {name} waits") };
+            let expected: &[_] = match serves && name.ends_with("no kid") {
+                // Some key fits a token without `kid`, and did not make this signature.
+                true => &[TokenError::IssuerMismatch, TokenError::BadSignature],
+                false => &[TokenError::IssuerMismatch],
+            };
+            assert!(expected.contains(&verdict.unwrap_err()), "{state}: {name}");
+        }
+        assert_eq!(self.provider.requests().len(), before, "{state}");
+    }
+}
+
+#[tokio::test]
+async fn r23_an_issuer_that_is_spelt_otherwise_is_401_in_every_state_of_the_keys() {
+    for issuers in [0, 1] {
+        let it = World::new().await;
+        let (provider, good) = (&it.provider, token(&it.issuer));
+        let (name, server) = &it.servers()[issuers];
+        let state = |state: &str| format!("{name}, {state}");
+        let unknown = || token(&TestIssuer::with_key(it.issuer.url(), key(1)).with_clock(provider.clock.clone()));
+
+        it.refuses(&state("nothing fetched"), server, false).await;
+        provider.answer(JWK_SET, Answer::Status(503));
+        assert_eq!(reason(server, &good).await, "keys_unavailable");
+        it.refuses(&state("first fetch failed"), server, false).await;
+        provider.pass(6);
+        it.refuses(&state("retry due"), server, false).await;
+
+        provider.publish(&it.issuer);
+        assert_eq!(reason(server, &good).await, "accepted");
+        it.refuses(&state("current"), server, true).await;
+        for _ in 0..3 {
+            let refused = server.validate(&unknown()).await.unwrap_err();
+            assert_ne!(refused, TokenError::IssuerMismatch);
+        }
+        it.refuses(&state("budget spent"), server, true).await;
+
+        provider.answer(JWK_SET, Answer::Status(503));
+        provider.pass(301);
+        assert_ne!(reason(server, &unknown()).await, "accepted");
+        assert_eq!(server.key_sets()[0].state, KeySetState::Stale);
+        it.refuses(&state("stale"), server, true).await;
+
+        provider.pass(3_700);
+        assert_eq!(reason(server, &good).await, "keys_unavailable");
+        assert_eq!(server.key_sets()[0].state, KeySetState::Expired);
+        it.refuses(&state("expired"), server, false).await;
+    }
+}
+
+/// Fixed keys, too: which check failed is the issuer's and not the key's.
+#[tokio::test]
+async fn r23_the_log_blames_the_issuer_and_not_the_key() {
+    let it = World::new().await;
+    let fixed =
+        ResourceServer::builder().audience(AUDIENCE).issuer(it.issuer.trusted()).clock(it.provider.clock.clone());
+    let fixed = fixed.build().unwrap();
+    let [(_, one), (_, two)] = it.servers();
+    for (name, foreign) in it.foreign().into_iter().filter(|(name, _)| name.ends_with("unknown kid")) {
+        for server in [&one, &two, &fixed] {
+            log::capture();
+            let request = Request::builder().header("authorization", format!("Bearer {foreign}")).body(()).unwrap();
+            let handler = service_fn(async |_: Request<()>| Ok::<_, Infallible>(Response::new(())));
+            let response = server.layer().layer(handler).oneshot(request).await.unwrap();
+            assert_eq!(response.status(), 401, "{name}");
+            let log = log::take();
+            assert!(log.contains("check=Issuer") && !log.contains("check=Key"), "{name}: {log}");
+            assert!(log.contains("reason=\"issuer_mismatch\"") && log.contains(it.issuer.url()), "{name}: {log}");
+        }
+    }
+}
+
+/// The example of the issue: configured with a slash too many, `warm_up`, one request a second.
+#[tokio::test]
+async fn f10_an_issuer_that_cannot_work_stays_loud() {
+    let (provider, issuer) = Provider::with_keys().await;
+    let configured = provider.url("/");
+    let trusted = || Issuer::new(&configured);
+    let other = TestIssuer::with_key("https://other.example.com", key(2)).trusted();
+    let several = ResourceServer::builder().audience(AUDIENCE).issuer(trusted()).issuer(other);
+    for server in [provider.resource_server_trusting(trusted()), several.clock(provider.clock.clone()).build().unwrap()]
+    {
+        log::capture();
+        server.warm_up(Duration::from_secs(3_600)).await.unwrap_err();
+        let fetched = provider.requests().len();
+        for _ in 0..180 {
+            assert_eq!(reason(&server, &token(&issuer)).await, "issuer_mismatch");
+            provider.pass(1);
+        }
+        assert_eq!(provider.requests().len(), fetched, "they cost no request");
+        let log = log::take();
+        let warnings: Vec<_> = log.lines().filter(|line| line.contains("WARN")).collect();
+        assert_eq!(warnings.len(), 1 + 3, "one for the fetch, then one a minute: {log}");
+        assert!(
+            warnings[0].contains("reason=\"issuer_mismatch\"") && warnings[0].contains("all others with 401"),
+            "{log}"
+        );
+        let both = format!("the metadata is of the issuer {:?}, the configuration says {configured:?}", issuer.url());
+        for place in [OAUTH_METADATA, OPENID_METADATA] {
+            assert!(warnings.iter().all(|line| line.contains(&both) && line.contains(&provider.url(place))), "{log}");
+        }
+
+        // A probe has another attempt made when one is due, and each failed one is a warning.
+        for attempt in 2..5 {
+            let readiness = server.readiness();
+            assert!(!readiness.is_ready());
+            while server.key_sets()[0].failures < attempt {
+                tokio::task::yield_now().await;
+            }
+            let error = server.readiness().issuers[0].last_error.clone().unwrap();
+            assert!(error.contains(&both) && error.contains(&provider.url(OPENID_METADATA)), "{error}");
+            assert_eq!(server.key_sets()[0].last_error.as_ref(), Some(&error));
+            assert_eq!(log::take().matches("could not fetch the keys").count(), 1);
+            provider.pass(66);
+        }
+    }
+}
+
+/// The other way round: tokens and configuration agree, and the metadata does not.
+#[tokio::test]
+async fn f10_tokens_of_the_configured_issuer_are_503_while_its_metadata_names_another() {
+    let (provider, _) = Provider::with_keys().await;
+    let configured = provider.url("/");
+    let issuer = TestIssuer::with_key(&configured, key(0)).with_clock(provider.clock.clone());
+    let server = provider.resource_server_trusting(Issuer::new(&configured));
+    log::capture();
+    for _ in 0..3 {
+        for _ in 0..10 {
+            assert_eq!(reason(&server, &token(&issuer)).await, "keys_unavailable");
+        }
+        provider.pass(66);
+    }
+    let log = log::take();
+    let warnings: Vec<_> = log.lines().filter(|line| line.contains("WARN")).collect();
+    assert_eq!(warnings.len(), 3, "{log}");
+    assert!(warnings.iter().all(|line| line.contains("reason=\"issuer_mismatch\"")), "{log}");
+}
