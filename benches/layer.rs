@@ -35,17 +35,18 @@ mod token;
 use axum::Router;
 use axum::routing::get;
 use http::StatusCode;
+use serde_json::{Value, json};
+use tower::{Layer, service_fn};
+use tower_bearer::jose::Algorithm;
+use tower_bearer::{BearerLayer, ResourceServer};
+use tower_bearer_test::{Defect, TestIssuer};
+
 use median::median;
 use request::{handler, requests};
-use serde_json::{Value, json};
 use support::Options;
 use threads::together;
 use timing::BATCH;
 use token::{AUDIENCE, BareCheck};
-use tower::{Layer, service_fn};
-use tower_bearer::jose::Algorithm;
-use tower_bearer::test_util::{Defect, TestIssuer};
-use tower_bearer::{BearerLayer, ResourceServer};
 
 fn main() {
     let options = Options::parse(101, std::time::Duration::from_millis(5));

@@ -24,13 +24,14 @@ use std::hint::black_box;
 use std::sync::Barrier;
 use std::time::{Duration, Instant};
 
-use median::median;
 use serde_json::json;
-use support::Options;
 use tower_bearer::jose::Algorithm;
-use tower_bearer::test_util::{SigningKey, TestIssuer};
 use tower_bearer::time::{Clock, UnixTime};
 use tower_bearer::{FetchedKeySet, Issuer, KeySource, KeySourceFuture, ResourceServer};
+use tower_bearer_test::{SigningKey, TestIssuer};
+
+use median::median;
+use support::Options;
 
 const AUDIENCE: &str = "https://api.example.com";
 const KEY_ID: &str = "2026-03-signing-key";

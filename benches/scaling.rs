@@ -38,14 +38,15 @@ use std::time::Duration;
 use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use median::median;
 use serde_json::{Value, json};
+use tower_bearer::jose::Algorithm;
+use tower_bearer::{Issuer, ResourceServer, ResourceServerBuilder, ValidatedToken};
+use tower_bearer_test::{SigningKey, TestIssuer};
+
+use median::median;
 use support::Options;
 use timing::time;
 use token::{AUDIENCE, BareCheck, ISSUER};
-use tower_bearer::jose::Algorithm;
-use tower_bearer::test_util::{SigningKey, TestIssuer};
-use tower_bearer::{Issuer, ResourceServer, ResourceServerBuilder, ValidatedToken};
 
 const SECRET: &[u8] = b"thirty-two bytes and more, that both sides know";
 const TOKEN_BYTES: usize = 860;

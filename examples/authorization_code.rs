@@ -10,9 +10,10 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::routing::get;
-use tower_bearer::authorization_server::{AuthorizationServer, Client, User};
 use tower_bearer::time::{ManualClock, UnixTime};
 use tower_bearer::{Issuer, RequireScopes, ResourceServer, ValidatedToken};
+use tower_bearer_authorization_server::{AuthorizationServer, Client, User};
+
 use walkthrough::{Browser, Failure, Pkce, client, end, print_claims, random, send, serve, step};
 
 const AUDIENCE: &str = "https://api.example.com";

@@ -5,10 +5,10 @@
 use axum::http::{HeaderName, StatusCode};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use tower_bearer::authorization_server::{AuthorizationServer, Client};
 use tower_bearer::{
     ClaimMarker, Issuer, Refusal, RequireScopes, RequireToken, ResourceServer, SpeaksFor, ValidatedToken,
 };
+use tower_bearer_authorization_server::{AuthorizationServer, Client};
 use tower_http::cors::{Any, CorsLayer};
 
 const AUDIENCE: &str = "https://api.example.com";

@@ -11,8 +11,9 @@ use std::time::Duration;
 use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::{get, post};
-use tower_bearer::authorization_server::{AuthorizationServer, Client};
 use tower_bearer::{Issuer, RequireScopes, ResourceServer, ValidatedToken};
+use tower_bearer_authorization_server::{AuthorizationServer, Client};
+
 use walkthrough::{Failure, client, end, print_claims, send, serve, step};
 
 const AUDIENCE: &str = "https://deploy.example.com";

@@ -5,8 +5,8 @@
 use axum::{Router, routing::get};
 use serde::Deserialize;
 use serde_json::json;
-use tower_bearer::authorization_server::{AuthorizationServer, Client};
 use tower_bearer::{Claims, Issuer, RequireRoles, ResourceServer};
+use tower_bearer_authorization_server::{AuthorizationServer, Client};
 
 const AUDIENCE: &str = "https://api.example.com";
 

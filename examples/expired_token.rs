@@ -13,12 +13,13 @@ use std::time::Duration;
 use axum::Router;
 use axum::routing::get;
 use metrics_exporter_prometheus::PrometheusBuilder;
-use tower_bearer::authorization_server::{AuthorizationServer, Client, DevicePoll, User};
 use tower_bearer::time::{ManualClock, UnixTime};
 use tower_bearer::{Issuer, ResourceServer, Step, StepListener};
+use tower_bearer_authorization_server::{AuthorizationServer, Client, DevicePoll, User};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
+
 use walkthrough::{Failure, client, end, send, serve, step};
 
 const AUDIENCE: &str = "https://api.example.com";
@@ -36,7 +37,7 @@ async fn main() -> Result<(), Failure> {
     });
     let api_only = Targets::new()
         .with_target("tower_bearer", LevelFilter::DEBUG)
-        .with_target("tower_bearer::authorization_server", LevelFilter::OFF);
+        .with_target("tower_bearer_authorization_server", LevelFilter::OFF);
     tracing_subscriber::registry().with(api_only).with(lines).init();
     let figures = PrometheusBuilder::new().install_recorder()?;
 

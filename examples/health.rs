@@ -11,8 +11,8 @@ use std::time::Duration;
 use axum::http::StatusCode;
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use tower_bearer::authorization_server::{AuthorizationServer, Client};
 use tower_bearer::{Issuer, Readiness, RequireScopes, ResourceServer};
+use tower_bearer_authorization_server::{AuthorizationServer, Client};
 
 const AUDIENCE: &str = "https://api.example.com";
 

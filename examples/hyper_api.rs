@@ -14,8 +14,8 @@ use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
 use tower::{ServiceBuilder, service_fn};
-use tower_bearer::test_util::TestIssuer;
 use tower_bearer::{RequireScopes, ResourceServer, ValidatedToken};
+use tower_bearer_test::TestIssuer;
 
 async fn list_leads(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
     let subject = request.extensions().get::<ValidatedToken>().and_then(ValidatedToken::subject);

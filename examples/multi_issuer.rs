@@ -3,9 +3,9 @@
 //! `cargo run --example multi_issuer` stays up; with `-- --once` it sends itself a few requests and exits.
 
 use axum::{Router, routing::get};
-use tower_bearer::authorization_server::{AuthorizationServer, Client};
 use tower_bearer::jose::Algorithm;
 use tower_bearer::{Issuer, ResourceServer, ValidatedToken};
+use tower_bearer_authorization_server::{AuthorizationServer, Client};
 
 const STAFF_AUDIENCE: &str = "https://api.example.com";
 const PARTNER_AUDIENCE: &str = "urn:example:partners";

@@ -7,9 +7,9 @@ use std::process::ExitCode;
 
 use axum::{Router, routing::get};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
-use tower_bearer::authorization_server::{AuthorizationServer, Client};
-use tower_bearer::test_util::Defect;
 use tower_bearer::{Issuer, RequireScopes, ResourceServer};
+use tower_bearer_authorization_server::{AuthorizationServer, Client};
+use tower_bearer_test::Defect;
 
 const AUDIENCE: &str = "https://api.example.com";
 

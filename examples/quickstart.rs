@@ -5,9 +5,9 @@ use std::process::ExitCode;
 
 use axum::{Router, middleware::map_response, response::Response, routing::get};
 use reqwest::{Client as Http, header::AUTHORIZATION};
-use tower_bearer::authorization_server::{AuthorizationServer, Client};
-use tower_bearer::test_util::Defect;
 use tower_bearer::{Issuer, RequireScopes, ResourceServer, TokenError, ValidatedToken};
+use tower_bearer_authorization_server::{AuthorizationServer, Client};
+use tower_bearer_test::Defect;
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 const AUDIENCE: &str = "https://api.example.com";

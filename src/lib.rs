@@ -30,8 +30,8 @@
 //! # }
 //! ```
 //!
-//! No authorization server at hand? The feature `authorization-server` has one for tests and demonstrations, and the
-//! feature `test-util` makes tokens without any network.
+//! No authorization server at hand? [`tower-bearer-authorization-server`] is one for tests and demonstrations, and
+//! [`tower-bearer-test`] makes tokens without any network.
 //!
 //! # What is checked
 //!
@@ -70,10 +70,6 @@
 //! [`guide::keys`] is the page for designing a deployment and for whoever is on call: defaults, states, what happens in
 //! each failure, where keys can come from, many tenants, start and health. [`KeyPolicy`] has the settings.
 //! [`guide::scaling`] says what a fleet of replicas costs its provider, in memory and in CPU.
-#![cfg_attr(
-    feature = "authorization-server",
-    doc = "[`guide::testing`] makes tokens expire and keys rotate in tests, in a CI pipeline and in staging."
-)]
 //!
 //! # With axum
 //!
@@ -93,14 +89,13 @@
 //!
 //! # Tests of your own
 //!
-//! With the feature `test-util` among your development dependencies, [`ValidatedTokenBuilder`] makes a token to call a
-//! handler with, and [`TestIssuer`] is an issuer without a network; with `authorization-server`,
-//! [`AuthorizationServer`] is one with a network, for the whole path. Both make bad tokens by
-//! [name](test_util::Defect).
+//! Add packages to your development dependencies, so that nothing in production can sign a token: with
+//! [`tower-bearer-test`], `ValidatedTokenBuilder` makes a token to call a handler with, and `TestIssuer` is an issuer
+//! without a network; `AuthorizationServer` of [`tower-bearer-authorization-server`] is one with a network, for the whole
+//! path. Both make bad tokens by name. The second has a page on tests in a CI pipeline and in staging.
 //!
-//! [`ValidatedTokenBuilder`]: test_util::ValidatedTokenBuilder
-//! [`TestIssuer`]: test_util::TestIssuer
-//! [`AuthorizationServer`]: authorization_server::AuthorizationServer
+//! [`tower-bearer-test`]: https://docs.rs/tower-bearer-test
+//! [`tower-bearer-authorization-server`]: https://docs.rs/tower-bearer-authorization-server
 //!
 //! # When a request is refused
 //!
@@ -122,16 +117,10 @@
 //! | `remote-keys` | yes | keys from a URL or by discovery |
 //! | `axum` | yes | extractors |
 //! | `metrics` | no | counters and histograms, for the recorder that the application installs |
-//! | `test-util` | no | tokens, keys and a clock for tests |
-//! | `authorization-server` | no | an authorization server for tests and demonstrations; brings `test-util` |
-//! | `authorization-server-tls` | no | the same over TLS, with certificates that are good or bad as asked |
-//! | `cli` | no | the command `tower-bearer` with its dependencies; nothing for the library |
 //!
 //! For FIPS-validated cryptography, add `aws-lc-rs` with its feature `fips` to your own `Cargo.toml`: Cargo unifies
 //! features, so this crate uses the same module.
 
-#[cfg(feature = "authorization-server")]
-pub mod authorization_server;
 #[cfg(feature = "axum")]
 mod axum;
 mod bearer;
@@ -155,8 +144,6 @@ mod scope;
 mod speaker;
 mod sync;
 mod telemetry;
-#[cfg(feature = "test-util")]
-pub mod test_util;
 pub mod time;
 mod token;
 mod token_cache;
@@ -184,6 +171,6 @@ pub use trust::{IssuerResolver, IssuerResolverError, IssuerResolverFuture};
 pub use validator::{Check, Step, StepListener};
 
 /// The README's examples compile.
-#[cfg(all(doctest, feature = "axum", feature = "test-util"))]
+#[cfg(all(doctest, feature = "axum"))]
 #[doc = include_str!("../README.md")]
 struct Readme;

@@ -54,6 +54,12 @@ impl Scope {
         Self { text: text.into_boxed_str(), index }
     }
 
+    /// Whether a text is one scope: `scope-token = 1*( %x21 / %x23-5B / %x5D-7E )` (RFC 6749 §3.3).
+    #[must_use]
+    pub fn is_token(text: &str) -> bool {
+        !text.is_empty() && text.bytes().all(|byte| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e))
+    }
+
     /// Whether this very scope was granted.
     #[must_use]
     pub fn contains(&self, scope: &str) -> bool {
@@ -142,7 +148,7 @@ impl ScopeRequirement {
         if scopes.is_empty() {
             return Err(ConfigError::new("scopes", "the list is empty; name at least one scope"));
         }
-        match scopes.iter().find(|scope| !is_scope_token(scope)) {
+        match scopes.iter().find(|scope| !Scope::is_token(scope)) {
             Some(bad) => {
                 let problem = format!("{bad:?} is not one scope (RFC 6749 §3.3); write each scope as its own text");
                 Err(ConfigError::new("scopes", problem))
@@ -163,11 +169,6 @@ impl fmt::Display for ScopeRequirement {
     }
 }
 
-/// `scope-token = 1*( %x21 / %x23-5B / %x5D-7E )` (RFC 6749 §3.3).
-pub(crate) fn is_scope_token(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|byte| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -175,10 +176,10 @@ mod tests {
     #[test]
     fn scope_tokens_are_what_the_grammar_says() {
         for good in ["a", "!", "#", "[", "]", "~", "read:leads", "https://example.com/x"] {
-            assert!(is_scope_token(good), "{good}");
+            assert!(Scope::is_token(good), "{good}");
         }
         for bad in ["", " ", "a b", "\"", "\\", "\u{7f}", "\t", "\u{e9}"] {
-            assert!(!is_scope_token(bad), "{bad:?}");
+            assert!(!Scope::is_token(bad), "{bad:?}");
         }
     }
 

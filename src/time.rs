@@ -3,6 +3,7 @@
 //! Everything else receives "now" from a [`Clock`], so that tests decide what time it is.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 #[cfg(not(target_os = "linux"))]
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
@@ -26,6 +27,20 @@ pub trait Clock: fmt::Debug + Send + Sync {
     /// must be cheap, because every request asks. Default: [`monotonic`](Self::monotonic).
     fn monotonic_coarse(&self) -> Duration {
         self.monotonic()
+    }
+}
+
+impl<C: Clock + ?Sized> Clock for Arc<C> {
+    fn now(&self) -> Option<UnixTime> {
+        (**self).now()
+    }
+
+    fn monotonic(&self) -> Duration {
+        (**self).monotonic()
+    }
+
+    fn monotonic_coarse(&self) -> Duration {
+        (**self).monotonic_coarse()
     }
 }
 
@@ -140,10 +155,8 @@ fn since_boot(clock: ClockId) -> Duration {
     clock_gettime(clock).try_into().unwrap_or_default()
 }
 
-#[cfg(feature = "test-util")]
 pub use manual::ManualClock;
 
-#[cfg(feature = "test-util")]
 mod manual {
     use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
     use std::time::Duration;

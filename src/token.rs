@@ -22,9 +22,8 @@ use crate::trust::TrustedIssuer;
 /// does not hold the token itself, and its `Debug` shows who it is for and what it permits.
 ///
 /// ```
-/// # #[cfg(feature = "test-util")] {
 /// use tower_bearer::ValidatedToken;
-/// use tower_bearer::test_util::ValidatedTokenBuilder;
+/// use tower_bearer_test::ValidatedTokenBuilder;
 ///
 /// fn greet(token: &ValidatedToken) -> String {
 ///     format!("hello, {}", token.subject().unwrap_or("service"))
@@ -34,7 +33,6 @@ use crate::trust::TrustedIssuer;
 /// assert_eq!(greet(&token), "hello, alice");
 /// assert!(token.require("read:leads").is_ok());
 /// assert!(token.require("write:leads").is_err());
-/// # }
 /// ```
 #[derive(Clone)]
 pub struct ValidatedToken(Arc<Inner>);
@@ -132,7 +130,7 @@ impl ValidatedToken {
     ///
     /// ```
     /// # #[cfg(feature = "test-util")] {
-    /// use tower_bearer::test_util::ValidatedTokenBuilder;
+    /// use tower_bearer_test::ValidatedTokenBuilder;
     /// use tower_bearer::{RequireToken, SpeaksFor};
     ///
     /// let users_only = RequireToken::that("speaks for a user", |token| token.speaks_for() == SpeaksFor::User);

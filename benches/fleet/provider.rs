@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 use tower_bearer::jose::Algorithm;
-use tower_bearer::test_util::TestIssuer;
 use tower_bearer::time::{Clock, UnixTime};
 use tower_bearer::{FetchedKeySet, KeySetError, KeySource, KeySourceFuture};
+use tower_bearer_test::TestIssuer;
 
 use crate::scenario::Event;
 

@@ -8,7 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::json;
 use tower_bearer::jose::Algorithm;
-use tower_bearer::test_util::{SigningKey, TestIssuer, TokenBuilder};
+use tower_bearer_test::{SigningKey, TestIssuer, TokenBuilder};
 
 pub(crate) const ISSUER: &str = "https://login.example.com/realms/production";
 pub(crate) const AUDIENCE: &str = "https://api.example.com/leads";

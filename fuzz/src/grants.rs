@@ -3,7 +3,7 @@
 use reqwest::Url;
 use reqwest::header::LOCATION;
 use serde_json::Value;
-use tower_bearer::authorization_server::DevicePoll;
+use tower_bearer_authorization_server::DevicePoll;
 
 use crate::browser::{REQUEST, approve};
 use crate::server::{ask, client, server};

@@ -6,9 +6,9 @@ use reqwest::header::HeaderMap;
 use reqwest::redirect::Policy;
 use reqwest::{Client as HttpClient, RequestBuilder, StatusCode};
 use tokio::runtime::{Builder, Runtime};
-use tower_bearer::authorization_server::{AuthorizationServer, Client, User};
 use tower_bearer::jose::Algorithm;
 use tower_bearer::time::{ManualClock, UnixTime};
+use tower_bearer_authorization_server::{AuthorizationServer, Client, User};
 
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Builder::new_current_thread().enable_all().build().unwrap());
 

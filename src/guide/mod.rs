@@ -3,6 +3,4 @@
 pub mod keys;
 pub mod monitoring;
 pub mod scaling;
-#[cfg(feature = "authorization-server")]
-pub mod testing;
 pub mod tokens;

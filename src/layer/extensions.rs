@@ -7,7 +7,28 @@ use http::Extensions;
 
 use crate::error::TokenError;
 use crate::refusal::{Refusal, ServerContext};
+use crate::resource_server::ResourceServer;
 use crate::token::ValidatedToken;
+
+impl ResourceServer {
+    /// Puts a token into a request's extensions as the layer of its resource server does: for tests that call a route
+    /// with its extractors and `Require` layers, without the bearer layer and without a token's text.
+    ///
+    /// Only a token that passed every check can be put in, so no code can let a request in that no issuer vouched for.
+    ///
+    /// ```
+    /// use tower_bearer::ResourceServer;
+    /// use tower_bearer_test::ValidatedTokenBuilder;
+    ///
+    /// let mut request = http::Request::new(());
+    /// let token = ValidatedTokenBuilder::new().scope("read:leads").build();
+    /// ResourceServer::admit(request.extensions_mut(), token);
+    /// ```
+    pub fn admit(extensions: &mut Extensions, token: ValidatedToken) {
+        let server = Arc::clone(token.server());
+        admit(extensions, Some(token), &server);
+    }
+}
 
 /// Marks a request as judged. The token or the mark of an outer layer is replaced by a token; a request that passes
 /// without one keeps the token of an outer layer, and when that is another server's, whoever asks for it answers 500.

@@ -11,7 +11,8 @@
 //! use http_body_util::Full;
 //! use tower::{ServiceBuilder, ServiceExt, service_fn};
 //! use tower_bearer::{RequireScopes, TokenError, ValidatedToken};
-//! # use tower_bearer::{ResourceServer, test_util::TestIssuer};
+//! # use tower_bearer::ResourceServer;
+//! # use tower_bearer_test::TestIssuer;
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -51,7 +52,5 @@ pub use body::ResponseBody;
 pub use future::BearerFuture;
 pub use require::{RequireFuture, RequireRoles, RequireScopes, RequireService, RequireToken};
 
-#[cfg(feature = "test-util")]
-pub(crate) use extensions::admit;
 #[cfg(feature = "axum")]
 pub(crate) use extensions::{judged_token, required_token};

@@ -45,8 +45,8 @@ impl ResourceServer {
     /// probe sees the outcome the next time.
     ///
     /// ```
-    /// # #[cfg(feature = "test-util")] {
-    /// # use tower_bearer::{ResourceServer, test_util::TestIssuer};
+    /// # use tower_bearer::ResourceServer;
+    /// # use tower_bearer_test::TestIssuer;
     /// # let issuer = TestIssuer::new("https://as.example.com")?;
     /// let api = ResourceServer::builder().audience("https://api.example.com").issuer(issuer.trusted()).build()?;
     ///
@@ -55,7 +55,6 @@ impl ResourceServer {
     /// let body = serde_json::to_string(&readiness)?;
     /// # assert_eq!(status, 200);
     /// # assert!(body.contains("\"ready\":true"));
-    /// # }
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]

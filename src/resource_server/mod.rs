@@ -147,8 +147,8 @@ impl ResourceServer {
     /// or another resource server validated the token.
     ///
     /// ```
-    /// # #[cfg(feature = "test-util")] {
-    /// # use tower_bearer::{ResourceServer, test_util::TestIssuer};
+    /// # use tower_bearer::ResourceServer;
+    /// # use tower_bearer_test::TestIssuer;
     /// # let issuer = TestIssuer::new("https://as.example.com")?;
     /// # let text = issuer.token().sign();
     /// # let api = ResourceServer::builder().audience("https://api.example.com").issuer(issuer.trusted()).build()?;
@@ -160,7 +160,6 @@ impl ResourceServer {
     /// assert_eq!(api.revalidate(&token).unwrap_err().reason(), "issuer_disabled");
     /// # Ok::<(), tower_bearer::TokenError>(())
     /// # })?;
-    /// # }
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn revalidate(&self, token: &ValidatedToken) -> Result<(), TokenError> {

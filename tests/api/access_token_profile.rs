@@ -6,9 +6,9 @@ use http::Request;
 use serde_json::{Value, json};
 use tower::{Layer, service_fn};
 use tower_bearer::jose::Algorithm;
-use tower_bearer::test_util::{Defect, SigningKey, TestIssuer};
 use tower_bearer::time::UnixTime;
 use tower_bearer::{ClaimFault, Issuer, RequireRoles, RequireScopes, ResourceServer, TokenError};
+use tower_bearer_test::{Defect, SigningKey, TestIssuer};
 
 use crate::support::*;
 

@@ -6,8 +6,8 @@ use http::Request;
 use serde_json::json;
 use tower::{Layer, service_fn};
 use tower_bearer::jose::Algorithm;
-use tower_bearer::test_util::{Defect, SigningKey, TestIssuer};
 use tower_bearer::{Issuer, KeyPolicy, RefusalKind, RequireScopes, ResourceServer, StatusPolicy};
+use tower_bearer_test::{Defect, SigningKey, TestIssuer};
 
 use crate::support::*;
 

@@ -6,9 +6,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::json;
 use tower_bearer::jose::Algorithm;
-use tower_bearer::test_util::SigningKey;
 use tower_bearer::time::UnixTime;
 use tower_bearer::{ClaimFault, JsonFault, MalformedFault, TokenError};
+use tower_bearer_test::SigningKey;
 
 use crate::support::*;
 

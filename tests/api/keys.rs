@@ -5,8 +5,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value, json};
 use tower_bearer::jose::{Algorithm, KeyFault, VerifyingKey};
-use tower_bearer::test_util::{Defect, SigningKey, TestIssuer};
 use tower_bearer::{Issuer, TokenError};
+use tower_bearer_test::{Defect, SigningKey, TestIssuer};
 
 use crate::support::*;
 

@@ -3,8 +3,8 @@
 use insta::assert_snapshot;
 use num_bigint::BigUint;
 use tower_bearer::jose::{Algorithm, KeyFault};
-use tower_bearer::test_util::SigningKey;
 use tower_bearer::{Issuer, ResourceServer};
+use tower_bearer_test::SigningKey;
 
 use crate::rsa_moduli::{RSA, der, pem, pkcs1, roca_but_for, spki};
 use crate::support::*;

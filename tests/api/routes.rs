@@ -11,11 +11,11 @@ use http_body_util::BodyExt;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tower::{Layer, ServiceExt, service_fn};
-use tower_bearer::test_util::{Defect, TokenBuilder};
 use tower_bearer::{
     Claims, Refusal, RequireRoles, RequireScopes, RequireToken, ResourceServer, StatusPolicy, TokenError,
     ValidatedToken,
 };
+use tower_bearer_test::{Defect, TokenBuilder};
 
 use crate::support::*;
 

@@ -10,11 +10,11 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::service::TowerToHyperService;
 use serde_json::{Value, json};
 use tower::{Layer, ServiceExt, service_fn};
-use tower_bearer::test_util::Defect;
 use tower_bearer::{
     BearerLayer, Issuer, RefusalBody, RefusalKind, RequireScopes, ResourceServer, StatusPolicy, TokenError,
     ValidatedToken,
 };
+use tower_bearer_test::Defect;
 
 use crate::support::*;
 

@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use tower_bearer::jose::Algorithm;
-use tower_bearer::test_util::Defect;
 use tower_bearer::{Check, Issuer, ResourceServer, Step, StepListener, TokenError};
+use tower_bearer_test::Defect;
 
 use crate::support::*;
 

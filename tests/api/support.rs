@@ -11,8 +11,8 @@ use http_body_util::{BodyExt, Full};
 use serde_json::Value;
 use tower::{Layer, Service, ServiceExt, service_fn};
 use tower_bearer::jose::Algorithm;
-use tower_bearer::test_util::TestIssuer;
 use tower_bearer::{BearerLayer, Issuer, KeyPolicy, ResourceServer, StatusPolicy, TokenError};
+use tower_bearer_test::TestIssuer;
 
 pub(crate) use crate::fixtures::*;
 pub(crate) use crate::log;

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use tower_bearer::Issuer;
 use tower_bearer::jose::Algorithm;
-use tower_bearer::test_util::{SigningKey, TestIssuer};
+use tower_bearer_test::{SigningKey, TestIssuer};
 
 use crate::canary::{KeyServer, Logs};
 use crate::rsa::pkcs1_der;

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 use tower_bearer::jose::Algorithm;
-use tower_bearer::test_util::TokenBuilder;
 use tower_bearer::{Check, ResourceServer, Step, StepListener};
+use tower_bearer_test::TokenBuilder;
 
 use crate::encoding::{open_claims, open_header, over_header, over_payload};
 use crate::support::*;

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tower_bearer::jose::Algorithm;
-use tower_bearer::test_util::{SigningKey, TestIssuer};
 use tower_bearer::{Issuer, ResourceServer};
+use tower_bearer_test::{SigningKey, TestIssuer};
 
 use crate::canary::KeyServer;
 use crate::support::*;

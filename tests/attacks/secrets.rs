@@ -6,12 +6,12 @@ use std::collections::BTreeSet;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
-use tower_bearer::authorization_server::{AuthorizationServer, Client};
 use tower_bearer::jose::{Algorithm, VerifyingKey};
-use tower_bearer::test_util::{Defect, SigningKey, TestIssuer};
 use tower_bearer::{
     Claims, Issuer, Refusal, RequireRoles, RequireScopes, RequireToken, ResourceServer, ValidatedToken,
 };
+use tower_bearer_authorization_server::{AuthorizationServer, Client};
+use tower_bearer_test::{Defect, SigningKey, TestIssuer};
 
 use crate::canary::{KeyServer, Logs};
 use crate::leaks::{

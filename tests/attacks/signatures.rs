@@ -5,7 +5,7 @@ use num_bigint::BigUint;
 use serde_json::json;
 use tower_bearer::Issuer;
 use tower_bearer::jose::{Algorithm, KeyFault, VerifyingKey};
-use tower_bearer::test_util::{SigningKey, TestIssuer, TokenBuilder};
+use tower_bearer_test::{SigningKey, TestIssuer, TokenBuilder};
 
 use crate::rsa::{RawKey, SHA256_PREFIX, fixed, pkcs1_padded, pss_padded, sha256};
 use crate::support::*;

@@ -13,10 +13,10 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tower_bearer::jose::Algorithm;
-use tower_bearer::test_util::{SigningKey, TestIssuer, TokenBuilder};
 use tower_bearer::{
     BearerLayer, Issuer, ResourceServer, ResourceServerBuilder, StatusPolicy, TokenError, ValidatedToken,
 };
+use tower_bearer_test::{SigningKey, TestIssuer, TokenBuilder};
 
 pub(crate) use crate::fixtures::*;
 

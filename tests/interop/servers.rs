@@ -7,8 +7,8 @@ use std::time::Duration;
 use axum::Router;
 use axum::routing::{get, post};
 use serde_json::json;
-use tower_bearer::authorization_server::{AuthorizationServer, AuthorizationServerBuilder, Client, User};
 use tower_bearer::{Issuer, RequireScopes, ResourceServer, ValidatedToken};
+use tower_bearer_authorization_server::{AuthorizationServer, AuthorizationServerBuilder, Client, User};
 
 const AUDIENCE: &str = "https://api.example.com";
 /// On loopback, so at any port (RFC 8252 §7.3).

@@ -3,8 +3,8 @@
 use std::net::SocketAddr;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use tower_bearer::test_util::TestIssuer;
 use tower_bearer::{Issuer, ResourceServer};
+use tower_bearer_test::TestIssuer;
 
 use crate::log;
 use crate::provider::*;

@@ -5,7 +5,7 @@ use tower_bearer::{KeySetState, TokenError};
 use crate::provider::*;
 
 /// The key set with this `Cache-Control`.
-fn cached(issuer: &tower_bearer::test_util::TestIssuer, cache_control: &str) -> Answer {
+fn cached(issuer: &tower_bearer_test::TestIssuer, cache_control: &str) -> Answer {
     Answer::Full(200, vec![("cache-control", cache_control.to_owned())], issuer.jwk_set().to_string())
 }
 

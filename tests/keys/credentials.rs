@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use tower_bearer::Issuer;
-use tower_bearer::test_util::TestIssuer;
+use tower_bearer_test::TestIssuer;
 
 use crate::log;
 use crate::provider::*;

@@ -45,7 +45,7 @@ async fn r31_the_well_known_path_goes_before_the_issuers_own_and_behind_it() {
     for path in ["/tenant/a", "/tenant/a/"] {
         let provider = Provider::start().await;
         let server = provider.resource_server_trusting(Issuer::new(provider.url(path)));
-        let issuer = tower_bearer::test_util::TestIssuer::with_key(provider.url(path), key(0));
+        let issuer = tower_bearer_test::TestIssuer::with_key(provider.url(path), key(0));
         assert_eq!(reason(&server, &token(&issuer)).await, "keys_unavailable");
         let (oauth, openid) = (format!("{OAUTH_METADATA}/tenant/a"), format!("/tenant/a{OPENID_METADATA}"));
         let openid_by_rfc8414 = format!("{OPENID_METADATA}/tenant/a");
@@ -99,7 +99,7 @@ async fn r65_urls_in_the_token_are_not_fetched() {
 async fn d11_a_foreign_issuer_costs_no_request() {
     let (provider, _) = Provider::with_keys().await;
     let server = provider.resource_server();
-    let foreign = tower_bearer::test_util::TestIssuer::with_key("https://elsewhere.example", key(1));
+    let foreign = tower_bearer_test::TestIssuer::with_key("https://elsewhere.example", key(1));
     assert_eq!(server.validate(&token(&foreign)).await.err(), Some(TokenError::IssuerMismatch));
     assert_eq!(provider.requests(), [""; 0]);
 }

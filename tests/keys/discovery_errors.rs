@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tower_bearer::test_util::TestIssuer;
 use tower_bearer::{Issuer, KeyPolicy};
+use tower_bearer_test::TestIssuer;
 
 use crate::log;
 use crate::provider::*;

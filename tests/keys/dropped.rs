@@ -6,9 +6,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 use tower_bearer::jose::{Algorithm, DroppedKey, KeyFault};
-use tower_bearer::test_util::SigningKey;
 use tower_bearer::time::ManualClock;
 use tower_bearer::{ExportedKeySets, FetchedKeySet, Issuer, KeySetError, KeySource, KeySourceFuture, ResourceServer};
+use tower_bearer_test::SigningKey;
 
 use crate::log;
 use crate::provider::*;
@@ -324,8 +324,7 @@ async fn fetch(server: &ResourceServer, clock: &ManualClock, token: &str) {
 async fn j12_dropped_keys_are_logged_once_for_each_changed_set() {
     let given = Given::default();
     let (server, clock) = given_server(&given);
-    let issuer =
-        tower_bearer::test_util::TestIssuer::with_key("https://as.example.com", key(0)).with_clock(clock.clone());
+    let issuer = tower_bearer_test::TestIssuer::with_key("https://as.example.com", key(0)).with_clock(clock.clone());
     let token = issuer.token().audience(AUDIENCE).expires_in(std::time::Duration::from_secs(200_000)).sign();
     let (good, enc, other) = (key(0).public_jwk(), with(ec("enc"), "use", json!("enc")), key(1).public_jwk());
     let curve = json!({ "kty": "EC", "crv": "P-192", "kid": "old" });
@@ -355,7 +354,7 @@ async fn j12_dropped_keys_outlive_the_process_with_the_set() {
     let given = Given::default();
     given.set(json!({ "keys": [key(0).public_jwk(), with(ec("enc"), "use", json!("enc"))] }).to_string());
     let (server, clock) = given_server(&given);
-    let issuer = tower_bearer::test_util::TestIssuer::with_key("https://as.example.com", key(0)).with_clock(clock);
+    let issuer = tower_bearer_test::TestIssuer::with_key("https://as.example.com", key(0)).with_clock(clock);
     assert_eq!(reason(&server, &token(&issuer)).await, "accepted");
     let before = server.key_sets()[0].dropped_keys.clone();
     assert_eq!(before.len(), 1);
@@ -379,7 +378,7 @@ async fn j12_a_set_without_a_usable_key_says_why_for_each() {
     let enc = |kid: &str| with(ec(kid), "use", json!("enc"));
     given.set(json!({ "keys": [enc("a"), enc("b"), null] }).to_string());
     let (server, clock) = given_server(&given);
-    let issuer = tower_bearer::test_util::TestIssuer::with_key("https://as.example.com", key(0)).with_clock(clock);
+    let issuer = tower_bearer_test::TestIssuer::with_key("https://as.example.com", key(0)).with_clock(clock);
     assert_eq!(reason(&server, &token(&issuer)).await, "keys_unavailable");
     let error = server.key_sets()[0].last_error.clone().unwrap();
     let why = r#"the set has no usable key ("a": for another use: `use` is "enc"; "b": for another use: `use` is "enc"; number 3: not a JWK)"#;
@@ -409,7 +408,7 @@ async fn j12_leading_zeros_of_rsa_integers_are_stripped_and_of_coordinates_are_n
             let given = Given::default();
             given.set(json!({ "keys": [good, jwk] }).to_string());
             let (server, clock) = given_server(&given);
-            let issuer = tower_bearer::test_util::TestIssuer::with_key("https://as.example.com", signing.clone());
+            let issuer = tower_bearer_test::TestIssuer::with_key("https://as.example.com", signing.clone());
             assert_eq!(reason(&server, &token(&issuer.with_clock(clock))).await, "accepted", "{zeros}");
             assert_eq!(server.key_sets()[0].dropped_keys, []);
             // A copy has them in their proper form, and so has the comparison with the next set.
@@ -450,7 +449,7 @@ async fn r46_members_that_are_null_count_as_absent_and_odd_ones_of_no_concern_ar
             let issuer = Issuer::new("https://as.example.com").jwk_set(format!(r#"{{"keys":[{variant}]}}"#));
             let server = ResourceServer::builder().audience(AUDIENCE).issuer(issuer).build();
             let server = server.unwrap_or_else(|error| panic!("{error}: {variant:.300}"));
-            let issuer = tower_bearer::test_util::TestIssuer::with_key("https://as.example.com", signing.clone());
+            let issuer = tower_bearer_test::TestIssuer::with_key("https://as.example.com", signing.clone());
             assert_eq!(reason(&server, &token(&issuer)).await, "accepted", "{variant:.300}");
             assert_eq!(server.key_sets()[0].dropped_keys, []);
         }
@@ -459,7 +458,7 @@ async fn r46_members_that_are_null_count_as_absent_and_odd_ones_of_no_concern_ar
     let nameless = with(key(0).public_jwk(), "kid", Value::Null);
     let issuer = Issuer::new("https://as.example.com").jwk_set(json!({ "keys": [nameless] }).to_string());
     let server = ResourceServer::builder().audience(AUDIENCE).issuer(issuer).build().unwrap();
-    let issuer = tower_bearer::test_util::TestIssuer::with_key("https://as.example.com", key(0));
+    let issuer = tower_bearer_test::TestIssuer::with_key("https://as.example.com", key(0));
     assert_eq!(reason(&server, &issuer.token().audience(AUDIENCE).without_header("kid").sign()).await, "accepted");
     assert_eq!(reason(&server, &token(&issuer)).await, "no_matching_key");
 }
@@ -472,7 +471,7 @@ async fn r44_eddsa_and_ed25519_match_each_other() {
             .map_or_else(|| without(key(0).public_jwk(), "alg"), |alg| with(key(0).public_jwk(), "alg", json!(alg)));
         let issuer = Issuer::new("https://as.example.com").jwk_set(json!({ "keys": [jwk] }).to_string());
         let server = ResourceServer::builder().audience(AUDIENCE).issuer(issuer).build().unwrap();
-        let issuer = tower_bearer::test_util::TestIssuer::with_key("https://as.example.com", key(0));
+        let issuer = tower_bearer_test::TestIssuer::with_key("https://as.example.com", key(0));
         for (in_token, expected) in [
             ("EdDSA", "accepted"),
             ("Ed25519", "accepted"),

@@ -5,10 +5,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::time::Instant;
-use tower_bearer::test_util::TestIssuer;
 use tower_bearer::{
     FetchedKeySet, Issuer, KeyPolicy, KeySetError, KeySetState, KeySource, KeySourceFuture, ResourceServer, TokenError,
 };
+use tower_bearer_test::TestIssuer;
 
 use crate::failures::failures;
 use crate::log;

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use tower_bearer::test_util::TestIssuer;
 use tower_bearer::{Issuer, KeyPolicy, TokenError};
+use tower_bearer_test::TestIssuer;
 
 use crate::provider::*;
 

@@ -3,9 +3,9 @@
 use std::fs;
 use std::path::PathBuf;
 
-use tower_bearer::test_util::TestIssuer;
 use tower_bearer::time::{ManualClock, UnixTime};
 use tower_bearer::{Issuer, ResourceServer};
+use tower_bearer_test::TestIssuer;
 
 use crate::provider::{AUDIENCE, key, reason, token};
 

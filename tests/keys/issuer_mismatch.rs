@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use http::{Request, Response};
 use tower::{Layer, ServiceExt, service_fn};
-use tower_bearer::test_util::TestIssuer;
 use tower_bearer::{Issuer, KeySetState, ResourceServer, TokenError};
+use tower_bearer_test::TestIssuer;
 
 use crate::log;
 use crate::provider::*;

@@ -1,7 +1,7 @@
 //! An issuer's name is whatever `iss` may be (RFC 7519 §4.1.1). Only discovery needs a URL.
 
-use tower_bearer::test_util::TestIssuer;
 use tower_bearer::{Issuer, ResourceServer};
+use tower_bearer_test::TestIssuer;
 
 use crate::provider::*;
 use crate::source::{Mood, Source};

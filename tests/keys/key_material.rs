@@ -7,9 +7,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 use tower_bearer::jose::Algorithm;
-use tower_bearer::test_util::{SigningKey, TestIssuer};
 use tower_bearer::time::UnixTime;
 use tower_bearer::{Issuer, KeyPolicy, ResourceServer};
+use tower_bearer_test::{SigningKey, TestIssuer};
 
 use crate::provider::*;
 use crate::source::{Fixture, Mood, fixture};

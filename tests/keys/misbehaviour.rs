@@ -13,11 +13,11 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
-use tower_bearer::authorization_server::{AuthorizationServer, Certificate, Endpoint, Fault};
 use tower_bearer::jose::Algorithm;
-use tower_bearer::test_util::TestIssuer;
 use tower_bearer::time::{ManualClock, UnixTime};
 use tower_bearer::{Issuer, KeyPolicy, KeySetState, KeySetStatus, ResourceServer, TokenError};
+use tower_bearer_authorization_server::{AuthorizationServer, Certificate, Endpoint, Fault};
+use tower_bearer_test::TestIssuer;
 
 use crate::provider::*;
 

@@ -11,9 +11,9 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use tokio::sync::watch;
 use tower_bearer::jose::Algorithm;
-use tower_bearer::test_util::{SigningKey, TestIssuer};
 use tower_bearer::time::{ManualClock, UnixTime};
 use tower_bearer::{Issuer, KeyPolicy, ResourceServer};
+use tower_bearer_test::{SigningKey, TestIssuer};
 
 pub(crate) const AUDIENCE: &str = "https://api.example.com";
 pub(crate) const OAUTH_METADATA: &str = "/.well-known/oauth-authorization-server";

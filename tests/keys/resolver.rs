@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 use tower_bearer::jose::Algorithm;
-use tower_bearer::test_util::{SigningKey, TestIssuer};
 use tower_bearer::time::{ManualClock, UnixTime};
 use tower_bearer::{Issuer, ResourceServer};
+use tower_bearer_test::{SigningKey, TestIssuer};
 
 use crate::provider::{AUDIENCE, key, reason, token};
 use crate::source::{Mood, fixture, source_of};

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use tower_bearer::test_util::TestIssuer;
 use tower_bearer::time::UnixTime;
 use tower_bearer::{Issuer, KeyPolicy, ResourceServer, TokenError};
+use tower_bearer_test::TestIssuer;
 
 use crate::provider::*;
 use crate::source::{Fixture, Mood, fixture, source_of};

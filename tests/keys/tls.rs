@@ -9,8 +9,8 @@ use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer as CertificateIssu
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use tower_bearer::test_util::TestIssuer;
 use tower_bearer::{Issuer, ResourceServer};
+use tower_bearer_test::TestIssuer;
 
 use crate::provider::{AUDIENCE, impatient, key, reason, token};
 

@@ -7,9 +7,9 @@ use std::time::Duration;
 use axum::Router;
 use axum::routing::get;
 use tower_bearer::jose::Algorithm;
-use tower_bearer::test_util::{SigningKey, TestIssuer};
 use tower_bearer::time::UnixTime;
 use tower_bearer::{Check, KeyPolicy, Step, StepListener};
+use tower_bearer_test::{SigningKey, TestIssuer};
 
 use crate::provider::{AUDIENCE, key, reason};
 use crate::source::Mood;

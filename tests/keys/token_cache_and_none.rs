@@ -9,9 +9,9 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 use proptest::test_runner::{Config, TestRunner};
 use tokio::sync::watch;
-use tower_bearer::test_util::{TestIssuer, TokenBuilder};
 use tower_bearer::time::{Clock, ManualClock, UnixTime};
 use tower_bearer::{Issuer, ResourceServer, ResourceServerBuilder};
+use tower_bearer_test::{TestIssuer, TokenBuilder};
 
 use crate::provider::{AUDIENCE, key, reason};
 use crate::source::{Mood, Source};

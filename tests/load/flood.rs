@@ -15,11 +15,11 @@ use http_body_util::Empty;
 use tower::{Layer, Service, service_fn};
 use tower_bearer::jose::Algorithm;
 use tower_bearer::layer::ResponseBody;
-use tower_bearer::test_util::TestIssuer;
 use tower_bearer::time::{ManualClock, UnixTime};
 use tower_bearer::{
     FetchedKeySet, Issuer, KeyPolicy, KeySetError, KeySource, KeySourceFuture, ResourceServer, TokenError,
 };
+use tower_bearer_test::TestIssuer;
 
 use crate::support::{A_DAY, AUDIENCE};
 

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use tower_bearer::authorization_server::Endpoint;
 use tower_bearer::jose::Algorithm;
-use tower_bearer::test_util::{SigningKey, TestIssuer};
+use tower_bearer_authorization_server::Endpoint;
+use tower_bearer_test::{SigningKey, TestIssuer};
 
 use crate::support::*;
 

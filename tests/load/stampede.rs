@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tower_bearer::KeyPolicy;
-use tower_bearer::authorization_server::{Endpoint, Fault};
+use tower_bearer_authorization_server::{Endpoint, Fault};
 
 use crate::support::*;
 

@@ -13,10 +13,10 @@ use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
-use tower_bearer::authorization_server::AuthorizationServer;
 use tower_bearer::jose::Algorithm;
 use tower_bearer::time::{ManualClock, UnixTime};
 use tower_bearer::{Issuer, KeySetStatus, ResourceServer};
+use tower_bearer_authorization_server::AuthorizationServer;
 
 pub(crate) const AUDIENCE: &str = "https://api.example.com";
 pub(crate) const CONNECTIONS: usize = 64;

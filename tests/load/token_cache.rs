@@ -11,8 +11,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use serde_json::json;
 use tower_bearer::jose::Algorithm;
-use tower_bearer::test_util::{SigningKey, TestIssuer};
 use tower_bearer::{Issuer, ResourceServer};
+use tower_bearer_test::{SigningKey, TestIssuer};
 
 use crate::support::{A_DAY, AUDIENCE};
 

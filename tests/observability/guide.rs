@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use metrics::set_default_local_recorder;
 use tower_bearer::KeySetError;
-use tower_bearer::test_util::Defect;
+use tower_bearer_test::Defect;
 
 use crate::fixtures::*;
 use crate::keys::{Mood, Source};

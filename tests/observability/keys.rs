@@ -14,11 +14,11 @@ use http_body_util::Empty;
 use metrics::set_default_local_recorder;
 use tower::{Layer, ServiceExt, service_fn};
 use tower_bearer::jose::Algorithm;
-use tower_bearer::test_util::Defect;
 use tower_bearer::time::ManualClock;
 use tower_bearer::{
     FetchedKeySet, Issuer, KeySetError, KeySource, KeySourceFuture, RefusalKind, ResourceServer, StatusPolicy,
 };
+use tower_bearer_test::Defect;
 
 use crate::fixtures::*;
 use crate::scrape::{Scrape, recorder, serve_with_metrics};

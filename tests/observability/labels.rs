@@ -2,8 +2,8 @@
 
 use metrics::set_default_local_recorder;
 use tower_bearer::jose::Algorithm;
-use tower_bearer::test_util::{Defect, SigningKey};
 use tower_bearer::{Issuer, ResourceServer};
+use tower_bearer_test::{Defect, SigningKey};
 
 use crate::fixtures::*;
 use crate::keys::Source;

@@ -6,10 +6,10 @@ use axum::Router;
 use axum::routing::get;
 use metrics::set_default_local_recorder;
 use tower_bearer::jose::Algorithm;
-use tower_bearer::test_util::Defect;
 use tower_bearer::time::{Clock, UnixTime};
 use tower_bearer::{FetchedKeySet, Issuer, KeySetError, KeySource, KeySourceFuture};
 use tower_bearer::{RequireScopes, ResourceServer, Step, StepListener, ValidatedToken};
+use tower_bearer_test::Defect;
 
 use crate::fixtures::*;
 use crate::scrape::{Scrape, recorder, serve_with_metrics};

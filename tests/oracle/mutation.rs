@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
-use tower_bearer::test_util::SigningKey;
+use tower_bearer_test::SigningKey;
 
 use crate::support::{AUDIENCE, ISSUER};
 

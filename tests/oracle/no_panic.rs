@@ -12,8 +12,8 @@ use proptest::sample::select;
 use serde_json::{Value, json};
 use tower::{Layer as _, Service as _, service_fn};
 use tower_bearer::jose::{Algorithm, VerifyingKey};
-use tower_bearer::test_util::{SigningKey, TestIssuer};
 use tower_bearer::{Issuer, ResourceServer};
+use tower_bearer_test::{SigningKey, TestIssuer};
 
 use crate::support::{AUDIENCE, ISSUER, api, now, runner};
 

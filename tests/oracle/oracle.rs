@@ -7,7 +7,7 @@ use jsonwebtoken::{DecodingKey, Validation, decode};
 use proptest::test_runner::TestCaseError;
 use serde_json::Value;
 use tower_bearer::jose::Algorithm;
-use tower_bearer::test_util::{SigningKey, TestIssuer};
+use tower_bearer_test::{SigningKey, TestIssuer};
 
 use crate::mutation::{Keys, mutations, token};
 use crate::support::{AUDIENCE, ISSUER, api, now, runner};

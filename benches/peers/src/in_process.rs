@@ -11,7 +11,7 @@ use std::time::Duration;
 use http::StatusCode;
 use serde_json::{Value, json};
 use tower_bearer::jose::Algorithm;
-use tower_bearer::test_util::{Defect, TestIssuer};
+use tower_bearer_test::{Defect, TestIssuer};
 
 use crate::median::median;
 use crate::peers::{NONE, NONE_AXUM_07, NONE_ROUTER, OTHERS, OURS, Peer};

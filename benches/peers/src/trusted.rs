@@ -9,7 +9,7 @@ use axum::routing::get;
 use serde_json::Value;
 use tokio::runtime::{Builder, Runtime};
 use tower_bearer::jose::Algorithm;
-use tower_bearer::test_util::TestIssuer;
+use tower_bearer_test::TestIssuer;
 
 /// The algorithm and the keys of [`ISSUER`](crate::token::ISSUER); its tokens are for
 /// [`AUDIENCE`](crate::token::AUDIENCE).

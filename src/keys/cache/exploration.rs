@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use shuttle::future::block_on;
 use shuttle::{check_pct, check_random, thread};
+use tower_bearer_test::{SigningKey, TestIssuer};
 
 use super::fetch::{Fetch, Fetched, FetchedSet};
 use super::fetches::{Joined, Need};
@@ -14,7 +15,6 @@ use crate::jose::{Algorithm, JwkSet, VerifyingKey};
 use crate::keys::{FetchedKeySet, KeySource, KeySourceFuture, Lookup};
 use crate::sync::{AtomicBool, AtomicUsize, Ordering};
 use crate::telemetry::IssuerMeter;
-use crate::test_util::{SigningKey, TestIssuer};
 use crate::time::{ManualClock, UnixTime};
 use crate::{Issuer, ResourceServer};
 
@@ -24,7 +24,7 @@ const ISSUER: &str = "https://as.example.com";
 static SETS: LazyLock<[String; 2]> = LazyLock::new(|| [(); 2].map(|()| issuer().jwk_set().to_string()));
 
 fn issuer() -> TestIssuer {
-    TestIssuer::with_key(ISSUER, SigningKey::generate(Algorithm::EdDSA).unwrap())
+    TestIssuer::with_key(ISSUER, SigningKey::generate(tower_bearer::jose::Algorithm::EdDSA).unwrap())
 }
 
 /// At random, and with few changes of thread at the worst moments: each finds what the other misses.

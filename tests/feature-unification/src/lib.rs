@@ -10,7 +10,7 @@ mod tests {
     use jsonwebtoken::{DecodingKey, Validation, decode};
     use serde_json::Value;
     use tower_bearer::jose::Algorithm;
-    use tower_bearer::test_util::{Defect, SigningKey, TestIssuer};
+    use tower_bearer_test::{Defect, SigningKey, TestIssuer};
     use tower_bearer::{Issuer, JsonFault, ResourceServer, TokenError, ValidatedToken};
 
     const ISSUER: &str = "https://as.example.com";

@@ -14,11 +14,11 @@ use bytes::Bytes;
 use http::{HeaderMap, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Empty};
 use tower::{Layer, ServiceExt, service_fn};
-use tower_bearer::authorization_server::{AuthorizationServer, Endpoint, Fault};
 use tower_bearer::jose::Algorithm;
-use tower_bearer::test_util::TestIssuer;
 use tower_bearer::time::{ManualClock, UnixTime};
 use tower_bearer::{Issuer, KeyPolicy, RefusalKind, ResourceServer, StatusPolicy, TokenError};
+use tower_bearer_authorization_server::{AuthorizationServer, Endpoint, Fault};
+use tower_bearer_test::TestIssuer;
 
 use crate::provider::*;
 

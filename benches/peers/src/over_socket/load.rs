@@ -163,6 +163,6 @@ fn program() -> PathBuf {
     }
     let repository = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap();
     let program = repository.join("target/release/tower-bearer");
-    assert!(program.exists(), "the load generator is missing: cargo build --release --features cli, in the repository");
+    assert!(program.exists(), "the load generator is missing: cargo build --release --package tower-bearer-cli, in the repository");
     program
 }

@@ -3,7 +3,7 @@
 //! In each round all servers are started anew, each with a load of its own. Then they take [turns](TURN): while one
 //! computes, all others and their loads stand still, so that a machine that is now faster and now slower is it for all
 //! alike. The load comes from `tower-bearer load`, 32 connections that are kept alive, as fast as the server can; it is
-//! looked for where `cargo build --release --features cli` in the repository puts it, or where the variable
+//! looked for where `cargo build --release --package tower-bearer-cli` in the repository puts it, or where the variable
 //! `TOWER_BEARER` says. It never sleeps: the server would have to wake it for its answers, which takes up to 10 µs of
 //! processor time each on a virtual machine, and which no server does whose clients are elsewhere.
 //!
@@ -23,10 +23,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tower_bearer::jose::Algorithm;
-use tower_bearer::test_util::{Defect, TestIssuer};
+use tower_bearer_test::{Defect, TestIssuer};
 
-use self::load::{Contender, Figures, Load};
-use self::server::Server;
 use crate::interval::{Interval, median_interval};
 use crate::median::median;
 use crate::peers::{
@@ -35,6 +33,8 @@ use crate::peers::{
 use crate::support::Options;
 use crate::token;
 use crate::trusted::Trusted;
+use self::load::{Contender, Figures, Load};
+use self::server::Server;
 
 const ALGORITHM: Algorithm = Algorithm::RS256;
 const SERVER_CORE: usize = 0;

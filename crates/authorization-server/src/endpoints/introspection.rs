@@ -1,0 +1,68 @@
+//! Token introspection (RFC 7662): what APIs ask about tokens that they cannot read, or that may have been revoked.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+use crate::client_authentication::authenticated_form;
+use crate::grants::{IssuedToken, Tokens};
+use crate::oauth_error::{NO_STORE, OAuthError};
+use crate::state::ServerState;
+
+/// Answers each client with a secret; an API is one too. A public client proves nothing, and learns nothing
+/// (RFC 7662 §2.1).
+pub(crate) async fn respond(State(state): State<Arc<ServerState>>, request: Request) -> Result<Response, OAuthError> {
+    let (client, parameters) = authenticated_form(request, &state.clients).await?;
+    if client.is_public() {
+        return Err(OAuthError::InvalidClient);
+    }
+    // The hint about the type of the token is not needed to find it (RFC 7662 §2.1).
+    let token = parameters.value("token").ok_or(OAuthError::InvalidRequest("token is missing"))?;
+    let answer = state.grants.active(token, state.issuer.now()).map(|token| Introspection::of(&state, &token));
+    Ok((NO_STORE, Json(answer.unwrap_or_default())).into_response())
+}
+
+/// RFC 7662 §2.2. Of a token that is not active, nothing is said but that.
+#[derive(Default, Serialize)]
+struct Introspection {
+    active: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scope: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    username: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token_type: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    exp: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    iat: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sub: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    aud: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    iss: Option<String>,
+}
+
+impl Introspection {
+    fn of(state: &ServerState, token: &IssuedToken) -> Self {
+        let user = token.auth_time.and_then(|_| state.users.by_subject(&token.subject));
+        Self {
+            active: true,
+            scope: (!token.scopes.is_empty()).then(|| token.scopes.join(" ")),
+            client_id: Some(token.client_id.clone()),
+            username: user.map(|user| user.username.clone()),
+            token_type: Some(Tokens::TYPE),
+            exp: Some(token.ends.as_secs()),
+            iat: Some(token.issued.as_secs()),
+            sub: Some(token.subject.clone()),
+            aud: token.audiences.clone(),
+            iss: Some(state.issuer.url().to_owned()),
+        }
+    }
+}

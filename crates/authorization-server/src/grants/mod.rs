@@ -1,0 +1,302 @@
+//! What was granted: codes, devices that wait for their users, families of refresh tokens, and every access token,
+//! behind one lock.
+//!
+//! Whatever can fail comes first: random numbers are made before the lock is taken, and all checks are over before
+//! anything changes. What follows cannot fail or be interrupted, so that no code is spent without its tokens on record
+//! and no refresh token without its successor.
+
+mod codes;
+mod devices;
+mod expiring;
+mod families;
+mod handle;
+mod issued;
+mod refusal;
+mod user_code;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tower_bearer::time::UnixTime;
+use tower_bearer_test::TestIssuer;
+
+use self::codes::Codes;
+use self::devices::Devices;
+use self::families::Families;
+use self::issued::IssuedTokens;
+use self::refusal::Refusal;
+use super::oauth_error::OAuthError;
+use super::registration::RegisteredClient;
+use super::requested::among;
+use super::scripts::{NextTokens, ScriptedPoll};
+
+pub(super) use self::codes::{Code, PresentedCode};
+pub(super) use self::devices::{DeviceRequest, DeviceSettings, UserCodeRefusal};
+pub(super) use self::expiring::Expiring;
+pub(super) use self::handle::{Handle, HandleDigest};
+pub(super) use self::issued::IssuedToken;
+pub use self::issued::{IssuedTokenSummary, NoSuchTokenError};
+pub(super) use self::user_code::UserCode;
+
+/// What a user let a client do.
+pub(super) struct Grant {
+    pub(super) client_id: String,
+    /// `sub` of the user.
+    pub(super) subject: String,
+    pub(super) scopes: Vec<String>,
+    pub(super) audiences: Vec<String>,
+    /// When the user logged in.
+    pub(super) auth_time: UnixTime,
+}
+
+/// What a client may be told about how its user logged in.
+pub(super) struct UserLogin {
+    pub(super) subject: String,
+    pub(super) auth_time: UnixTime,
+    /// What ties the ID token to the client's own session.
+    pub(super) nonce: Option<String>,
+}
+
+/// Who issues tokens to whom, and when.
+pub(super) struct Issuing<'a> {
+    pub(super) issuer: &'a TestIssuer,
+    pub(super) next_tokens: &'a NextTokens,
+    pub(super) client: &'a RegisteredClient,
+    pub(super) now: UnixTime,
+}
+
+/// What one request at the token endpoint brought.
+pub(super) struct Tokens {
+    pub(super) access_token: String,
+    pub(super) scopes: Vec<String>,
+    /// With a user's grant that can be refreshed, the next refresh token, and what an ID token says.
+    pub(super) of_user: Option<(Handle, UserLogin)>,
+}
+
+impl Tokens {
+    /// `token_type` of every access token (RFC 6750 §4).
+    pub(super) const TYPE: &str = "Bearer";
+}
+
+impl UserLogin {
+    fn of(grant: &Grant, nonce: Option<String>) -> Self {
+        Self { subject: grant.subject.clone(), auth_time: grant.auth_time, nonce }
+    }
+}
+
+/// All grants of a server.
+#[derive(Default)]
+pub(super) struct Grants(Mutex<Store>);
+
+#[derive(Default)]
+struct Store {
+    codes: Codes,
+    devices: Devices,
+    families: Families,
+    issued: IssuedTokens,
+}
+
+impl Grants {
+    /// A code for this grant.
+    pub(super) fn issue_code(&self, code: Code, now: UnixTime) -> Result<Handle, OAuthError> {
+        let handle = Handle::random()?;
+        self.store().codes.insert(handle.digest(), code, now);
+        Ok(handle)
+    }
+
+    /// Tokens for a code (RFC 6749 §4.1.3). A code that comes back ends all that its first use brought (§4.1.2).
+    pub(super) fn redeem_code(
+        &self,
+        issuing: &Issuing<'_>,
+        presented: &PresentedCode<'_>,
+    ) -> Result<Tokens, OAuthError> {
+        let (refresh_token, handle) = (Handle::random()?, Handle::random()?);
+        let mut store = self.store();
+        let code = store.codes.check(presented, &issuing.client.id, issuing.now);
+        let granted = code.map(|code| (Arc::clone(&code.grant), code.nonce.clone()));
+        let (grant, nonce) = granted.map_err(|refusal| store.refuse(refusal, issuing))?;
+        // RFC 8707 §2.2: fewer audiences than were granted, for this token alone.
+        let audiences = among(&grant.audiences, &presented.resources).ok_or(OAuthError::InvalidTarget)?;
+
+        let family = store.families.start(&grant, &refresh_token, issuing);
+        store.codes.spend(presented.code, family);
+        let token = IssuedToken::for_user(issuing, &grant, Some(family), grant.scopes.clone(), audiences);
+        Ok(store.hand_out(issuing, token, handle, refresh_token, UserLogin::of(&grant, nonce)))
+    }
+
+    /// A code for a device that asks for this, which users know by `user_code`.
+    pub(super) fn authorize_device(
+        &self,
+        request: DeviceRequest,
+        user_code: UserCode,
+        settings: DeviceSettings,
+        script: Vec<ScriptedPoll>,
+        now: UnixTime,
+    ) -> Result<Handle, OAuthError> {
+        let handle = Handle::random()?;
+        self.store().devices.insert(handle.digest(), user_code.digest(), request, settings, script, now);
+        Ok(handle)
+    }
+
+    /// What the device asks for that shows this code; `None` is what cannot be one.
+    pub(super) fn device(&self, user_code: Option<UserCode>, now: UnixTime) -> Result<DeviceRequest, UserCodeRefusal> {
+        self.store().devices.find(user_code.map(UserCode::digest), now)
+    }
+
+    /// What the user of a device decided: with a grant, yes. `false` when it was decided before.
+    pub(super) fn decide_device(&self, user_code: UserCode, grant: Option<Arc<Grant>>, now: UnixTime) -> bool {
+        self.store().devices.decide(user_code.digest(), grant, now)
+    }
+
+    /// Tokens for a device code (RFC 8628 §3.4), once its user has allowed it.
+    pub(super) fn redeem_device(
+        &self,
+        issuing: &Issuing<'_>,
+        device_code: &str,
+        resources: &[&str],
+    ) -> Result<Tokens, OAuthError> {
+        let (refresh_token, handle) = (Handle::random()?, Handle::random()?);
+        let device_code = HandleDigest::of(device_code);
+        let mut store = self.store();
+        let grant = store.devices.poll(device_code, &issuing.client.id, issuing.now);
+        let grant = grant.map_err(|refusal| store.refuse(refusal, issuing))?;
+        // RFC 8707 §2.2, as for a code.
+        let audiences = among(&grant.audiences, resources).ok_or(OAuthError::InvalidTarget)?;
+
+        let family = store.families.start(&grant, &refresh_token, issuing);
+        store.devices.spend(device_code, family);
+        let token = IssuedToken::for_user(issuing, &grant, Some(family), grant.scopes.clone(), audiences);
+        Ok(store.hand_out(issuing, token, handle, refresh_token, UserLogin::of(&grant, None)))
+    }
+
+    /// Tokens for a refresh token (RFC 6749 §6), which is spent by it.
+    pub(super) fn refresh(
+        &self,
+        issuing: &Issuing<'_>,
+        presented: &str,
+        scopes: Option<Vec<&str>>,
+        resources: &[&str],
+    ) -> Result<Tokens, OAuthError> {
+        let (refresh_token, handle) = (Handle::random()?, Handle::random()?);
+        let mut store = self.store();
+        let found = store.families.check(presented, issuing);
+        let (family, grant) = found.map_err(|refusal| store.refuse(refusal, issuing))?;
+        let scopes = among(&grant.scopes, &scopes.unwrap_or_default()).ok_or(OAuthError::InvalidScope)?;
+        let audiences = among(&grant.audiences, resources).ok_or(OAuthError::InvalidTarget)?;
+
+        store.families.rotate(family, presented, &refresh_token, issuing);
+        let token = IssuedToken::for_user(issuing, &grant, Some(family), scopes, audiences);
+        // OpenID Connect Core 1.0 §12.2: the nonce was for the first ID token.
+        Ok(store.hand_out(issuing, token, handle, refresh_token, UserLogin::of(&grant, None)))
+    }
+
+    /// A token for the client itself (RFC 6749 §4.4).
+    pub(super) fn issue_to_client(
+        &self,
+        issuing: &Issuing<'_>,
+        scopes: Vec<String>,
+        audiences: Vec<String>,
+    ) -> Result<Tokens, OAuthError> {
+        self.issue_alone(issuing, IssuedToken::for_client(issuing, scopes, audiences))
+    }
+
+    /// Tokens for what a user let the client do by giving it the password (RFC 6749 §4.3).
+    pub(super) fn issue_to_user(&self, issuing: &Issuing<'_>, grant: Grant) -> Result<Tokens, OAuthError> {
+        let (refresh_token, handle) = (Handle::random()?, Handle::random()?);
+        let grant = Arc::new(grant);
+        let mut store = self.store();
+        let family = store.families.start(&grant, &refresh_token, issuing);
+        let (scopes, audiences) = (grant.scopes.clone(), grant.audiences.clone());
+        let token = IssuedToken::for_user(issuing, &grant, Some(family), scopes, audiences);
+        Ok(store.hand_out(issuing, token, handle, refresh_token, UserLogin::of(&grant, None)))
+    }
+
+    /// An access token for what a user allowed, with nothing to refresh it (RFC 6749 §4.2.2).
+    pub(super) fn issue_without_refresh(&self, issuing: &Issuing<'_>, grant: &Grant) -> Result<Tokens, OAuthError> {
+        let (scopes, audiences) = (grant.scopes.clone(), grant.audiences.clone());
+        self.issue_alone(issuing, IssuedToken::for_user(issuing, grant, None, scopes, audiences))
+    }
+
+    fn issue_alone(&self, issuing: &Issuing<'_>, token: IssuedToken) -> Result<Tokens, OAuthError> {
+        let text = token.text(issuing, Handle::random()?);
+        let scopes = token.scopes.clone();
+        // Signed before the lock is taken: there is nothing to spend, and no request has to wait for another's
+        // signature.
+        self.store().issued.insert(&text, token, issuing.now);
+        Ok(Tokens { access_token: text, scopes, of_user: None })
+    }
+
+    /// What is known of an access token that is good now.
+    pub(super) fn active(&self, access_token: &str, now: UnixTime) -> Option<Arc<IssuedToken>> {
+        let store = self.store();
+        let token = store.issued.get(access_token, now)?;
+        let is_active = token.family.is_none_or(|family| store.families.is_active(family, now));
+        is_active.then(|| Arc::clone(token))
+    }
+
+    /// Ends a token (RFC 7009 §2.1): an access token alone, a refresh token with all that came of the same consent.
+    /// Nothing happens to one that is not the client's own, when there is one; whether something did.
+    pub(super) fn revoke(&self, token: &str, client_id: Option<&str>, now: UnixTime) -> bool {
+        let mut store = self.store();
+        let is_own = |owner: &str| client_id.is_none_or(|client_id| client_id == owner);
+        let is_access_token = store.issued.get(token, now).is_some_and(|issued| is_own(&issued.client_id));
+        if is_access_token {
+            store.issued.revoke(HandleDigest::of(token));
+        }
+        let family = store.families.of_token(token, is_own, now);
+        if let Some(family) = family {
+            store.families.revoke(family);
+        }
+        is_access_token || family.is_some()
+    }
+
+    /// Ends the access token of this number, as its text would; whether it had not been revoked before.
+    pub(super) fn revoke_issued(&self, number: u64, now: UnixTime) -> Result<bool, NoSuchTokenError> {
+        let mut store = self.store();
+        let token = store.issued.of_number(number, now).ok_or(NoSuchTokenError { number })?;
+        Ok(store.issued.revoke(token))
+    }
+
+    /// Every access token that has not expired, in the order in which they were issued, and whether it is good.
+    pub(super) fn issued(&self, now: UnixTime) -> Vec<IssuedTokenSummary> {
+        let store = self.store();
+        let is_active = |token: &IssuedToken| token.family.is_none_or(|family| store.families.is_active(family, now));
+        let all = store.issued.all(now);
+        all.map(|(number, token, revoked)| IssuedTokenSummary::of(number, token, !revoked && is_active(token)))
+            .collect()
+    }
+
+    fn store(&self) -> MutexGuard<'_, Store> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Store {
+    /// Ends all that came of the same consent as a code or a token that was used again.
+    fn refuse(&mut self, refusal: Refusal, issuing: &Issuing<'_>) -> OAuthError {
+        let Refusal { error, reused } = refusal;
+        if let Some(family) = reused {
+            let (_, reason) = error.texts();
+            tracing::warn!(
+                client_id = issuing.client.id,
+                reason,
+                "used again: all that came of the same consent is revoked"
+            );
+            self.families.revoke(family);
+        }
+        error
+    }
+
+    fn hand_out(
+        &mut self,
+        issuing: &Issuing<'_>,
+        token: IssuedToken,
+        handle: Handle,
+        refresh_token: Handle,
+        login: UserLogin,
+    ) -> Tokens {
+        let access_token = token.text(issuing, handle);
+        let scopes = token.scopes.clone();
+        self.issued.insert(&access_token, token, issuing.now);
+        Tokens { access_token, scopes, of_user: Some((refresh_token, login)) }
+    }
+}

@@ -1,0 +1,176 @@
+//! What is said of a client.
+
+use std::fmt;
+use std::time::Duration;
+
+use tower_bearer_test::TokenBuilder;
+
+/// A client of the authorization server: who may ask for tokens, for what, and for how long.
+///
+/// A client with a secret may ask for tokens of its own (client credentials). One with a
+/// [redirect URI](Self::redirect_uri) may ask for tokens of users (authorization code), and gets refresh tokens with
+/// them.
+///
+/// `Debug` leaves the secret out.
+///
+/// ```
+/// use std::time::Duration;
+/// use tower_bearer_authorization_server::Client;
+///
+/// let client = Client::new("reporting", "s3cret")
+///     .scopes(["read:leads", "read:accounts"])
+///     .audience("https://api.example.com")
+///     .token_lifetime(Duration::from_secs(60));
+/// assert!(!format!("{client:?}").contains("s3cret"));
+///
+/// let app = Client::public("lead-app").name("Lead app").redirect_uri("http://127.0.0.1/callback");
+/// # let _ = app;
+/// ```
+#[derive(Clone)]
+pub struct Client {
+    pub(super) id: String,
+    /// `None` for a public client.
+    pub(super) secret: Option<String>,
+    pub(super) name: Option<String>,
+    pub(super) scopes: Vec<String>,
+    pub(super) audiences: Vec<String>,
+    pub(super) redirect_uris: Vec<String>,
+    pub(super) is_device: bool,
+    pub(super) opaque_tokens: bool,
+    pub(super) token_lifetime: Duration,
+    pub(super) refresh_lifetime: Duration,
+    pub(super) refresh_absolute_lifetime: Duration,
+    pub(super) refresh_grace: Duration,
+}
+
+impl Client {
+    /// How long a refresh token lives unless [`refresh_lifetime`](Self::refresh_lifetime) says otherwise: 14 days.
+    pub const DEFAULT_REFRESH_LIFETIME: Duration = Duration::from_secs(14 * 24 * 3600);
+    /// How long a user's consent can be refreshed unless
+    /// [`refresh_absolute_lifetime`](Self::refresh_absolute_lifetime) says otherwise: 90 days.
+    pub const DEFAULT_REFRESH_ABSOLUTE_LIFETIME: Duration = Duration::from_secs(90 * 24 * 3600);
+
+    /// A confidential client (RFC 6749 §2.1) with its id and secret, without scopes; it needs an
+    /// [audience](Self::audience) to be of use.
+    #[must_use]
+    pub fn new(id: impl Into<String>, secret: impl Into<String>) -> Self {
+        Self::with_secret(id.into(), Some(secret.into()))
+    }
+
+    /// A public client: a program that cannot keep a secret, such as one in a browser or on a phone. It needs a
+    /// [redirect URI](Self::redirect_uri) or has to be for [devices](Self::device), and an [audience](Self::audience)
+    /// as any client.
+    #[must_use]
+    pub fn public(id: impl Into<String>) -> Self {
+        Self::with_secret(id.into(), None)
+    }
+
+    const fn with_secret(id: String, secret: Option<String>) -> Self {
+        Self {
+            id,
+            secret,
+            name: None,
+            scopes: Vec::new(),
+            audiences: Vec::new(),
+            redirect_uris: Vec::new(),
+            is_device: false,
+            opaque_tokens: false,
+            token_lifetime: TokenBuilder::DEFAULT_LIFETIME,
+            refresh_lifetime: Self::DEFAULT_REFRESH_LIFETIME,
+            refresh_absolute_lifetime: Self::DEFAULT_REFRESH_ABSOLUTE_LIFETIME,
+            refresh_grace: Duration::ZERO,
+        }
+    }
+
+    /// What the pages for users call the client; its id by default.
+    #[must_use]
+    pub fn name(self, name: impl Into<String>) -> Self {
+        Self { name: Some(name.into()), ..self }
+    }
+
+    /// Adds the scopes that the client may ask for, one an item. It gets all of them when it asks for none.
+    #[must_use]
+    pub fn scopes<S: Into<String>>(mut self, scopes: impl IntoIterator<Item = S>) -> Self {
+        self.scopes.extend(scopes.into_iter().map(Into::into));
+        self
+    }
+
+    /// Adds an API that the client's tokens are for: `aud` names all of them, unless the client names some of them
+    /// itself as `resource` (RFC 8707).
+    #[must_use]
+    pub fn audience(mut self, audience: impl Into<String>) -> Self {
+        self.audiences.push(audience.into());
+        self
+    }
+
+    /// Adds a place to which users are sent back with an authorization code.
+    ///
+    /// It is `https`, `http` on loopback, or a scheme of the application's own with a dot in it (RFC 8252 §7.1). What a
+    /// request names must be the same text, byte for byte; only the port of `http` on loopback may be another one
+    /// (RFC 8252 §7.3).
+    #[must_use]
+    pub fn redirect_uri(mut self, uri: impl Into<String>) -> Self {
+        self.redirect_uris.push(uri.into());
+        self
+    }
+
+    /// Lets the client run on devices without a browser or a keyboard, such as a television or a command line: it shows
+    /// a code, which the user enters on another device (RFC 8628).
+    #[must_use]
+    pub fn device(self) -> Self {
+        Self { is_device: true, ..self }
+    }
+
+    /// Gives the client access tokens that only this server can read (by introspection, RFC 7662); without it they are
+    /// JWTs (RFC 9068).
+    #[must_use]
+    pub fn opaque_tokens(self) -> Self {
+        Self { opaque_tokens: true, ..self }
+    }
+
+    /// How long the client's access tokens live, in whole seconds; five minutes by default
+    /// ([`TokenBuilder::DEFAULT_LIFETIME`]).
+    #[must_use]
+    pub fn token_lifetime(self, lifetime: Duration) -> Self {
+        Self { token_lifetime: lifetime, ..self }
+    }
+
+    /// How long a refresh token lives when it is not used. Each use gives a new one with the same time again.
+    #[must_use]
+    pub fn refresh_lifetime(self, lifetime: Duration) -> Self {
+        Self { refresh_lifetime: lifetime, ..self }
+    }
+
+    /// How long after the user's consent the last refresh token ends, however often it was used.
+    #[must_use]
+    pub fn refresh_absolute_lifetime(self, lifetime: Duration) -> Self {
+        Self { refresh_absolute_lifetime: lifetime, ..self }
+    }
+
+    /// For how long after its use a refresh token is taken once more, because the answer to the first use may have been
+    /// lost on the way; zero by default. After that, and for every older one, use of a spent token is taken for theft
+    /// and ends all that came of the same consent.
+    #[must_use]
+    pub fn refresh_grace(self, grace: Duration) -> Self {
+        Self { refresh_grace: grace, ..self }
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("id", &self.id)
+            .field("public", &self.secret.is_none())
+            .field("name", &self.name)
+            .field("scopes", &self.scopes)
+            .field("audiences", &self.audiences)
+            .field("redirect_uris", &self.redirect_uris)
+            .field("device", &self.is_device)
+            .field("opaque_tokens", &self.opaque_tokens)
+            .field("token_lifetime", &self.token_lifetime)
+            .field("refresh_lifetime", &self.refresh_lifetime)
+            .field("refresh_absolute_lifetime", &self.refresh_absolute_lifetime)
+            .field("refresh_grace", &self.refresh_grace)
+            .finish_non_exhaustive()
+    }
+}
