@@ -4,6 +4,7 @@
 use tower_bearer::time::UnixTime;
 
 use super::authorization_response::{AuthorizationError, ErrorCode, ResponseMode, ReturnAddress};
+use super::grant_type::GrantType;
 use super::grants::HandleDigest;
 use super::oauth_error::OAuthError;
 use super::pages::{PageRefusal, Session};
@@ -193,7 +194,7 @@ impl<'a> Asked<'a> {
 
 /// Whether the client gets a token without a code, which it may only where that was switched on.
 fn asks_for_token(client: &RegisteredClient, parameters: &Parameters) -> bool {
-    client.gets_tokens_in_redirects() && parameters.value("response_type") == Some("token")
+    client.may_use(GrantType::Implicit) && parameters.value("response_type") == Some("token")
 }
 
 /// What the client will have to prove with the code (RFC 7636 §4.3).

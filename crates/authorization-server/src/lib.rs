@@ -194,6 +194,8 @@ mod config;
 mod connections;
 mod endpoint;
 mod endpoints;
+mod file_value;
+mod grant_type;
 mod grants;
 pub mod guide;
 mod id_token;

@@ -13,6 +13,7 @@ use super::endpoints::{
     authorization, consent, device, device_authorization, introspection, jwk_set, login, metadata,
     pushed_authorization, revocation, token, userinfo,
 };
+use super::grant_type::GrantType;
 use super::paths::{self, Paths};
 use super::state::ServerState;
 use super::{Endpoint, StartError, misbehaviour, request_log};
@@ -47,7 +48,7 @@ fn routes(state: &Arc<ServerState>) -> Vec<(String, Endpoint, MethodRouter<Arc<S
         (state.path(paths::INTROSPECTION), Endpoint::Introspection, post(introspection::respond)),
         (state.path(paths::REVOCATION), Endpoint::Revocation, post(revocation::respond)),
     ];
-    if state.clients.ask_users() {
+    if state.clients.can_use(GrantType::AuthorizationCode) {
         let authorizing = get(authorization::respond).post(authorization::respond);
         routes.extend([
             (state.path(authorize), Endpoint::Authorization, authorizing),
@@ -56,12 +57,12 @@ fn routes(state: &Arc<ServerState>) -> Vec<(String, Endpoint, MethodRouter<Arc<S
             (state.path(paths::CONSENT), Endpoint::Consent, post(consent::respond)),
         ]);
     }
-    if state.clients.act_for_users() {
+    if state.clients.has_users_client() {
         let asking = get(userinfo::respond).post(userinfo::respond);
         let asking = asking.route_layer(from_fn_with_state(Arc::clone(state), userinfo::protect));
         routes.push((state.path(paths::USERINFO), Endpoint::Userinfo, asking));
     }
-    if state.clients.have_devices() {
+    if state.clients.can_use(GrantType::DeviceCode) {
         let asking = post(device_authorization::respond);
         let pages = get(device::show).post(device::respond);
         routes.extend([

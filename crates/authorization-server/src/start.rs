@@ -31,7 +31,7 @@ impl AuthorizationServerBuilder {
     pub async fn start(self) -> Result<AuthorizationServer, StartError> {
         let issuer = Checked::check(self)?;
         let place = Place::open(&issuer.settings).await?;
-        let issuer = issuer.found(&place).await?;
+        let issuer = issuer.bind(&place).await?;
         let served = place.serve([&issuer])?;
         Ok(issuer.handle(&served))
     }
@@ -83,7 +83,7 @@ impl AuthorizationServerBuilder {
         let place = Place::open(&first.settings).await?;
         let mut issuers = Vec::new();
         for issuer in checked {
-            issuers.push(issuer.found(&place).await?);
+            issuers.push(issuer.bind(&place).await?);
         }
         let served = place.serve(&issuers)?;
         Ok(issuers.into_iter().map(|issuer| issuer.handle(&served)).collect())
@@ -120,7 +120,7 @@ impl Checked {
     }
 
     /// The issuer at this place.
-    async fn found(self, place: &Place) -> Result<Founded, StartError> {
+    async fn bind(self, place: &Place) -> Result<Bound, StartError> {
         let Self { settings, clients, users } = self;
         let client_summaries = settings.clients.iter().map(ClientSummary::of).collect();
         let user_summaries = settings.users.iter().map(UserSummary::of).collect();
@@ -134,18 +134,18 @@ impl Checked {
         };
         let url = format!("{}://{}{}", place.scheme, place.address, paths.issuer);
         let issuer = make_issuer(url, keys)?.with_clock(clock);
-        Ok(Founded { state: Arc::new(ServerState::new(issuer, registered, paths, place.address.port())), admin })
+        Ok(Bound { state: Arc::new(ServerState::new(issuer, registered, paths, place.address.port())), admin })
     }
 }
 
 /// An issuer that is not served yet.
-struct Founded {
+struct Bound {
     state: Arc<ServerState>,
     /// Where its admin API will be.
     admin: Option<(TcpListener, SocketAddr)>,
 }
 
-impl Founded {
+impl Bound {
     fn handle(self, served: &Served) -> AuthorizationServer {
         let Self { state, admin } = self;
         let service = Arc::clone(&served.service);
@@ -201,7 +201,7 @@ impl Place {
         })
     }
 
-    fn serve<'a>(self, issuers: impl IntoIterator<Item = &'a Founded>) -> Result<Served, StartError> {
+    fn serve<'a>(self, issuers: impl IntoIterator<Item = &'a Bound>) -> Result<Served, StartError> {
         let router = router(issuers.into_iter().map(|issuer| &issuer.state))?;
         Ok(Served {
             service: Arc::new(Service::serve(self.address, self.listener, router, self.transport)),

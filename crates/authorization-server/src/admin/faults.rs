@@ -9,24 +9,24 @@ use serde_json::{Map, Value};
 
 use super::AdminState;
 use super::json_body::JsonBody;
-use super::refusal::Refusal;
+use super::refusal::AdminRefusal;
 use crate::{Endpoint, Fault};
 
 /// A path parameter that may be no text.
 type PathText = Result<Path<String>, PathRejection>;
 
 /// `GET /faults`
-pub(super) async fn show_all(State(state): State<AdminState>) -> Result<Json<Value>, Refusal> {
+pub(super) async fn show_all(State(state): State<AdminState>) -> Result<Json<Value>, AdminRefusal> {
     let mut all = Map::new();
     for endpoint in Endpoint::ALL {
-        let fault = serde_json::to_value(state.server.faults.current(*endpoint)).map_err(Refusal::failed)?;
+        let fault = serde_json::to_value(state.server.faults.current(*endpoint)).map_err(AdminRefusal::failed)?;
         all.insert(endpoint.name().to_owned(), fault);
     }
     Ok(Json(Value::Object(all)))
 }
 
 /// `GET /faults/{endpoint}`
-pub(super) async fn show(State(state): State<AdminState>, name: PathText) -> Result<Json<Option<Fault>>, Refusal> {
+pub(super) async fn show(State(state): State<AdminState>, name: PathText) -> Result<Json<Option<Fault>>, AdminRefusal> {
     Ok(Json(state.server.faults.current(endpoint(name)?)))
 }
 
@@ -35,13 +35,13 @@ pub(super) async fn set(
     State(state): State<AdminState>,
     name: PathText,
     JsonBody(fault): JsonBody<Fault>,
-) -> Result<StatusCode, Refusal> {
+) -> Result<StatusCode, AdminRefusal> {
     state.server.faults.set(endpoint(name)?, fault)?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 /// `DELETE /faults/{endpoint}`
-pub(super) async fn clear(State(state): State<AdminState>, name: PathText) -> Result<StatusCode, Refusal> {
+pub(super) async fn clear(State(state): State<AdminState>, name: PathText) -> Result<StatusCode, AdminRefusal> {
     state.server.faults.clear(endpoint(name)?);
     Ok(StatusCode::NO_CONTENT)
 }
@@ -64,13 +64,14 @@ pub(super) async fn show_cache_control(State(state): State<AdminState>) -> Json<
 pub(super) async fn set_cache_control(
     State(state): State<AdminState>,
     JsonBody(CacheControl { value }): JsonBody<CacheControl>,
-) -> Result<StatusCode, Refusal> {
-    let value = value.map(|value| HeaderValue::from_str(&value)).transpose().map_err(|_| Refusal::header_value())?;
+) -> Result<StatusCode, AdminRefusal> {
+    let value =
+        value.map(|value| HeaderValue::from_str(&value)).transpose().map_err(|_| AdminRefusal::header_value())?;
     state.server.set_cache_control(value);
     Ok(StatusCode::NO_CONTENT)
 }
 
-fn endpoint(name: PathText) -> Result<Endpoint, Refusal> {
+fn endpoint(name: PathText) -> Result<Endpoint, AdminRefusal> {
     let found = name.ok().and_then(|Path(name)| Endpoint::ALL.iter().copied().find(|known| known.name() == name));
-    found.ok_or_else(Refusal::no_such_endpoint)
+    found.ok_or_else(AdminRefusal::no_such_endpoint)
 }

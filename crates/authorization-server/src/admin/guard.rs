@@ -6,21 +6,21 @@ use axum::response::Response;
 use http::uri::Authority;
 use http::{HeaderMap, Uri, header};
 
-use super::refusal::Refusal;
+use super::refusal::AdminRefusal;
 
 /// What a request that is meant for this machine names. A web page whose own name was made to lead here (DNS rebinding)
 /// can send what it likes, but not another `Host` than that name.
 const LOOPBACK: [&str; 3] = ["127.0.0.1", "localhost", "[::1]"];
 
-pub(super) async fn admit(request: Request, next: Next) -> Result<Response, Refusal> {
+pub(super) async fn admit(request: Request, next: Next) -> Result<Response, AdminRefusal> {
     // Browsers send it with every request of a page that can change something; other programs have no reason to.
     if request.headers().contains_key(header::ORIGIN) {
-        return Err(Refusal::cross_site(
+        return Err(AdminRefusal::cross_site(
             "the admin API does not answer web pages; leave out `Origin`, and use another program than a browser",
         ));
     }
     if !is_for_loopback(request.uri(), request.headers()) {
-        return Err(Refusal::cross_site(
+        return Err(AdminRefusal::cross_site(
             "the request is for another host; send one `Host`, `127.0.0.1` or `localhost` with the port of this API",
         ));
     }

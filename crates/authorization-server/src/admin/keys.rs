@@ -11,7 +11,7 @@ use tower_bearer_test::{SigningKey, TestIssuer};
 
 use super::AdminState;
 use super::json_body::JsonBody;
-use super::refusal::Refusal;
+use super::refusal::AdminRefusal;
 
 /// With so many keys published there is no rotation with overlap, which would leave more there each time.
 const MAX_KEYS: usize = 1_000;
@@ -32,10 +32,10 @@ pub(super) struct Rotation {
 pub(super) async fn rotate(
     State(state): State<AdminState>,
     JsonBody(Rotation { overlap_s }): JsonBody<Rotation>,
-) -> Result<Json<Value>, Refusal> {
+) -> Result<Json<Value>, AdminRefusal> {
     change(state, move |issuer| {
         if overlap_s > 0 && issuer.published_keys().len() >= MAX_KEYS {
-            return Err(Refusal::too_many_keys(MAX_KEYS));
+            return Err(AdminRefusal::too_many_keys(MAX_KEYS));
         }
         Ok(issuer.rotate_keys_with_overlap(Duration::from_secs(overlap_s))?)
     })
@@ -43,7 +43,7 @@ pub(super) async fn rotate(
 }
 
 /// `POST /keys/next`
-pub(super) async fn publish_next(State(state): State<AdminState>) -> Result<Json<Value>, Refusal> {
+pub(super) async fn publish_next(State(state): State<AdminState>) -> Result<Json<Value>, AdminRefusal> {
     change(state, |issuer| Ok(issuer.publish_next_key().map(drop)?)).await
 }
 
@@ -51,8 +51,8 @@ pub(super) async fn publish_next(State(state): State<AdminState>) -> Result<Json
 pub(super) async fn withdraw(
     State(state): State<AdminState>,
     kid: Result<Path<String>, PathRejection>,
-) -> Result<Json<Value>, Refusal> {
-    let Path(kid) = kid.map_err(|_| Refusal::no_such_path())?;
+) -> Result<Json<Value>, AdminRefusal> {
+    let Path(kid) = kid.map_err(|_| AdminRefusal::no_such_path())?;
     change(state, move |issuer| Ok(issuer.withdraw_key(&kid)?)).await
 }
 
@@ -60,22 +60,22 @@ pub(super) async fn withdraw(
 pub(super) async fn replace(
     State(state): State<AdminState>,
     kid: Result<Path<String>, PathRejection>,
-) -> Result<Json<Value>, Refusal> {
-    let Path(kid) = kid.map_err(|_| Refusal::no_such_path())?;
+) -> Result<Json<Value>, AdminRefusal> {
+    let Path(kid) = kid.map_err(|_| AdminRefusal::no_such_path())?;
     change(state, move |issuer| Ok(issuer.replace_key_material(&kid)?)).await
 }
 
 /// Changes the keys where it may take as long as making a key does, and shows them.
 async fn change(
     state: AdminState,
-    change: impl FnOnce(&TestIssuer) -> Result<(), Refusal> + Send + 'static,
-) -> Result<Json<Value>, Refusal> {
+    change: impl FnOnce(&TestIssuer) -> Result<(), AdminRefusal> + Send + 'static,
+) -> Result<Json<Value>, AdminRefusal> {
     let changed = tokio::task::spawn_blocking(move || {
         let issuer = &state.server.issuer;
         change(issuer)?;
         Ok(Json(list(issuer)))
     });
-    changed.await.map_err(Refusal::failed)?
+    changed.await.map_err(AdminRefusal::failed)?
 }
 
 fn list(issuer: &TestIssuer) -> Value {

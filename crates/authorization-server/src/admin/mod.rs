@@ -20,7 +20,7 @@ use axum::middleware::from_fn;
 use axum::routing::{delete, get, post};
 use tokio::net::TcpListener;
 
-use self::refusal::Refusal;
+use self::refusal::AdminRefusal;
 use super::connections::{Connections, Transport};
 use super::service::Service;
 use super::state::ServerState;
@@ -77,8 +77,8 @@ fn router(state: AdminState) -> Router {
         .route("/tokens/revoke", post(steering::revoke))
         .route("/stop", post(running::stop))
         .route("/restart", post(running::restart))
-        .fallback(async || Refusal::no_such_path())
-        .method_not_allowed_fallback(async || Refusal::method())
+        .fallback(async || AdminRefusal::no_such_path())
+        .method_not_allowed_fallback(async || AdminRefusal::method())
         .layer(from_fn(guard::admit))
         .with_state(state)
 }

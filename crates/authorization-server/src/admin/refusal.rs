@@ -12,7 +12,7 @@ use super::super::{Endpoint, FaultError, NoSuchTokenError, ScriptError, StartErr
 
 /// A status, a name for programs, and a sentence that says what to do.
 #[derive(Debug)]
-pub(super) struct Refusal {
+pub(super) struct AdminRefusal {
     status: StatusCode,
     error: &'static str,
     description: String,
@@ -20,7 +20,7 @@ pub(super) struct Refusal {
 
 const UNREADABLE_BODY: &str = "unreadable_body";
 
-impl Refusal {
+impl AdminRefusal {
     fn new(status: StatusCode, error: &'static str, description: impl Display) -> Self {
         Self { status, error, description: description.to_string() }
     }
@@ -91,13 +91,13 @@ impl Refusal {
     }
 }
 
-impl From<FaultError> for Refusal {
+impl From<FaultError> for AdminRefusal {
     fn from(error: FaultError) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "unusable_fault", error)
     }
 }
 
-impl From<ScriptError> for Refusal {
+impl From<ScriptError> for AdminRefusal {
     fn from(error: ScriptError) -> Self {
         match error {
             ScriptError::TooMany { .. } => Self::new(StatusCode::CONFLICT, "too_many_scripts", error),
@@ -106,13 +106,13 @@ impl From<ScriptError> for Refusal {
     }
 }
 
-impl From<NoSuchTokenError> for Refusal {
+impl From<NoSuchTokenError> for AdminRefusal {
     fn from(error: NoSuchTokenError) -> Self {
         Self::new(StatusCode::NOT_FOUND, "no_such_token", error)
     }
 }
 
-impl From<KeyChangeError> for Refusal {
+impl From<KeyChangeError> for AdminRefusal {
     fn from(error: KeyChangeError) -> Self {
         match error {
             KeyChangeError::NoSuchKey { .. } => Self::new(StatusCode::NOT_FOUND, "no_such_key", error),
@@ -122,19 +122,19 @@ impl From<KeyChangeError> for Refusal {
     }
 }
 
-impl From<SigningError> for Refusal {
+impl From<SigningError> for AdminRefusal {
     fn from(error: SigningError) -> Self {
         Self::failed(error)
     }
 }
 
-impl From<StartError> for Refusal {
+impl From<StartError> for AdminRefusal {
     fn from(error: StartError) -> Self {
         Self::new(StatusCode::CONFLICT, "not_started", error)
     }
 }
 
-impl IntoResponse for Refusal {
+impl IntoResponse for AdminRefusal {
     fn into_response(self) -> Response {
         let Self { status, error, description } = self;
         // The description may repeat what was sent, which may be a token.

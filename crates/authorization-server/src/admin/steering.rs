@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::AdminState;
 use super::json_body::JsonBody;
-use super::refusal::Refusal;
+use super::refusal::AdminRefusal;
 use crate::{DevicePoll, NextToken};
 
 /// `GET /next-tokens`
@@ -20,7 +20,7 @@ pub(super) async fn next_tokens(State(state): State<AdminState>) -> Json<Value> 
 pub(super) async fn script_next_token(
     State(state): State<AdminState>,
     JsonBody(next): JsonBody<NextToken>,
-) -> Result<StatusCode, Refusal> {
+) -> Result<StatusCode, AdminRefusal> {
     state.server.next_tokens.push(next)?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -41,7 +41,7 @@ pub(super) struct DeviceScript {
 pub(super) async fn script_device(
     State(state): State<AdminState>,
     JsonBody(DeviceScript { polls }): JsonBody<DeviceScript>,
-) -> Result<StatusCode, Refusal> {
+) -> Result<StatusCode, AdminRefusal> {
     state.server.device_scripts.push(polls, &state.server.users)?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -69,9 +69,9 @@ pub(super) enum Revocation {
 /// `POST /tokens/revoke`
 pub(super) async fn revoke(
     State(state): State<AdminState>,
-    body: Result<JsonBody<Revocation>, Refusal>,
-) -> Result<Json<Value>, Refusal> {
-    let JsonBody(revocation) = body.map_err(Refusal::without_what_was_sent)?;
+    body: Result<JsonBody<Revocation>, AdminRefusal>,
+) -> Result<Json<Value>, AdminRefusal> {
+    let JsonBody(revocation) = body.map_err(AdminRefusal::without_what_was_sent)?;
     let (grants, now) = (&state.server.grants, state.server.issuer.now());
     let revoked = match revocation {
         Revocation::Token(token) => grants.revoke(&token, None, now),

@@ -23,7 +23,7 @@ pub(super) struct Fault {
 
 /// One step from the document to a field.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) enum Step {
+pub(super) enum PathSegment {
     Key(&'static str),
     Index(usize),
 }
@@ -47,11 +47,11 @@ impl Format {
 
     /// The fault that the field at `path` is wrong. Where the document lacks it, the place is that of what should have
     /// it.
-    pub(super) fn fault_at(self, text: &str, path: &[Step], reason: String) -> Fault {
+    pub(super) fn fault_at(self, text: &str, path: &[PathSegment], reason: String) -> Fault {
         let field = path.iter().fold(String::new(), |field, step| match step {
-            Step::Key(key) if field.is_empty() => (*key).to_owned(),
-            Step::Key(key) => format!("{field}.{key}"),
-            Step::Index(index) => format!("{field}[{index}]"),
+            PathSegment::Key(key) if field.is_empty() => (*key).to_owned(),
+            PathSegment::Key(key) => format!("{field}.{key}"),
+            PathSegment::Index(index) => format!("{field}[{index}]"),
         });
         let (line, column) = match self {
             Self::Toml => toml::Deserializer::parse(text)
@@ -99,7 +99,7 @@ fn json_place(text: &str, error: &serde_json::Error) -> (usize, usize) {
 
 /// Goes to the field at a path and fails there, as the format then says where that is.
 #[derive(Clone, Copy)]
-struct Walk<'a>(&'a [Step]);
+struct Walk<'a>(&'a [PathSegment]);
 
 impl<'de> DeserializeSeed<'de> for Walk<'_> {
     type Value = ();
@@ -118,7 +118,7 @@ impl<'de> Visitor<'de> for Walk<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        if let Some((Step::Key(wanted), rest)) = self.0.split_first() {
+        if let Some((PathSegment::Key(wanted), rest)) = self.0.split_first() {
             while let Some(key) = map.next_key::<String>()? {
                 if key == *wanted {
                     return map.next_value_seed(Walk(rest));
@@ -130,7 +130,7 @@ impl<'de> Visitor<'de> for Walk<'_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
-        if let Some((Step::Index(wanted), rest)) = self.0.split_first() {
+        if let Some((PathSegment::Index(wanted), rest)) = self.0.split_first() {
             for _ in 0..*wanted {
                 seq.next_element::<IgnoredAny>()?;
             }

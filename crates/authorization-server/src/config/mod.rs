@@ -19,7 +19,7 @@ use std::path::Path;
 pub use self::error::ConfigFileError;
 
 use self::document::Document;
-use self::format::{Fault, Format, Step};
+use self::format::{Fault, Format, PathSegment};
 use super::AuthorizationServerBuilder;
 
 impl AuthorizationServerBuilder {
@@ -97,7 +97,7 @@ impl AuthorizationServerBuilder {
         let mut builder = document.apply(Self::new());
         for (index, key) in document.keys.iter().enumerate() {
             builder = keys::add(builder, key, directory).map_err(|reason| {
-                let place = [Step::Key("keys"), Step::Index(index), Step::Key("pem_file")];
+                let place = [PathSegment::Key("keys"), PathSegment::Index(index), PathSegment::Key("pem_file")];
                 invalid(format.fault_at(text, &place, reason))
             })?;
         }

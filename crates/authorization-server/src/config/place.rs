@@ -2,15 +2,16 @@
 
 use std::time::Duration;
 
-use super::document::{ClientEntry, Document, Span, UserEntry};
-use super::format::Step::{self, Index, Key};
+use super::document::{Document, UserEntry};
+use super::format::PathSegment::{self, Index, Key};
 use crate::StartError;
+use crate::registration::ClientSettings;
 
 /// The way to the field; as far as is known.
-pub(super) fn of(error: &StartError, document: &Document) -> Vec<Step> {
+pub(super) fn of(error: &StartError, document: &Document) -> Vec<PathSegment> {
     let client = |id: &str, field: &'static str| client(document, id, field, 0);
     let user = |name: &str, field: &'static str| user(document, name, field, 0);
-    let item = |mut way: Vec<Step>, items: fn(&ClientEntry) -> &[String], text: &str| {
+    let item = |mut way: Vec<PathSegment>, items: fn(&ClientSettings) -> &[String], text: &str| {
         let position = match way.get(1) {
             Some(Index(index)) => document.clients.get(*index).and_then(|client| position(items(client), text)),
             _ => None,
@@ -32,10 +33,8 @@ pub(super) fn of(error: &StartError, document: &Document) -> Vec<Step> {
         }
         StartError::ShortLifetime { client_id } => client(client_id, "token_lifetime"),
         StartError::ShortRefreshLifetime { client_id } => {
-            let is_short = |lifetime: &Span| lifetime.0 < Duration::from_secs(1);
-            let is_it = |client: &ClientEntry| {
-                client.id == *client_id && client.refresh_lifetime.as_ref().is_some_and(is_short)
-            };
+            let is_it =
+                |client: &ClientSettings| client.id == *client_id && client.refresh_lifetime < Duration::from_secs(1);
             let sliding = document.clients.iter().any(is_it);
             client(client_id, if sliding { "refresh_lifetime" } else { "refresh_absolute_lifetime" })
         }
@@ -60,12 +59,12 @@ pub(super) fn of(error: &StartError, document: &Document) -> Vec<Step> {
 }
 
 /// `nth` is how many of the same id come before it.
-fn client(document: &Document, id: &str, field: &'static str, nth: usize) -> Vec<Step> {
-    let ids = document.clients.iter().map(|ClientEntry { id, .. }| id.as_str());
+fn client(document: &Document, id: &str, field: &'static str, nth: usize) -> Vec<PathSegment> {
+    let ids = document.clients.iter().map(|client| client.id.as_str());
     way("clients", ids, id, field, nth)
 }
 
-fn user(document: &Document, name: &str, field: &'static str, nth: usize) -> Vec<Step> {
+fn user(document: &Document, name: &str, field: &'static str, nth: usize) -> Vec<PathSegment> {
     let names = document.users.iter().map(|UserEntry { username, .. }| username.as_str());
     way("users", names, name, field, nth)
 }
@@ -76,7 +75,7 @@ fn way<'a>(
     name: &str,
     field: &'static str,
     nth: usize,
-) -> Vec<Step> {
+) -> Vec<PathSegment> {
     let found = names.enumerate().filter(|(_, other)| *other == name).nth(nth);
     found.map_or_else(|| vec![Key(table)], |(index, _)| vec![Key(table), Index(index), Key(field)])
 }

@@ -63,7 +63,7 @@ pub(super) fn show(
         action: state.path(paths::CONSENT),
         csrf: browser.csrf_token(),
         request: &request.query,
-        client_name: &request.client.name,
+        client_name: request.client.name(),
         username: &user.username,
         scopes: described(state, &request.scopes),
         destination: request.address.destination(),

@@ -161,6 +161,6 @@ impl Decision<'_> {
     }
 
     fn client_name(&self) -> &str {
-        self.state.clients.get(&self.device.client_id).map_or("", |client| &client.name)
+        self.state.clients.get(&self.device.client_id).map_or("", |client| client.name())
     }
 }

@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use crate::client_authentication::authenticated_form;
+use crate::grant_type::GrantType;
 use crate::grants::{DeviceRequest, UserCode};
 use crate::oauth_error::{NO_STORE, OAuthError};
 use crate::state::ServerState;
@@ -27,7 +28,7 @@ struct DeviceAuthorization {
 
 pub(crate) async fn respond(State(state): State<Arc<ServerState>>, request: Request) -> Result<Response, OAuthError> {
     let (client, parameters) = authenticated_form(request, &state.clients).await?;
-    if !client.is_device {
+    if !client.may_use(GrantType::DeviceCode) {
         return Err(OAuthError::UnauthorizedClient);
     }
     let request = DeviceRequest {

@@ -35,7 +35,7 @@ pub(super) fn show(
         action: state.path(paths::LOGIN),
         csrf: browser.csrf_token(),
         request: &request.query,
-        client_name: &request.client.name,
+        client_name: request.client.name(),
         username: failed_as.or(request.login_hint.as_deref()).unwrap_or_default(),
         failed: failed_as.is_some(),
     };

@@ -7,7 +7,7 @@ use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
 
-use super::token::DEVICE_CODE;
+use crate::grant_type::GrantType;
 use crate::paths;
 use crate::state::ServerState;
 
@@ -63,21 +63,15 @@ pub(crate) async fn respond(State(state): State<Arc<ServerState>>) -> Json<Metad
 
 impl Metadata {
     pub(crate) fn of(state: &ServerState) -> Self {
-        let asks_users = state.clients.ask_users();
+        let clients = &state.clients;
+        let asks_users = clients.can_use(GrantType::AuthorizationCode);
         let with_users = |values: &'static [&'static str]| if asks_users { values } else { &[] };
-        let has_implicit = state.clients.get_tokens_in_redirects();
-        let is_openid = state.clients.ask_who_users_are();
-        let has_devices = state.clients.have_devices();
-        let grant_types = [
-            (asks_users, "authorization_code"),
-            (has_devices, DEVICE_CODE),
-            (state.clients.act_for_users(), "refresh_token"),
-            (true, "client_credentials"),
-            (has_implicit, "implicit"),
-            (state.clients.use_passwords(), "password"),
-        ];
+        let has_implicit = clients.can_use(GrantType::Implicit);
+        let has_devices = clients.can_use(GrantType::DeviceCode);
+        let is_openid = clients.has_openid_client();
+        let grant_types = GrantType::ALL.into_iter().filter(|grant_type| clients.can_use(*grant_type));
         let mut authentication = SECRETS.to_vec();
-        if state.clients.iter().any(|client| client.is_public()) {
+        if clients.iter().any(|client| client.is_public()) {
             authentication.push("none");
         }
         Self {
@@ -90,7 +84,7 @@ impl Metadata {
             introspection_endpoint_auth_methods_supported: SECRETS,
             revocation_endpoint: state.url(paths::REVOCATION),
             revocation_endpoint_auth_methods_supported: authentication.clone(),
-            grant_types_supported: grant_types.into_iter().filter_map(|(there, name)| there.then_some(name)).collect(),
+            grant_types_supported: grant_types.map(GrantType::name).collect(),
             token_endpoint_auth_methods_supported: authentication,
             response_types_supported: with_users(if has_implicit { &["code", "token"] } else { &["code"] }),
             response_modes_supported: with_users(if has_implicit { &["query", "fragment"] } else { &["query"] }),
@@ -104,7 +98,7 @@ impl Metadata {
                 .then(|| state.issuer.signing_key().algorithm().name())
                 .into_iter()
                 .collect(),
-            scopes_supported: state.clients.iter().flat_map(|client| client.scopes.iter().cloned()).collect(),
+            scopes_supported: clients.iter().flat_map(|client| client.scopes.iter().cloned()).collect(),
         }
     }
 }

@@ -9,6 +9,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use crate::client_authentication::authenticated_form;
+use crate::grant_type::GrantType;
 use crate::grants::{Grant, Handle, PresentedCode, Tokens};
 use crate::oauth_error::{NO_STORE, OAuthError};
 use crate::parameters::Parameters;
@@ -17,29 +18,28 @@ use crate::request_log::note_grant_type;
 use crate::state::ServerState;
 use crate::{id_token, requested, scope};
 
-/// The grant type of RFC 8628 §3.4.
-pub(super) const DEVICE_CODE: &str = "urn:ietf:params:oauth:grant-type:device_code";
-
-/// Those that the request log names: it repeats nothing that a client made up.
-const GRANT_TYPES: [&str; 5] = ["client_credentials", "authorization_code", DEVICE_CODE, "refresh_token", "password"];
-
 pub(crate) async fn respond(State(state): State<Arc<ServerState>>, request: Request) -> Result<Response, OAuthError> {
     if let Some(refusal) = state.next_tokens.refusal() {
         return Ok(refusal);
     }
     let (client, parameters) = authenticated_form(request, &state.clients).await?;
-    let grant_type = parameters.value("grant_type");
-    if let Some(known) = GRANT_TYPES.into_iter().find(|known| grant_type == Some(*known)) {
-        note_grant_type(known);
+    let name = parameters.value("grant_type").ok_or(OAuthError::InvalidRequest("grant_type is missing"))?;
+    let grant_type = GrantType::of_token_request(name).ok_or(OAuthError::UnsupportedGrantType)?;
+    // Only names of ours are logged: a client could make up any other.
+    note_grant_type(grant_type.name());
+    if !state.clients.can_use(grant_type) {
+        return Err(OAuthError::UnsupportedGrantType);
+    }
+    if !client.may_use(grant_type) {
+        return Err(OAuthError::UnauthorizedClient);
     }
     let tokens = match grant_type {
-        Some("client_credentials") => client_credentials(&state, client, &parameters),
-        Some("authorization_code") if state.clients.ask_users() => authorization_code(&state, client, &parameters),
-        Some(DEVICE_CODE) if state.clients.have_devices() => device_code(&state, client, &parameters),
-        Some("refresh_token") if state.clients.act_for_users() => refresh_token(&state, client, &parameters),
-        Some("password") if state.clients.use_passwords() => password(&state, client, &parameters),
-        Some(_) => Err(OAuthError::UnsupportedGrantType),
-        None => Err(OAuthError::InvalidRequest("grant_type is missing")),
+        GrantType::AuthorizationCode => authorization_code(&state, client, &parameters),
+        GrantType::DeviceCode => device_code(&state, client, &parameters),
+        GrantType::RefreshToken => refresh_token(&state, client, &parameters),
+        GrantType::ClientCredentials => client_credentials(&state, client, &parameters),
+        GrantType::Password => password(&state, client, &parameters),
+        GrantType::Implicit => Err(OAuthError::UnsupportedGrantType),
     }?;
     let wants_id_token = tokens.scopes.iter().any(|scope| scope == scope::OPENID);
     let (refresh_token, login) = tokens.of_user.unzip();
@@ -75,15 +75,12 @@ struct AccessTokenResponse {
     scope: String,
 }
 
-/// RFC 6749 §4.4: for clients that can prove who they are.
+/// RFC 6749 §4.4.
 fn client_credentials(
     state: &ServerState,
     client: &RegisteredClient,
     parameters: &Parameters,
 ) -> Result<Tokens, OAuthError> {
-    if client.is_public() {
-        return Err(OAuthError::UnauthorizedClient);
-    }
     let scopes = requested::scopes(client, parameters)?;
     let audiences = requested::audiences(client, parameters)?;
     state.grants.issue_to_client(&state.issuing(client), scopes, audiences)
@@ -95,9 +92,6 @@ fn authorization_code(
     client: &RegisteredClient,
     parameters: &Parameters,
 ) -> Result<Tokens, OAuthError> {
-    if !client.asks_users() {
-        return Err(OAuthError::UnauthorizedClient);
-    }
     let presented = PresentedCode {
         code: parameters.value("code").ok_or(OAuthError::InvalidRequest("code is missing"))?,
         redirect_uri: parameters.value("redirect_uri"),
@@ -109,9 +103,6 @@ fn authorization_code(
 
 /// RFC 8628 §3.4.
 fn device_code(state: &ServerState, client: &RegisteredClient, parameters: &Parameters) -> Result<Tokens, OAuthError> {
-    if !client.is_device {
-        return Err(OAuthError::UnauthorizedClient);
-    }
     let presented = parameters.value("device_code").ok_or(OAuthError::InvalidRequest("device_code is missing"))?;
     state.grants.redeem_device(&state.issuing(client), presented, &requested::resources(parameters))
 }
@@ -122,9 +113,6 @@ fn refresh_token(
     client: &RegisteredClient,
     parameters: &Parameters,
 ) -> Result<Tokens, OAuthError> {
-    if !client.acts_for_users() {
-        return Err(OAuthError::UnauthorizedClient);
-    }
     let presented = parameters.value("refresh_token").ok_or(OAuthError::InvalidRequest("refresh_token is missing"))?;
     let scopes = match parameters.value("scope") {
         Some(text) => Some(scope::parse(text).ok_or(OAuthError::InvalidScope)?),

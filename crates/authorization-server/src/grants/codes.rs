@@ -9,9 +9,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use tower_bearer::time::UnixTime;
 
-use super::families::FamilyId;
-use super::refusal::Refusal;
-use super::{Expiring, Grant, HandleDigest};
+use super::refusal::GrantRefusal;
+use super::{Expiring, FamilyId, Grant, HandleDigest};
 use crate::oauth_error::OAuthError;
 
 /// From the user's consent to the client's request for tokens. RFC 6749 §4.1.2 wants ten minutes at most.
@@ -67,7 +66,7 @@ impl Codes {
         presented: &PresentedCode<'_>,
         client_id: &str,
         now: UnixTime,
-    ) -> Result<&Code, Refusal> {
+    ) -> Result<&Code, GrantRefusal> {
         let refused = |description| Err(OAuthError::InvalidGrant(description).into());
         let entry = self.0.get(HandleDigest::of(presented.code), now);
         // Another client's code is as unknown as any.
@@ -75,7 +74,7 @@ impl Codes {
             return refused("the code is not known");
         };
         if let Some(family) = entry.spent {
-            return Err(Refusal::reused("the code was used before", family));
+            return Err(GrantRefusal::reused("the code was used before", family));
         }
         if entry.ends <= now {
             return refused("the code has expired");

@@ -6,9 +6,8 @@ use std::time::Duration;
 
 use tower_bearer::time::UnixTime;
 
-use super::families::FamilyId;
-use super::refusal::Refusal;
-use super::{Expiring, Grant, HandleDigest};
+use super::refusal::GrantRefusal;
+use super::{Expiring, FamilyId, Grant, HandleDigest};
 use crate::oauth_error::OAuthError;
 use crate::scripts::ScriptedPoll;
 
@@ -69,11 +68,11 @@ struct Device {
     ends: UnixTime,
     interval: Duration,
     polled: Option<UnixTime>,
-    state: State,
+    state: DeviceState,
     script: VecDeque<ScriptedPoll>,
 }
 
-enum State {
+enum DeviceState {
     Undecided,
     Approved(Arc<Grant>),
     Denied,
@@ -107,7 +106,7 @@ impl Devices {
             ends,
             interval: settings.interval,
             polled: None,
-            state: State::Undecided,
+            state: DeviceState::Undecided,
             script: script.into(),
         };
         self.devices.insert(device_code, device, ends.saturating_add(MEMORY), now);
@@ -143,9 +142,9 @@ impl Devices {
             return false;
         };
         // A script may have decided first.
-        let is_undecided = matches!(device.state, State::Undecided);
+        let is_undecided = matches!(device.state, DeviceState::Undecided);
         if is_undecided {
-            device.state = grant.map_or(State::Denied, State::Approved);
+            device.state = grant.map_or(DeviceState::Denied, DeviceState::Approved);
         }
         is_undecided
     }
@@ -156,7 +155,7 @@ impl Devices {
         device_code: HandleDigest,
         client_id: &str,
         now: UnixTime,
-    ) -> Result<Arc<Grant>, Refusal> {
+    ) -> Result<Arc<Grant>, GrantRefusal> {
         let hear = |error: OAuthError| Err(error.into());
         // Another client's code is as unknown as any.
         let known = self.devices.get(device_code, now).is_some_and(|device| device.request.client_id == client_id);
@@ -164,26 +163,26 @@ impl Devices {
             return hear(OAuthError::InvalidGrant("the device code is not known"));
         };
         // What was spent stays so, whatever a script says.
-        let is_spent = matches!(device.state, State::Spent(_));
+        let is_spent = matches!(device.state, DeviceState::Spent(_));
         match if is_spent { None } else { device.script.pop_front() } {
             Some(ScriptedPoll::Pending) => return hear(OAuthError::AuthorizationPending),
             Some(ScriptedPoll::SlowDown) => return hear(OAuthError::SlowDown),
-            Some(ScriptedPoll::Deny) => device.state = State::Denied,
-            Some(ScriptedPoll::Expire) => device.state = State::Ended,
+            Some(ScriptedPoll::Deny) => device.state = DeviceState::Denied,
+            Some(ScriptedPoll::Expire) => device.state = DeviceState::Ended,
             Some(ScriptedPoll::Approve(subject)) => {
                 let DeviceRequest { client_id, scopes, audiences } = device.request.clone();
                 device.state =
-                    State::Approved(Arc::new(Grant { client_id, subject, scopes, audiences, auth_time: now }));
+                    DeviceState::Approved(Arc::new(Grant { client_id, subject, scopes, audiences, auth_time: now }));
             }
             None => {}
         }
         match &device.state {
-            State::Spent(family) => Err(Refusal::reused("the device code was used before", *family)),
-            State::Denied => hear(OAuthError::AccessDenied),
-            State::Ended => hear(OAuthError::ExpiredToken),
+            DeviceState::Spent(family) => Err(GrantRefusal::reused("the device code was used before", *family)),
+            DeviceState::Denied => hear(OAuthError::AccessDenied),
+            DeviceState::Ended => hear(OAuthError::ExpiredToken),
             _ if device.ends <= now => hear(OAuthError::ExpiredToken),
-            State::Approved(grant) => Ok(Arc::clone(grant)),
-            State::Undecided => {
+            DeviceState::Approved(grant) => Ok(Arc::clone(grant)),
+            DeviceState::Undecided => {
                 let polled = device.polled.replace(now);
                 if polled.is_some_and(|polled| now.saturating_since(polled) < device.interval) {
                     device.interval = device.interval.saturating_add(SLOWER);
@@ -197,7 +196,7 @@ impl Devices {
     /// Remembers what a good device code brought.
     pub(super) fn spend(&mut self, device_code: HandleDigest, family: FamilyId) {
         if let Some(device) = self.devices.get_mut(device_code) {
-            device.state = State::Spent(family);
+            device.state = DeviceState::Spent(family);
         }
     }
 }

@@ -7,15 +7,12 @@ use std::sync::Arc;
 
 use tower_bearer::time::UnixTime;
 
-use super::refusal::Refusal;
-use super::{Expiring, Grant, Handle, HandleDigest, Issuing};
+use super::refusal::GrantRefusal;
+use super::{Expiring, FamilyId, Grant, Handle, HandleDigest, Issuing};
 use crate::oauth_error::OAuthError;
 
 const MAX_FAMILIES: usize = 100_000;
 const MAX_TOKENS: usize = 200_000;
-
-#[derive(Clone, Copy, Eq, Hash, PartialEq)]
-pub(super) struct FamilyId(u64);
 
 pub(super) struct Families {
     families: Expiring<FamilyId, Family>,
@@ -67,9 +64,10 @@ impl Families {
     }
 
     /// The family of a token that may be used now, and what its user granted. Nothing changes yet.
-    pub(super) fn check(&self, presented: &str, issuing: &Issuing<'_>) -> Result<(FamilyId, Arc<Grant>), Refusal> {
+    pub(super) fn check(&self, presented: &str, issuing: &Issuing<'_>) -> Result<(FamilyId, Arc<Grant>), GrantRefusal> {
         let Issuing { client, now, .. } = issuing;
-        let unknown = Refusal::from(OAuthError::InvalidGrant("the refresh token is not known, revoked or expired"));
+        let unknown =
+            GrantRefusal::from(OAuthError::InvalidGrant("the refresh token is not known, revoked or expired"));
         let token = self.tokens.get(HandleDigest::of(presented), *now).ok_or(unknown)?;
         let family = self.families.get(token.family, *now).ok_or(unknown)?;
         // Another client's token is as unknown as any.
@@ -81,7 +79,7 @@ impl Families {
             && token.generation.wrapping_add(1) == family.generation
             && *now < family.rotated.saturating_add(client.refresh_grace);
         if token.generation != family.generation && !is_in_grace {
-            return Err(Refusal::reused("the refresh token was used before", token.family));
+            return Err(GrantRefusal::reused("the refresh token was used before", token.family));
         }
         Ok((token.family, Arc::clone(&family.grant)))
     }

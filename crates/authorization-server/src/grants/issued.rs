@@ -8,8 +8,7 @@ use serde_json::Value;
 use tower_bearer::time::UnixTime;
 use tower_bearer_test::{TestIssuer, TokenBuilder};
 
-use super::families::FamilyId;
-use super::{Expiring, Grant, Handle, HandleDigest, Issuing};
+use super::{Expiring, FamilyId, Grant, Handle, HandleDigest, Issuing};
 
 const CAPACITY: usize = 100_000;
 

@@ -23,7 +23,7 @@ use self::codes::Codes;
 use self::devices::Devices;
 use self::families::Families;
 use self::issued::IssuedTokens;
-use self::refusal::Refusal;
+use self::refusal::GrantRefusal;
 use super::oauth_error::OAuthError;
 use super::registration::RegisteredClient;
 use super::requested::among;
@@ -47,6 +47,10 @@ pub(super) struct Grant {
     /// When the user logged in.
     pub(super) auth_time: UnixTime,
 }
+
+/// All tokens that come of one consent.
+#[derive(Clone, Copy, Eq, Hash, PartialEq)]
+struct FamilyId(u64);
 
 /// What a client may be told about how its user logged in.
 pub(super) struct UserLogin {
@@ -272,8 +276,8 @@ impl Grants {
 
 impl Store {
     /// Ends all that came of the same consent as a code or a token that was used again.
-    fn refuse(&mut self, refusal: Refusal, issuing: &Issuing<'_>) -> OAuthError {
-        let Refusal { error, reused } = refusal;
+    fn refuse(&mut self, refusal: GrantRefusal, issuing: &Issuing<'_>) -> OAuthError {
+        let GrantRefusal { error, reused } = refusal;
         if let Some(family) = reused {
             let (_, reason) = error.texts();
             tracing::warn!(

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use tower_bearer_test::TokenBuilder;
+use super::client_settings::ClientSettings;
 
 /// A client of the authorization server: who may ask for tokens, for what, and for how long.
 ///
@@ -27,21 +27,7 @@ use tower_bearer_test::TokenBuilder;
 /// # let _ = app;
 /// ```
 #[derive(Clone)]
-pub struct Client {
-    pub(super) id: String,
-    /// `None` for a public client.
-    pub(super) secret: Option<String>,
-    pub(super) name: Option<String>,
-    pub(super) scopes: Vec<String>,
-    pub(super) audiences: Vec<String>,
-    pub(super) redirect_uris: Vec<String>,
-    pub(super) is_device: bool,
-    pub(super) opaque_tokens: bool,
-    pub(super) token_lifetime: Duration,
-    pub(super) refresh_lifetime: Duration,
-    pub(super) refresh_absolute_lifetime: Duration,
-    pub(super) refresh_grace: Duration,
-}
+pub struct Client(pub(super) ClientSettings);
 
 impl Client {
     /// How long a refresh token lives unless [`refresh_lifetime`](Self::refresh_lifetime) says otherwise: 14 days.
@@ -54,7 +40,7 @@ impl Client {
     /// [audience](Self::audience) to be of use.
     #[must_use]
     pub fn new(id: impl Into<String>, secret: impl Into<String>) -> Self {
-        Self::with_secret(id.into(), Some(secret.into()))
+        Self(ClientSettings::new(id.into(), Some(secret.into())))
     }
 
     /// A public client: a program that cannot keep a secret, such as one in a browser or on a phone. It needs a
@@ -62,36 +48,20 @@ impl Client {
     /// as any client.
     #[must_use]
     pub fn public(id: impl Into<String>) -> Self {
-        Self::with_secret(id.into(), None)
-    }
-
-    const fn with_secret(id: String, secret: Option<String>) -> Self {
-        Self {
-            id,
-            secret,
-            name: None,
-            scopes: Vec::new(),
-            audiences: Vec::new(),
-            redirect_uris: Vec::new(),
-            is_device: false,
-            opaque_tokens: false,
-            token_lifetime: TokenBuilder::DEFAULT_LIFETIME,
-            refresh_lifetime: Self::DEFAULT_REFRESH_LIFETIME,
-            refresh_absolute_lifetime: Self::DEFAULT_REFRESH_ABSOLUTE_LIFETIME,
-            refresh_grace: Duration::ZERO,
-        }
+        Self(ClientSettings::new(id.into(), None))
     }
 
     /// What the pages for users call the client; its id by default.
     #[must_use]
-    pub fn name(self, name: impl Into<String>) -> Self {
-        Self { name: Some(name.into()), ..self }
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.0.name = Some(name.into());
+        self
     }
 
     /// Adds the scopes that the client may ask for, one an item. It gets all of them when it asks for none.
     #[must_use]
     pub fn scopes<S: Into<String>>(mut self, scopes: impl IntoIterator<Item = S>) -> Self {
-        self.scopes.extend(scopes.into_iter().map(Into::into));
+        self.0.scopes.extend(scopes.into_iter().map(Into::into));
         self
     }
 
@@ -99,7 +69,7 @@ impl Client {
     /// itself as `resource` (RFC 8707).
     #[must_use]
     pub fn audience(mut self, audience: impl Into<String>) -> Self {
-        self.audiences.push(audience.into());
+        self.0.audiences.push(audience.into());
         self
     }
 
@@ -110,67 +80,79 @@ impl Client {
     /// (RFC 8252 §7.3).
     #[must_use]
     pub fn redirect_uri(mut self, uri: impl Into<String>) -> Self {
-        self.redirect_uris.push(uri.into());
+        self.0.redirect_uris.push(uri.into());
         self
     }
 
     /// Lets the client run on devices without a browser or a keyboard, such as a television or a command line: it shows
     /// a code, which the user enters on another device (RFC 8628).
     #[must_use]
-    pub fn device(self) -> Self {
-        Self { is_device: true, ..self }
+    pub fn device(mut self) -> Self {
+        self.0.device = true;
+        self
     }
 
     /// Gives the client access tokens that only this server can read (by introspection, RFC 7662); without it they are
     /// JWTs (RFC 9068).
     #[must_use]
-    pub fn opaque_tokens(self) -> Self {
-        Self { opaque_tokens: true, ..self }
+    pub fn opaque_tokens(mut self) -> Self {
+        self.0.opaque_tokens = true;
+        self
     }
 
     /// How long the client's access tokens live, in whole seconds; five minutes by default
-    /// ([`TokenBuilder::DEFAULT_LIFETIME`]).
+    /// ([`TokenBuilder::DEFAULT_LIFETIME`](tower_bearer_test::TokenBuilder::DEFAULT_LIFETIME)).
     #[must_use]
-    pub fn token_lifetime(self, lifetime: Duration) -> Self {
-        Self { token_lifetime: lifetime, ..self }
+    pub fn token_lifetime(mut self, lifetime: Duration) -> Self {
+        self.0.token_lifetime = lifetime;
+        self
     }
 
     /// How long a refresh token lives when it is not used. Each use gives a new one with the same time again.
     #[must_use]
-    pub fn refresh_lifetime(self, lifetime: Duration) -> Self {
-        Self { refresh_lifetime: lifetime, ..self }
+    pub fn refresh_lifetime(mut self, lifetime: Duration) -> Self {
+        self.0.refresh_lifetime = lifetime;
+        self
     }
 
     /// How long after the user's consent the last refresh token ends, however often it was used.
     #[must_use]
-    pub fn refresh_absolute_lifetime(self, lifetime: Duration) -> Self {
-        Self { refresh_absolute_lifetime: lifetime, ..self }
+    pub fn refresh_absolute_lifetime(mut self, lifetime: Duration) -> Self {
+        self.0.refresh_absolute_lifetime = lifetime;
+        self
     }
 
     /// For how long after its use a refresh token is taken once more, because the answer to the first use may have been
     /// lost on the way; zero by default. After that, and for every older one, use of a spent token is taken for theft
     /// and ends all that came of the same consent.
     #[must_use]
-    pub fn refresh_grace(self, grace: Duration) -> Self {
-        Self { refresh_grace: grace, ..self }
+    pub fn refresh_grace(mut self, grace: Duration) -> Self {
+        self.0.refresh_grace = grace;
+        self
+    }
+}
+
+impl From<ClientSettings> for Client {
+    fn from(settings: ClientSettings) -> Self {
+        Self(settings)
     }
 }
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client")
-            .field("id", &self.id)
-            .field("public", &self.secret.is_none())
-            .field("name", &self.name)
-            .field("scopes", &self.scopes)
-            .field("audiences", &self.audiences)
-            .field("redirect_uris", &self.redirect_uris)
-            .field("device", &self.is_device)
-            .field("opaque_tokens", &self.opaque_tokens)
-            .field("token_lifetime", &self.token_lifetime)
-            .field("refresh_lifetime", &self.refresh_lifetime)
-            .field("refresh_absolute_lifetime", &self.refresh_absolute_lifetime)
-            .field("refresh_grace", &self.refresh_grace)
+            .field("id", &self.0.id)
+            .field("public", &self.0.secret.is_none())
+            .field("name", &self.0.name)
+            .field("scopes", &self.0.scopes)
+            .field("audiences", &self.0.audiences)
+            .field("redirect_uris", &self.0.redirect_uris)
+            .field("device", &self.0.device)
+            .field("opaque_tokens", &self.0.opaque_tokens)
+            .field("token_lifetime", &self.0.token_lifetime)
+            .field("refresh_lifetime", &self.0.refresh_lifetime)
+            .field("refresh_absolute_lifetime", &self.0.refresh_absolute_lifetime)
+            .field("refresh_grace", &self.0.refresh_grace)
             .finish_non_exhaustive()
     }
 }

@@ -1,95 +1,55 @@
 //! Registered clients.
 
 use std::collections::HashMap;
-use std::time::Duration;
+use std::ops::Deref;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::digest::{Digest, SHA256, digest};
-use tower_bearer::Scope;
 
+use super::client_settings::ClientSettings;
 use super::{Client, redirect_uri};
 use crate::StartError;
+use crate::file_value::Secret;
+use crate::grant_type::GrantType;
 use crate::scope::OPENID;
 
 /// A client whose settings make sense. Its secret is kept as a digest only.
 pub(crate) struct RegisteredClient {
-    pub(crate) id: String,
-    /// For people.
-    pub(crate) name: String,
-    pub(crate) scopes: Vec<String>,
-    pub(crate) audiences: Vec<String>,
-    pub(crate) opaque_tokens: bool,
-    /// Whether it may ask for codes for devices.
-    pub(crate) is_device: bool,
-    pub(crate) token_lifetime: Duration,
-    pub(crate) refresh_lifetime: Duration,
-    pub(crate) refresh_absolute_lifetime: Duration,
-    pub(crate) refresh_grace: Duration,
+    settings: ClientSettings,
     /// Whether it may get tokens by password, and in redirects.
-    pub(crate) may_use_legacy_grants: bool,
-    redirect_uris: Vec<String>,
+    may_use_legacy_grants: bool,
     /// `None` for a public client.
     secret_digest: Option<Digest>,
 }
 
 impl RegisteredClient {
-    fn register(client: Client, legacy_grants: bool) -> Result<Self, StartError> {
-        let id = client.id;
-        if id.is_empty() {
-            return Err(StartError::EmptyClientId);
+    fn register(Client(mut settings): Client, may_use_legacy_grants: bool) -> Result<Self, StartError> {
+        settings.check(may_use_legacy_grants)?;
+        let secret_digest = settings.secret.take().map(|Secret(secret)| digest(&SHA256, secret.as_bytes()));
+        Ok(Self { settings, may_use_legacy_grants, secret_digest })
+    }
+
+    /// Whether it may get tokens this way.
+    pub(crate) const fn may_use(&self, grant_type: GrantType) -> bool {
+        match grant_type {
+            GrantType::AuthorizationCode => self.asks_users(),
+            // RFC 6749 §4.4: for clients that can prove who they are.
+            GrantType::ClientCredentials => !self.is_public(),
+            GrantType::DeviceCode => self.settings.device,
+            GrantType::Implicit => self.may_use_legacy_grants && self.asks_users(),
+            GrantType::Password => self.may_use_legacy_grants,
+            GrantType::RefreshToken => self.acts_for_users(),
         }
-        if client.secret.as_ref().is_some_and(String::is_empty) {
-            return Err(StartError::EmptySecret { client_id: id });
-        }
-        let redirect_uris = client.redirect_uris;
-        if client.secret.is_none() && redirect_uris.is_empty() && !client.is_device && !legacy_grants {
-            return Err(StartError::NoRedirectUri { client_id: id });
-        }
-        if let Some((uri, problem)) = redirect_uris.iter().find_map(|uri| Some((uri, redirect_uri::problem(uri)?))) {
-            return Err(StartError::RedirectUri { client_id: id, uri: uri.clone(), problem });
-        }
-        if client.audiences.is_empty() {
-            return Err(StartError::NoAudience { client_id: id });
-        }
-        if let Some(scope) = client.scopes.iter().find(|scope| !Scope::is_token(scope)) {
-            return Err(StartError::InvalidScope { client_id: id, scope: scope.clone() });
-        }
-        if client.token_lifetime < Duration::from_secs(1) {
-            return Err(StartError::ShortLifetime { client_id: id });
-        }
-        if client.refresh_lifetime.min(client.refresh_absolute_lifetime) < Duration::from_secs(1) {
-            return Err(StartError::ShortRefreshLifetime { client_id: id });
-        }
-        Ok(Self {
-            name: client.name.unwrap_or_else(|| id.clone()),
-            id,
-            scopes: client.scopes,
-            audiences: client.audiences,
-            opaque_tokens: client.opaque_tokens,
-            is_device: client.is_device,
-            token_lifetime: client.token_lifetime,
-            refresh_lifetime: client.refresh_lifetime,
-            refresh_absolute_lifetime: client.refresh_absolute_lifetime,
-            refresh_grace: client.refresh_grace,
-            may_use_legacy_grants: legacy_grants,
-            redirect_uris,
-            secret_digest: client.secret.map(|secret| digest(&SHA256, secret.as_bytes())),
-        })
     }
 
     /// Whether it may ask users for their consent.
     pub(crate) const fn asks_users(&self) -> bool {
-        !self.redirect_uris.is_empty()
+        !self.settings.redirect_uris.is_empty()
     }
 
     /// Whether it may get tokens of users, in whatever way.
     pub(crate) const fn acts_for_users(&self) -> bool {
-        self.asks_users() || self.is_device || self.may_use_legacy_grants
-    }
-
-    /// Whether it may ask for tokens without a code (RFC 6749 §4.2).
-    pub(crate) const fn gets_tokens_in_redirects(&self) -> bool {
-        self.may_use_legacy_grants && self.asks_users()
+        self.asks_users() || self.settings.device || self.may_use_legacy_grants
     }
 
     /// Whether it has no secret (RFC 6749 §2.1).
@@ -99,13 +59,21 @@ impl RegisteredClient {
 
     /// Where users are sent back to, if the request may name this place, or name none (RFC 6749 §3.1.2.3).
     pub(crate) fn redirect_uri<'a>(&'a self, asked: Option<&'a str>) -> Option<&'a str> {
-        match (asked, self.redirect_uris.as_slice()) {
+        match (asked, self.settings.redirect_uris.as_slice()) {
             (Some(asked), registered) => {
                 registered.iter().any(|registered| redirect_uri::matches(registered, asked)).then_some(asked)
             }
             (None, [only]) => Some(only),
             (None, _) => None,
         }
+    }
+}
+
+impl Deref for RegisteredClient {
+    type Target = ClientSettings;
+
+    fn deref(&self) -> &ClientSettings {
+        &self.settings
     }
 }
 
@@ -149,34 +117,20 @@ impl Clients {
         self.index.get(id).and_then(|position| self.in_order.get(*position))
     }
 
-    /// Whether there is a client for devices.
-    pub(crate) fn have_devices(&self) -> bool {
-        self.iter().any(|client| client.is_device)
+    /// Whether the server offers this way to get tokens: client credentials always, the others when a client may use
+    /// them.
+    pub(crate) fn can_use(&self, grant_type: GrantType) -> bool {
+        grant_type == GrantType::ClientCredentials || self.iter().any(|client| client.may_use(grant_type))
     }
 
     /// Whether there is a client that gets tokens of users.
-    pub(crate) fn act_for_users(&self) -> bool {
+    pub(crate) fn has_users_client(&self) -> bool {
         self.iter().any(RegisteredClient::acts_for_users)
     }
 
     /// Whether there is a client that asks who users are (OpenID Connect).
-    pub(crate) fn ask_who_users_are(&self) -> bool {
+    pub(crate) fn has_openid_client(&self) -> bool {
         self.iter().any(|client| client.acts_for_users() && client.scopes.iter().any(|scope| scope == OPENID))
-    }
-
-    /// Whether there is a client that may get tokens by password (RFC 6749 §4.3).
-    pub(crate) fn use_passwords(&self) -> bool {
-        self.iter().any(|client| client.may_use_legacy_grants)
-    }
-
-    /// Whether there is a client that may get tokens in redirects (RFC 6749 §4.2).
-    pub(crate) fn get_tokens_in_redirects(&self) -> bool {
-        self.iter().any(RegisteredClient::gets_tokens_in_redirects)
-    }
-
-    /// Whether there is a client that asks users for their consent.
-    pub(crate) fn ask_users(&self) -> bool {
-        self.iter().any(RegisteredClient::asks_users)
     }
 
     pub(crate) fn first(&self) -> Option<&RegisteredClient> {

@@ -1,6 +1,7 @@
 //! Who is registered: clients with their redirect URIs, and users; checked at the start.
 
 mod client;
+mod client_settings;
 mod clients;
 pub(super) mod demo;
 mod redirect_uri;
@@ -9,6 +10,7 @@ mod user;
 mod users;
 
 pub use client::Client;
+pub(super) use client_settings::ClientSettings;
 pub(super) use clients::{Clients, RegisteredClient};
 pub use summary::{ClientSummary, UserSummary};
 pub use user::User;

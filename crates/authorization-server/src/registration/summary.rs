@@ -2,7 +2,8 @@
 
 use serde::Serialize;
 
-use super::{Client, User, demo};
+use super::{Client, ClientSettings, User, demo};
+use crate::file_value::Secret;
 
 /// A registered client, without its secret.
 #[non_exhaustive]
@@ -43,17 +44,18 @@ pub struct UserSummary {
 }
 
 impl ClientSummary {
-    pub(crate) fn of(client: &Client) -> Self {
-        let is_demo = |demo: &Client| demo.id == client.id && demo.secret == client.secret;
+    pub(crate) fn of(Client(settings): &Client) -> Self {
+        let secret = |settings: &ClientSettings| settings.secret.as_ref().map(|Secret(secret)| secret.clone());
+        let is_demo = |Client(demo): &Client| demo.id == settings.id && secret(demo) == secret(settings);
         Self {
-            id: client.id.clone(),
-            name: client.name.clone().unwrap_or_else(|| client.id.clone()),
-            public: client.secret.is_none(),
-            scopes: client.scopes.clone(),
-            audiences: client.audiences.clone(),
-            redirect_uris: client.redirect_uris.clone(),
-            device: client.is_device,
-            demo_secret: demo::clients().into_iter().find(is_demo).and_then(|demo| demo.secret),
+            id: settings.id.clone(),
+            name: settings.name().to_owned(),
+            public: settings.secret.is_none(),
+            scopes: settings.scopes.clone(),
+            audiences: settings.audiences.clone(),
+            redirect_uris: settings.redirect_uris.clone(),
+            device: settings.device,
+            demo_secret: demo::clients().iter().find(|demo| is_demo(demo)).and_then(|Client(demo)| secret(demo)),
         }
     }
 }

@@ -45,13 +45,13 @@ pub(super) enum CheckResult {
 /// What the layer answers.
 #[derive(Debug, serde::Serialize)]
 pub(super) struct Answers {
-    pub(super) default: Answer,
-    pub(super) rfc6750: Answer,
+    pub(super) default: LayerResponse,
+    pub(super) rfc6750: LayerResponse,
 }
 
 /// What the layer answers under one status policy; no status where the handler answers.
 #[derive(Debug, Eq, PartialEq, serde::Serialize)]
-pub(super) struct Answer {
+pub(super) struct LayerResponse {
     pub(super) status: Option<u16>,
     pub(super) www_authenticate: Option<String>,
     pub(super) retry_after: Option<String>,
@@ -65,7 +65,7 @@ impl Explanation {
     }
 }
 
-impl Answer {
+impl LayerResponse {
     /// From the layer's response, in which it leaves its reason.
     pub(super) fn from_layer(response: &Parts) -> Self {
         let header = |name| response.headers.get(name)?.to_str().ok().map(str::to_owned);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tower_bearer::{Issuer, KeySetStatus, ResourceServer};
+use tower_bearer::{KeySetStatus, ResourceServer};
 
 use super::settings::Settings;
 use super::{remedy, warn};
@@ -10,19 +10,6 @@ use crate::outcome::Failure;
 
 /// How often the fetches are asked how they are.
 const POLL_INTERVAL: Duration = Duration::from_millis(10);
-
-pub(super) fn is_url(place: &str) -> bool {
-    let is_scheme = |scheme: &str| place.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme));
-    is_scheme("https://") || is_scheme("http://")
-}
-
-/// Trusts the authorities of a file beside those of the system, for an issuer inside the own network.
-pub(super) fn trust_certificate(issuer: Issuer, file: &str) -> Result<Issuer, Failure> {
-    let pem = std::fs::read(file).map_err(|error| Failure::run(format_args!("{file:?} cannot be read"), error))?;
-    let certificates = reqwest::Certificate::from_pem_bundle(&pem)
-        .map_err(|error| Failure::run(format_args!("{file:?} has no certificates in PEM"), error))?;
-    Ok(issuer.http_client(move |client| client.tls_certs_merge(certificates.clone())))
-}
 
 /// One attempt for each issuer: `warm_up` would go on trying while somebody waits for the reason.
 ///

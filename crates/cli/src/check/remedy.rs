@@ -1,13 +1,12 @@
 //! What to do when an issuer's keys are unavailable.
 
-use super::keys;
-use super::settings::Settings;
+use super::settings::{self, Settings};
 
 /// By the text of the error, which is all that the status of a key set has.
 pub(super) fn for_keys(error: &str, issuer: &str, settings: &Settings) -> String {
     let lower = own_words(error).to_ascii_lowercase();
     let has = |part: &str| lower.contains(part);
-    let is_file = settings.jwks.as_deref().is_some_and(|place| !keys::is_url(place));
+    let is_file = settings.jwks.as_deref().is_some_and(|place| !settings::is_url(place));
     if has("no usable key") {
         "The set is there and has no key that may be used: RSA from 2048 bits, EC or Ed25519, for an algorithm that is \
          accepted."

@@ -8,7 +8,6 @@ use tower_bearer::jose::Algorithm;
 use tower_bearer::time::UnixTime;
 use tower_bearer::{ConfigError, Issuer, RequireScopes, ResourceServer, StatusPolicy};
 
-use super::keys;
 use super::moment;
 use crate::outcome::Failure;
 
@@ -150,16 +149,30 @@ impl Settings {
             issuer = issuer.dangerously_allow_http();
         }
         issuer = match (&self.jwks, &self.metadata_url) {
-            (Some(place), _) if keys::is_url(place) => issuer.jwk_set_url(place),
+            (Some(place), _) if is_url(place) => issuer.jwk_set_url(place),
             (Some(place), _) => issuer.jwk_set_file(Path::new(place)),
             (None, Some(url)) => issuer.metadata_url(url),
             (None, None) => issuer,
         };
         match &self.ca_certificate {
-            Some(file) => keys::trust_certificate(issuer, file),
+            Some(file) => trust_certificate(issuer, file),
             None => Ok(issuer),
         }
     }
+}
+
+/// Whether `--jwks` names a URL, and not a file.
+pub(super) fn is_url(place: &str) -> bool {
+    let is_scheme = |scheme: &str| place.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme));
+    is_scheme("https://") || is_scheme("http://")
+}
+
+/// Trusts the authorities of a file beside those of the system, for an issuer inside the own network.
+fn trust_certificate(issuer: Issuer, file: &str) -> Result<Issuer, Failure> {
+    let pem = std::fs::read(file).map_err(|error| Failure::run(format_args!("{file:?} cannot be read"), error))?;
+    let certificates = reqwest::Certificate::from_pem_bundle(&pem)
+        .map_err(|error| Failure::run(format_args!("{file:?} has no certificates in PEM"), error))?;
+    Ok(issuer.http_client(move |client| client.tls_certs_merge(certificates.clone())))
 }
 
 fn misconfigured(error: &ConfigError) -> Failure {

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use anstyle::{AnsiColor, Style};
 use serde_json::Value;
 
-use super::explanation::{Answer, CheckResult, Explanation, Row};
+use super::explanation::{CheckResult, Explanation, LayerResponse, Row};
 use super::{moment, printable};
 use crate::terminal::{BAD, HEADING};
 
@@ -98,7 +98,7 @@ fn write_answers(text: &mut String, explanation: &Explanation) -> std::fmt::Resu
     writeln!(text, "    rfc6750()    {}", answer(&answers.rfc6750))
 }
 
-fn answer(answer: &Answer) -> String {
+fn answer(answer: &LayerResponse) -> String {
     let Some(status) = answer.status else { return "none: the request reaches the handler".to_owned() };
     let challenge = answer.www_authenticate.as_deref().map(|challenge| format!("  WWW-Authenticate: {challenge}"));
     let retry = answer.retry_after.as_deref().map(|seconds| format!("  Retry-After: {seconds}"));

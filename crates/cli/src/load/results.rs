@@ -38,7 +38,7 @@ pub(super) struct Measured {
     pub(super) good: Requests,
     /// `None` where all tokens are good.
     pub(super) bad: Option<Requests>,
-    pub(super) answers: Vec<Answer>,
+    pub(super) answers: Vec<ResponseCount>,
     /// At our own authorization server, warm-up included.
     pub(super) provider_fetches: Option<Fetches>,
     /// Of our own server.
@@ -72,7 +72,7 @@ pub(super) struct Latency {
 
 /// One kind of answer.
 #[derive(Debug, Serialize)]
-pub(super) struct Answer {
+pub(super) struct ResponseCount {
     /// Whether the request brought a good or a bad token.
     pub(super) to: &'static str,
     pub(super) status: Option<u16>,
@@ -117,7 +117,7 @@ impl From<&Histogram<u64>> for Latency {
     }
 }
 
-impl From<Kind> for Answer {
+impl From<Kind> for ResponseCount {
     fn from(kind: Kind) -> Self {
         let to = match kind.sent {
             Sent::Good => "good",

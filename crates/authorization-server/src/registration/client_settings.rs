@@ -1,0 +1,107 @@
+//! The settings of a client: what the builder sets, what a configuration file has, and what the server keeps.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+use tower_bearer::Scope;
+use tower_bearer_test::TokenBuilder;
+
+use super::{Client, redirect_uri};
+use crate::StartError;
+use crate::file_value::{Secret, duration};
+
+/// The names of the fields are those of the methods of [`Client`] and of the file.
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ClientSettings {
+    pub(crate) id: String,
+    /// `None` for a public client.
+    pub(super) secret: Option<Secret>,
+    pub(super) name: Option<String>,
+    #[serde(default)]
+    pub(crate) scopes: Vec<String>,
+    #[serde(default)]
+    pub(crate) audiences: Vec<String>,
+    #[serde(default)]
+    pub(crate) redirect_uris: Vec<String>,
+    /// Whether it may ask for codes for devices.
+    #[serde(default)]
+    pub(crate) device: bool,
+    #[serde(default)]
+    pub(crate) opaque_tokens: bool,
+    #[serde(default = "default_token_lifetime", deserialize_with = "duration")]
+    pub(crate) token_lifetime: Duration,
+    #[serde(default = "default_refresh_lifetime", deserialize_with = "duration")]
+    pub(crate) refresh_lifetime: Duration,
+    #[serde(default = "default_refresh_absolute_lifetime", deserialize_with = "duration")]
+    pub(crate) refresh_absolute_lifetime: Duration,
+    #[serde(default, deserialize_with = "duration")]
+    pub(crate) refresh_grace: Duration,
+}
+
+impl ClientSettings {
+    pub(super) fn new(id: String, secret: Option<String>) -> Self {
+        Self {
+            id,
+            secret: secret.map(Secret),
+            name: None,
+            scopes: Vec::new(),
+            audiences: Vec::new(),
+            redirect_uris: Vec::new(),
+            device: false,
+            opaque_tokens: false,
+            token_lifetime: default_token_lifetime(),
+            refresh_lifetime: default_refresh_lifetime(),
+            refresh_absolute_lifetime: default_refresh_absolute_lifetime(),
+            refresh_grace: Duration::ZERO,
+        }
+    }
+
+    /// What the pages for users call it.
+    pub(crate) fn name(&self) -> &str {
+        self.name.as_deref().unwrap_or(&self.id)
+    }
+
+    /// Whether the settings make sense, for a server that allows legacy grants or does not.
+    pub(super) fn check(&self, legacy_grants: bool) -> Result<(), StartError> {
+        let client_id = || self.id.clone();
+        if self.id.is_empty() {
+            return Err(StartError::EmptyClientId);
+        }
+        if self.secret.as_ref().is_some_and(|Secret(secret)| secret.is_empty()) {
+            return Err(StartError::EmptySecret { client_id: client_id() });
+        }
+        if self.secret.is_none() && self.redirect_uris.is_empty() && !self.device && !legacy_grants {
+            return Err(StartError::NoRedirectUri { client_id: client_id() });
+        }
+        let unusable = self.redirect_uris.iter().find_map(|uri| Some((uri, redirect_uri::problem(uri)?)));
+        if let Some((uri, problem)) = unusable {
+            return Err(StartError::RedirectUri { client_id: client_id(), uri: uri.clone(), problem });
+        }
+        if self.audiences.is_empty() {
+            return Err(StartError::NoAudience { client_id: client_id() });
+        }
+        if let Some(scope) = self.scopes.iter().find(|scope| !Scope::is_token(scope)) {
+            return Err(StartError::InvalidScope { client_id: client_id(), scope: scope.clone() });
+        }
+        if self.token_lifetime < Duration::from_secs(1) {
+            return Err(StartError::ShortLifetime { client_id: client_id() });
+        }
+        if self.refresh_lifetime.min(self.refresh_absolute_lifetime) < Duration::from_secs(1) {
+            return Err(StartError::ShortRefreshLifetime { client_id: client_id() });
+        }
+        Ok(())
+    }
+}
+
+const fn default_token_lifetime() -> Duration {
+    TokenBuilder::DEFAULT_LIFETIME
+}
+
+const fn default_refresh_lifetime() -> Duration {
+    Client::DEFAULT_REFRESH_LIFETIME
+}
+
+const fn default_refresh_absolute_lifetime() -> Duration {
+    Client::DEFAULT_REFRESH_ABSOLUTE_LIFETIME
+}
