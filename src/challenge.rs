@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 
 use http::HeaderValue;
 
-use crate::error::{ConfigError, TokenError};
+use crate::config_error::ConfigError;
+use crate::error::TokenError;
 
 /// The `error` codes of RFC 6750 §3.1.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

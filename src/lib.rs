@@ -128,12 +128,14 @@ mod challenge;
 mod claim_path;
 mod claim_text;
 mod claims;
+mod config_error;
 mod error;
 pub mod guide;
 mod issuer;
 pub mod jose;
 mod keys;
 pub mod layer;
+mod limits;
 #[cfg(feature = "metrics")]
 pub mod metrics;
 mod refusal;
@@ -154,7 +156,8 @@ mod validator;
 #[cfg(feature = "axum")]
 pub use axum::Claims;
 pub use claim_path::ClaimPath;
-pub use error::{ClaimFault, ConfigError, JsonFault, KeySetError, MalformedFault, RequestFault, TokenError};
+pub use config_error::ConfigError;
+pub use error::{ClaimFault, JsonFault, KeySetError, MalformedFault, RequestFault, TokenError};
 pub use issuer::Issuer;
 pub use keys::{
     ExportedKeySets, FetchCounts, FetchedKeySet, KeyPolicy, KeySetState, KeySetStatus, KeySource, KeySourceFuture,

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::claim_path::ClaimPath;
-use crate::error::{ConfigError, TokenError};
+use crate::config_error::ConfigError;
+use crate::error::TokenError;
 use crate::refusal::Refusal;
 use crate::scope::{Quantity, ScopeRequirement};
 use crate::token::ValidatedToken;

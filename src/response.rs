@@ -10,7 +10,8 @@ use http::{HeaderValue, Response, StatusCode};
 use serde::Serialize;
 
 use crate::challenge::{BearerError, Realm};
-use crate::error::{ConfigError, RequestFault, TokenError};
+use crate::config_error::ConfigError;
+use crate::error::{RequestFault, TokenError};
 
 /// When to come back, if nothing better is known.
 const DEFAULT_RETRY_AFTER: Duration = Duration::from_secs(5);

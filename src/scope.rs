@@ -5,7 +5,7 @@ use std::fmt;
 
 use memchr::memchr_iter;
 
-use crate::error::ConfigError;
+use crate::config_error::ConfigError;
 
 /// From this many scopes on, a lookup goes through a hash set instead of a scan.
 const INDEX_FROM: usize = 32;

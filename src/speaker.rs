@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::claim_path::ClaimPath;
 use crate::claims::ClaimNames;
-use crate::error::ConfigError;
+use crate::config_error::ConfigError;
 
 /// Markers that providers put into the tokens of clients: Microsoft Entra; Auth0, FusionAuth and Kinde; Cloud Foundry
 /// UAA and SAP XSUAA; WSO2.

@@ -129,16 +129,14 @@ impl ValidatedToken {
     /// The claims are read again for each call; a route that does not ask pays nothing.
     ///
     /// ```
-    /// # #[cfg(feature = "test-util")] {
-    /// use tower_bearer_test::ValidatedTokenBuilder;
     /// use tower_bearer::{RequireToken, SpeaksFor};
+    /// use tower_bearer_test::ValidatedTokenBuilder;
     ///
     /// let users_only = RequireToken::that("speaks for a user", |token| token.speaks_for() == SpeaksFor::User);
     ///
     /// let service = ValidatedTokenBuilder::new().subject("app").claim("client_id", "app").build();
     /// assert_eq!(service.speaks_for(), SpeaksFor::Client);
     /// # let _ = users_only;
-    /// # }
     /// ```
     #[must_use]
     pub fn speaks_for(&self) -> SpeaksFor {

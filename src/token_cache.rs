@@ -40,7 +40,7 @@ use aegis::aegis128l::Aegis128LMac;
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 
-use crate::error::ConfigError;
+use crate::config_error::ConfigError;
 use crate::telemetry::TokenCacheMeter;
 use crate::token::ValidatedToken;
 

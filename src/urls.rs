@@ -3,11 +3,11 @@
 #[cfg(feature = "remote-keys")]
 use std::sync::Arc;
 
-#[cfg(any(feature = "remote-keys", feature = "authorization-server"))]
+#[cfg(feature = "remote-keys")]
 use url::Host;
 use url::Url;
 
-use crate::error::ConfigError;
+use crate::config_error::ConfigError;
 
 /// A longer `iss` is refused in every token.
 const MAX_ISSUER_BYTES: usize = 1024;
@@ -99,7 +99,7 @@ pub(crate) fn shown(url: &Url) -> Arc<str> {
     }
 }
 
-#[cfg(any(feature = "remote-keys", feature = "authorization-server"))]
+#[cfg(feature = "remote-keys")]
 pub(crate) fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Ipv4(address)) => address.is_loopback(),

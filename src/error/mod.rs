@@ -1,13 +1,12 @@
 //! Why a token, a configuration or a key set was refused. This module knows no HTTP.
 
-mod config;
 mod fault;
 mod key_set;
+mod places;
 
 use std::borrow::Cow;
 use std::time::Duration;
 
-pub use config::ConfigError;
 pub use fault::{ClaimFault, JsonFault, MalformedFault, RequestFault};
 pub use key_set::KeySetError;
 
@@ -50,7 +49,7 @@ pub enum TokenError {
     /// More keys fit the token than are worth trying: more than 4.
     #[error(
         "more than {} of the issuer's keys fit the token: give each key its own `kid`",
-        crate::jose::MAX_CANDIDATES
+        crate::limits::MAX_CANDIDATES
     )]
     TooManyKeys,
     /// No key of the issuer made this signature.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use url::Url;
 
 use super::Issuer;
-use crate::error::ConfigError;
+use crate::config_error::ConfigError;
 use crate::jose::{Algorithm, JwkSet, KeyFault, VerifyingKey, describe_dropped};
 #[cfg(feature = "remote-keys")]
 use crate::keys::{Discovery, HttpClient, RemoteLocation, RemoteSource};

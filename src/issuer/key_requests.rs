@@ -7,7 +7,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use url::Url;
 
 use super::Issuer;
-use crate::error::ConfigError;
+use crate::config_error::ConfigError;
 use crate::keys::{
     AddressGuard, ClientSettings, ConfigureClient, HttpClient, HttpClients, KeyPolicy, PRIVATE_NETWORKS,
 };

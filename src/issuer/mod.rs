@@ -14,7 +14,7 @@ use key_location::KeyLocation;
 use key_requests::KeyRequests;
 
 use crate::claims::ClaimNames;
-use crate::error::ConfigError;
+use crate::config_error::ConfigError;
 use crate::jose::Algorithm;
 use crate::keys::KeyPolicy;
 use crate::speaker::Markers;

@@ -14,9 +14,7 @@ use super::algorithm::Algorithm;
 use super::dropped_key::{Unusable, quoted};
 use super::key_fault::KeyFault;
 use super::verifying_key::{VerifyingKey, describe_rsa_size};
-
-/// A longer `kid` drops its key: each is kept for as long as the set lives.
-pub(crate) const MAX_KEY_ID_BYTES: usize = 1024;
+use crate::limits::MAX_KEY_ID_BYTES;
 
 /// The private members of an RSA key (RFC 7518 §6.3.2). `d` is that of every key type, `k` the symmetric key.
 const RSA_PRIVATE: [&str; 6] = ["p", "q", "dp", "dq", "qi", "oth"];

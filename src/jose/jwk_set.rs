@@ -15,12 +15,7 @@ use super::dropped_key::{self, DroppedKey};
 use super::jwk;
 use super::verifying_key::VerifyingKey;
 use crate::error::{KeySetError, TokenError};
-
-/// A set with more keys is a failure, not a set.
-pub(crate) const MAX_KEYS: usize = 100;
-
-/// How many keys are tried for one token: each costs a signature check.
-pub(crate) const MAX_CANDIDATES: usize = 4;
+use crate::limits::MAX_KEYS;
 
 /// The usable keys of one issuer, each parsed for each allowed algorithm that it fits.
 #[derive(Debug)]
@@ -139,7 +134,7 @@ impl JwkSet {
         self.ignores_key_id || self.named(key_id).is_some() || self.has_dropped(key_id)
     }
 
-    /// The keys to try for a token, at least one and at most [`MAX_CANDIDATES`].
+    /// The keys to try for a token, at least one and at most [`MAX_CANDIDATES`](crate::limits::MAX_CANDIDATES).
     ///
     /// With a `kid`, those of that name; without one, every key of the algorithm (RFC 7515 §6).
     #[inline]

@@ -15,7 +15,7 @@ pub enum KeyFault {
     #[error("missing or invalid key member")]
     InvalidMember,
     /// The `kid` is longer than 1,024 bytes.
-    #[error("`kid` is longer than {} bytes", super::MAX_KEY_ID_BYTES)]
+    #[error("`kid` is longer than {} bytes", crate::limits::MAX_KEY_ID_BYTES)]
     KeyIdTooLong,
     /// A private key where a public one belongs.
     #[error("private key")]

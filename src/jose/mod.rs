@@ -27,6 +27,5 @@ pub(crate) use document::parse_document;
 pub(crate) use dropped_key::describe as describe_dropped;
 pub(crate) use header::TokenType;
 pub(crate) use json::{Members, Number, StringList, Value, WalkError, walk_object};
-pub(crate) use jwk::MAX_KEY_ID_BYTES;
-pub(crate) use jwk_set::{Candidates, JwkSet, MAX_CANDIDATES, MAX_KEYS, NoCandidates};
+pub(crate) use jwk_set::{Candidates, JwkSet, NoCandidates};
 pub(crate) use jws::{CompactJws, VerifiedPayload};

@@ -10,7 +10,8 @@ use ipnet::{IpNet, Ipv4Net};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use url::{Host, Url};
 
-use crate::error::{ConfigError, KeySetError};
+use crate::config_error::ConfigError;
+use crate::error::KeySetError;
 use crate::urls::shown;
 
 /// What is not globally reachable by the IANA special-purpose address registries (RFC 6890) but for some anycast

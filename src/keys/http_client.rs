@@ -12,7 +12,8 @@ use url::Url;
 use super::address_guard::{AddressGuard, RefusedAddress};
 use super::source::{FetchedKeySet, Origin};
 use super::{MAX_BODY_BYTES, caching, excerpt};
-use crate::error::{ConfigError, KeySetError};
+use crate::config_error::ConfigError;
+use crate::error::KeySetError;
 use crate::urls::shown;
 
 /// How long the page of an error is waited for, of which only the beginning is shown.

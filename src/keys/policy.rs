@@ -6,7 +6,7 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use crate::error::ConfigError;
+use crate::config_error::ConfigError;
 
 /// The part of a set's lifetime after which it is refreshed.
 const REFRESH_AHEAD: f64 = 0.8;

@@ -19,7 +19,7 @@ use super::bearer::take_ready;
 use super::body::ResponseBody;
 use super::extensions::required_token;
 use crate::claim_path::ClaimPath;
-use crate::error::ConfigError;
+use crate::config_error::ConfigError;
 use crate::requirement::Requirement;
 use crate::resource_server::ResourceServer;
 use crate::scope::{Quantity, ScopeRequirement};

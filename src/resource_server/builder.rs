@@ -9,7 +9,8 @@ use http::Response;
 
 use super::{Inner, ResourceServer};
 use crate::challenge::Realm;
-use crate::error::{ConfigError, TokenError};
+use crate::config_error::ConfigError;
+use crate::error::TokenError;
 use crate::issuer::Issuer;
 use crate::keys::KeyEnvironment;
 use crate::refusal::ServerContext;

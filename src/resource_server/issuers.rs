@@ -1,7 +1,7 @@
 //! Changing the issuers of a running resource server.
 
 use super::ResourceServer;
-use crate::error::ConfigError;
+use crate::config_error::ConfigError;
 use crate::issuer::Issuer;
 use crate::jose::Algorithm;
 use crate::keys::Lookup;

@@ -1,6 +1,7 @@
 //! The resource server: configuration, and the decision about one token.
 
 mod builder;
+mod decision;
 mod health;
 mod issuers;
 mod memory;
@@ -13,18 +14,17 @@ pub use builder::ResourceServerBuilder;
 pub use health::{Readiness, WarmUpError};
 pub use memory::TokenCacheStatus;
 
-use self::shown::{Choice, LogExpectation, Urls};
-use crate::claims::untrusted_iss;
+pub(crate) use decision::{Pending, Stop};
+
+use self::decision::Waited;
 use crate::error::TokenError;
-use crate::jose::{Algorithm, CompactJws};
-use crate::keys::{Arrival, Lookup};
 use crate::refusal::ServerContext;
 use crate::response::{Responder, StatusPolicy};
 use crate::time::{Clock, UnixTime};
-use crate::token::{Claims, Signer, ValidatedToken};
+use crate::token::{Signer, ValidatedToken};
 use crate::token_cache::TokenCache;
-use crate::trust::{Table, TrustedIssuer, TrustedIssuers};
-use crate::validator::{Check, NoListener, Shown, StepListener, TokenRules, report};
+use crate::trust::TrustedIssuers;
+use crate::validator::{NoListener, StepListener};
 
 /// An API that accepts access tokens (RFC 6749 §1.1): who may issue them, for which audience, with which keys.
 ///
@@ -51,30 +51,6 @@ struct Inner {
     clock: Arc<dyn Clock>,
     context: Arc<ServerContext>,
     token_cache: Option<Arc<TokenCache>>,
-}
-
-/// Why a look at a token came to no good token.
-pub(crate) enum Stop {
-    Refused(TokenError),
-    /// More may be known by waiting.
-    Pending(Pending),
-}
-
-/// What a decision waits for.
-pub(crate) enum Pending {
-    /// The resolver's word on an issuer.
-    Issuer(Box<str>),
-    /// A fetch of the issuer's keys, for a `kid` of a request that arrived then.
-    Key(Arc<TrustedIssuer>, Option<Box<str>>, Arrival),
-}
-
-/// What a decision has waited for already: once for each, and the issuer comes first.
-#[derive(Clone, Copy)]
-enum Waited {
-    Nothing,
-    Issuer,
-    /// Since then.
-    Key(Arrival),
 }
 
 impl ResourceServer {
@@ -180,22 +156,11 @@ impl ResourceServer {
         if key.is_withdrawn() {
             return Err(issuer.keys.withdrawn());
         }
-        issuer.check_serves(&server.issuers.table())?;
+        server.issuers.table().check_serves(issuer)?;
         let now = server.clock.now().ok_or(TokenError::ClockUnavailable)?;
         issuer.rules.check_times(token.times(), now)?;
         issuer.note_verified(&*server.clock);
         Ok(now)
-    }
-
-    /// Decides with what is known.
-    pub(crate) fn decide_now(&self, token: &[u8]) -> Result<ValidatedToken, Stop> {
-        self.judge(token, Waited::Nothing, &mut LogExpectation)
-    }
-
-    /// Waits, and decides with what is known then.
-    pub(crate) async fn decide_after(&self, token: Vec<u8>, pending: Pending) -> Result<ValidatedToken, TokenError> {
-        let waited = self.wait(&pending).await;
-        self.judge_to_the_end(&token, waited, &mut LogExpectation).await
     }
 
     pub(crate) fn context(&self) -> &Arc<ServerContext> {
@@ -204,160 +169,6 @@ impl ResourceServer {
 
     pub(crate) fn clock(&self) -> &dyn Clock {
         &*self.0.clock
-    }
-
-    /// Judges, and waits wherever more may be known by it.
-    async fn judge_to_the_end<L: StepListener + Send>(
-        &self,
-        token: &[u8],
-        mut waited: Waited,
-        listener: &mut L,
-    ) -> Result<ValidatedToken, TokenError> {
-        loop {
-            match self.judge(token, waited, listener) {
-                Ok(token) => return Ok(token),
-                Err(Stop::Refused(error)) => return Err(error),
-                Err(Stop::Pending(pending)) => waited = self.wait(&pending).await,
-            }
-        }
-    }
-
-    async fn wait(&self, pending: &Pending) -> Waited {
-        match pending {
-            Pending::Issuer(url) => {
-                self.0.issuers.resolve(url).await;
-                Waited::Issuer
-            }
-            Pending::Key(issuer, key_id, arrival) => {
-                issuer.keys.wait(key_id.as_deref(), *arrival).await;
-                Waited::Key(*arrival)
-            }
-        }
-    }
-
-    /// The whole path of a token. The order is that of RFC 9068 §4, the signature before the claims.
-    fn judge<L: StepListener>(&self, token: &[u8], waited: Waited, listener: &mut L) -> Result<ValidatedToken, Stop> {
-        let server = &*self.0;
-        let jws = CompactJws::parse(token, server.max_token_bytes);
-        let (expected, found) = (format_args!("at most {} bytes", server.max_token_bytes), token.len());
-        let jws = report(listener, Check::Structure, jws, expected, format_args!("{found} bytes"))?;
-
-        let table = server.issuers.table();
-        let chosen = match server.choose_issuer(&table, &jws, waited) {
-            Err(pending @ Stop::Pending(_)) => return Err(pending),
-            Err(Stop::Refused(error)) => Err(error),
-            Ok(issuer) => Ok(issuer),
-        };
-        let chosen_url = chosen.as_ref().ok().map(|issuer| &*issuer.rules.issuer);
-        let (expected, found) = (Urls(&table), Choice { chosen: chosen_url, payload: jws.untrusted_payload() });
-        let expected = format_args!("one of {expected:?}");
-        let issuer = report(listener, Check::IssuerChoice, chosen, expected, format_args!("{found}"))?;
-        let TrustedIssuer { rules, keys, .. } = &**issuer;
-
-        let header = jws.header();
-        let algorithm = rules.check_algorithm(header.algorithm);
-        let expected = format_args!("one of {:?}", rules.algorithms);
-        let found = header.algorithm.map_or("an unknown one", Algorithm::name);
-        let algorithm = report(listener, Check::Algorithm, algorithm, expected, format_args!("{found}"))?;
-
-        let key_id = header.key_id.as_deref();
-        let looked_up = keys.look_up(key_id, algorithm, waited.for_key_since());
-        if !matches!(looked_up, Lookup::Found(_)) {
-            // No key will prove `iss`, and for a token of another issuer there is none to look for.
-            server.check_unproven_issuer(rules, &jws, listener)?;
-        }
-        let found = match looked_up {
-            Lookup::Found(keys) => Ok(keys),
-            Lookup::Refused(error) => Err(Stop::Refused(error)),
-            // Nothing is decided yet, so nothing is reported.
-            Lookup::Wait(arrival) => {
-                return Err(Stop::Pending(Pending::Key(Arc::clone(issuer), key_id.map(Box::from), arrival)));
-            }
-        };
-        let expected = format_args!("a key of {} for {algorithm}", rules.issuer);
-        let found = report(listener, Check::Key, found, expected, format_args!("kid {}", Shown(&key_id)))?;
-
-        let verified = jws.verify(found.iter());
-        let expected = format_args!("a signature by the key");
-        let found = format_args!("a signature for {algorithm}");
-        let (payload, key) = report(listener, Check::Signature, verified, expected, found)?;
-        issuer.note_verified(&*server.clock);
-
-        let now = server.clock.now().ok_or(TokenError::ClockUnavailable)?;
-        let (claims, expires_at) = rules.check_claims(&payload, now, listener)?;
-        let signer = Signer { issuer: Arc::clone(issuer), key: Arc::clone(key) };
-        let context = Arc::clone(&server.context);
-        let claims = Claims::new(claims, &payload);
-        let validated = ValidatedToken::new(claims, expires_at, payload, context, signer);
-        self.remember(token, &validated);
-        Ok(validated)
-    }
-}
-
-impl Inner {
-    /// A token of another issuer is refused as that, whatever is known about our issuer's keys: it waits for none, costs
-    /// no fetch, and an outage is not its business (RFC 9068 §4, "iss").
-    #[cold]
-    fn check_unproven_issuer<L: StepListener>(
-        &self,
-        rules: &TokenRules,
-        jws: &CompactJws<'_>,
-        listener: &mut L,
-    ) -> Result<(), TokenError> {
-        let found = untrusted_iss(jws.untrusted_payload());
-        let Err(error) = rules.check_issuer(found.as_deref()) else { return Ok(()) };
-        if error == TokenError::IssuerMismatch {
-            self.issuers.warn_of_unused();
-        }
-        let expected = format_args!("{:?}", rules.issuer);
-        report(listener, Check::Issuer, Err(error), expected, format_args!("{}", Shown(&found)))
-    }
-
-    /// With one issuer there is nothing to choose; its `iss` is checked after the signature. With several, the unproven
-    /// `iss` chooses among those that are trusted, and one that is not ours costs nobody a request.
-    fn choose_issuer<'t>(
-        &self,
-        table: &'t Table,
-        jws: &CompactJws<'_>,
-        waited: Waited,
-    ) -> Result<&'t Arc<TrustedIssuer>, Stop> {
-        let issuer = match table.only() {
-            Some(only) => only,
-            None => {
-                let url = untrusted_iss(jws.untrusted_payload()).ok_or(TokenError::IssuerMismatch)?;
-                match table.get(&url) {
-                    Some(issuer) => issuer,
-                    None => {
-                        let unknown = self.issuers.look_up_unknown(&url, waited.for_issuer());
-                        if unknown == Err(TokenError::IssuerMismatch) {
-                            self.issuers.warn_of_unused();
-                        }
-                        unknown?;
-                        return Err(Stop::Pending(Pending::Issuer(url.as_ref().into())));
-                    }
-                }
-            }
-        };
-        if issuer.is_enabled() { Ok(issuer) } else { Err(TokenError::IssuerDisabled.into()) }
-    }
-}
-
-impl Waited {
-    const fn for_issuer(self) -> bool {
-        !matches!(self, Self::Nothing)
-    }
-
-    const fn for_key_since(self) -> Option<Arrival> {
-        match self {
-            Self::Nothing | Self::Issuer => None,
-            Self::Key(arrival) => Some(arrival),
-        }
-    }
-}
-
-impl From<TokenError> for Stop {
-    fn from(error: TokenError) -> Self {
-        Self::Refused(error)
     }
 }
 

@@ -26,7 +26,8 @@ pub(crate) use table::Table;
 pub(crate) use trusted_issuer::{CommonRules, TrustedIssuer};
 
 use self::resolver::Resolutions;
-use crate::error::{ConfigError, TokenError};
+use crate::config_error::ConfigError;
+use crate::error::TokenError;
 use crate::issuer::Issuer;
 use crate::keys::{KeyPolicy, KeySetState};
 use crate::sync::{AtomicU64, Mutex, MutexGuard, Ordering};

@@ -2,8 +2,10 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::TrustedIssuer;
+use crate::error::TokenError;
 
 /// So many issuers are found faster one after the other than by hashing a URL, keyed as the hash has to be.
 const FEW: usize = 4;
@@ -78,6 +80,15 @@ impl Table {
         self.by_url.insert(Arc::clone(&issuer.rules.issuer), Arc::clone(&issuer));
         self.resolved.push(issuer);
         was_of_use
+    }
+
+    /// Whether a token of this issuer that was good when it came may still be. An issuer of the resolver that had to make
+    /// room hears of no change any more, so nobody can say.
+    pub(crate) fn check_serves(&self, issuer: &Arc<TrustedIssuer>) -> Result<(), TokenError> {
+        if issuer.is_resolved && !self.has(issuer) {
+            return Err(TokenError::KeysUnavailable { retry_after: Duration::ZERO });
+        }
+        issuer.keys.check_serves()
     }
 
     /// Whether this very issuer is in, not another one of its URL.

@@ -3,8 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Table;
-use crate::error::{ConfigError, TokenError};
+use crate::config_error::ConfigError;
 use crate::issuer::Issuer;
 use crate::keys::{KeyEnvironment, KeySetStatus, Keys};
 use crate::sync::{AtomicBool, AtomicU64, Ordering};
@@ -29,7 +28,7 @@ pub(crate) struct TrustedIssuer {
     pub(crate) rules: TokenRules,
     pub(crate) keys: Keys,
     /// The resolver brought it, not the configuration.
-    is_resolved: bool,
+    pub(super) is_resolved: bool,
     enabled: AtomicBool,
     /// When a token of it was last verified, in milliseconds of monotonic time; zero for never.
     verified_at: AtomicU64,
@@ -126,15 +125,6 @@ impl TrustedIssuer {
 
     pub(crate) fn verified_at(&self) -> u64 {
         self.verified_at.load(Ordering::Relaxed)
-    }
-
-    /// Whether a token that was good when it came may still be, in the table as it is now. One that had to make room
-    /// there hears of no change any more, so nobody can say.
-    pub(crate) fn check_serves(self: &Arc<Self>, table: &Table) -> Result<(), TokenError> {
-        if self.is_resolved && !table.has(self) {
-            return Err(TokenError::KeysUnavailable { retry_after: Duration::ZERO });
-        }
-        self.keys.check_serves()
     }
 
     pub(crate) fn status(&self) -> KeySetStatus {

@@ -11,8 +11,9 @@ use self::blocks::{Block, blocks};
 use self::public_key::PublicKey;
 use super::algorithm::Algorithm;
 use super::dropped_key::{DroppedKey, Unusable};
-use super::jwk_set::{JwkSet, MAX_CANDIDATES, MAX_KEYS};
+use super::jwk_set::JwkSet;
 use super::key_fault::KeyFault;
+use crate::limits::{MAX_CANDIDATES, MAX_KEYS};
 
 /// How many blocks one error names.
 const MAX_NAMED: usize = 10;

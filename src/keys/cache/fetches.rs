@@ -71,7 +71,7 @@ impl KeyCache {
                 }
                 (state.failures, state.last_error.clone().unwrap_or(KeySetError::Interrupted))
             };
-            if !error.may_pass() {
+            if !error.is_transient() {
                 return Err(error);
             }
             tokio::time::sleep(self.until_due(self.clock.monotonic())).await;

@@ -31,10 +31,10 @@ pub struct Client(pub(super) ClientSettings);
 
 impl Client {
     /// How long a refresh token lives unless [`refresh_lifetime`](Self::refresh_lifetime) says otherwise: 14 days.
-    pub const DEFAULT_REFRESH_LIFETIME: Duration = Duration::from_secs(14 * 24 * 3600);
+    pub const DEFAULT_REFRESH_LIFETIME: Duration = ClientSettings::REFRESH_LIFETIME;
     /// How long a user's consent can be refreshed unless
     /// [`refresh_absolute_lifetime`](Self::refresh_absolute_lifetime) says otherwise: 90 days.
-    pub const DEFAULT_REFRESH_ABSOLUTE_LIFETIME: Duration = Duration::from_secs(90 * 24 * 3600);
+    pub const DEFAULT_REFRESH_ABSOLUTE_LIFETIME: Duration = ClientSettings::REFRESH_ABSOLUTE_LIFETIME;
 
     /// A confidential client (RFC 6749 §2.1) with its id and secret, without scopes; it needs an
     /// [audience](Self::audience) to be of use.

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use tower_bearer::Scope;
 use tower_bearer_test::TokenBuilder;
 
-use super::{Client, redirect_uri};
+use super::redirect_uri;
 use crate::StartError;
 use crate::file_value::{Secret, duration};
 
@@ -40,6 +40,11 @@ pub(crate) struct ClientSettings {
 }
 
 impl ClientSettings {
+    /// 14 days.
+    pub(super) const REFRESH_LIFETIME: Duration = Duration::from_secs(14 * 24 * 3600);
+    /// 90 days.
+    pub(super) const REFRESH_ABSOLUTE_LIFETIME: Duration = Duration::from_secs(90 * 24 * 3600);
+
     pub(super) fn new(id: String, secret: Option<String>) -> Self {
         Self {
             id,
@@ -99,9 +104,9 @@ const fn default_token_lifetime() -> Duration {
 }
 
 const fn default_refresh_lifetime() -> Duration {
-    Client::DEFAULT_REFRESH_LIFETIME
+    ClientSettings::REFRESH_LIFETIME
 }
 
 const fn default_refresh_absolute_lifetime() -> Duration {
-    Client::DEFAULT_REFRESH_ABSOLUTE_LIFETIME
+    ClientSettings::REFRESH_ABSOLUTE_LIFETIME
 }

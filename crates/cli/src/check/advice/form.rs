@@ -103,15 +103,6 @@ impl Case<'_> {
         advice
     }
 
-    pub(super) fn unusable_key(&self) -> String {
-        let kid = self.token.header("kid").and_then(Value::as_str).unwrap_or_default();
-        format!(
-            "The key {} is in the set but cannot be used: have the issuer publish a public key for signatures, RSA from \
-             2048 bits, EC or Ed25519, for an algorithm that is accepted.",
-            quoted(kid)
-        )
-    }
-
     pub(super) fn signature(&self) -> Vec<String> {
         let mut advice = Vec::new();
         if self.token.text("iss").is_some_and(|iss| !self.settings.issuers.iter().any(|ours| ours == iss)) {

@@ -46,8 +46,7 @@ impl Case<'_> {
             TokenError::UnsupportedHeader(name) | TokenError::HeaderParameter(name) => {
                 format!("The header parameter `{name}` cannot be accepted: have the issuer leave it out for this API.")
             }
-            TokenError::NoMatchingKey => return self.no_key(),
-            TokenError::UnusableKey => self.unusable_key(),
+            TokenError::NoMatchingKey | TokenError::UnusableKey => return self.no_key(),
             TokenError::TooManyKeys => {
                 "Have the issuer give each of its keys a `kid`, and tokens the `kid` of theirs.".into()
             }

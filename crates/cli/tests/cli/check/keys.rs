@@ -86,7 +86,7 @@ async fn a_key_that_was_dropped_is_named() {
     let explained = &objects(&refused)[0];
     assert_eq!((refused.status.code(), &explained["reason"]), (Some(1), &json!("unusable_key")));
     let advice = explained["advice"].to_string();
-    assert!(advice.contains("for-encryption") && advice.contains("is in the set but cannot be used"), "{advice}");
+    assert!(advice.contains("for-encryption is in the set but unusable: for another use"), "{advice}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
