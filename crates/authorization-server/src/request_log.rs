@@ -8,6 +8,7 @@ use http::{Method, StatusCode};
 use serde::Serialize;
 
 use super::Endpoint;
+use super::grant_type::GrantType;
 
 /// How many requests are kept; older ones are forgotten.
 const CAPACITY: usize = 1_000;
@@ -61,8 +62,8 @@ pub(super) fn note_client(id: &str) {
 }
 
 /// Says what it asks for tokens with.
-pub(super) fn note_grant_type(grant_type: &'static str) {
-    note(|notes| notes.grant_type = Some(grant_type));
+pub(super) fn note_grant_type(grant_type: GrantType) {
+    note(|notes| notes.grant_type = Some(grant_type.name()));
 }
 
 /// The answer, and what was noted on the way to it.

@@ -57,7 +57,7 @@ fn routes(state: &Arc<ServerState>) -> Vec<(String, Endpoint, MethodRouter<Arc<S
             (state.path(paths::CONSENT), Endpoint::Consent, post(consent::respond)),
         ]);
     }
-    if state.clients.has_users_client() {
+    if state.clients.has_client_for_users() {
         let asking = get(userinfo::respond).post(userinfo::respond);
         let asking = asking.route_layer(from_fn_with_state(Arc::clone(state), userinfo::protect));
         routes.push((state.path(paths::USERINFO), Endpoint::Userinfo, asking));

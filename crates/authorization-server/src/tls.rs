@@ -10,7 +10,7 @@ use tokio_rustls::rustls::crypto::aws_lc_rs;
 use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 
 /// What the server shows to clients that connect by TLS, for
-/// [`tls`](super::AuthorizationServerBuilder::tls) (feature `authorization-server-tls`).
+/// [`tls`](super::AuthorizationServerBuilder::tls) (feature `tls`).
 ///
 /// All but the self-signed one are issued by a certificate authority that is made with the server, and that nobody
 /// trusts who was not given its [certificate](super::AuthorizationServer::root_certificate). Private keys are in memory

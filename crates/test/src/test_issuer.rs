@@ -229,7 +229,10 @@ impl TestIssuer {
         self.clock().now().unwrap_or(UnixTime::from_secs(0))
     }
 
-    fn clock(&self) -> Arc<dyn Clock> {
+    /// The clock that the issuer's tokens get their time from, as fast or slow as its [offset](Self::set_clock_offset)
+    /// makes it now.
+    #[must_use]
+    pub fn clock(&self) -> Arc<dyn Clock> {
         match self.clock_offset() {
             0 => Arc::clone(&self.clock),
             offset_s => Arc::new(OffsetClock { clock: Arc::clone(&self.clock), offset_s }),

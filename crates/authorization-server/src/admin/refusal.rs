@@ -30,7 +30,7 @@ impl AdminRefusal {
     }
 
     pub(super) fn no_such_path() -> Self {
-        let description = "there is nothing at this path; the documentation of the module `authorization_server` has \
+        let description = "there is nothing at this path; the documentation of the crate `tower-bearer-authorization-server` has \
                            a list of those that there are";
         Self::new(StatusCode::NOT_FOUND, "no_such_path", description)
     }

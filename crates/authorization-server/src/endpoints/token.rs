@@ -26,7 +26,7 @@ pub(crate) async fn respond(State(state): State<Arc<ServerState>>, request: Requ
     let name = parameters.value("grant_type").ok_or(OAuthError::InvalidRequest("grant_type is missing"))?;
     let grant_type = GrantType::of_token_request(name).ok_or(OAuthError::UnsupportedGrantType)?;
     // Only names of ours are logged: a client could make up any other.
-    note_grant_type(grant_type.name());
+    note_grant_type(grant_type);
     if !state.clients.can_use(grant_type) {
         return Err(OAuthError::UnsupportedGrantType);
     }

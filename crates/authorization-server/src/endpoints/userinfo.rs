@@ -1,7 +1,6 @@
 //! The userinfo endpoint (OpenID Connect Core 1.0 §5.3), behind the layer that the server is made to test.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Json;
 use axum::extract::{Request, State};
@@ -11,9 +10,7 @@ use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use serde_json::{Map, Value};
 use tower::{Layer, Service};
-use tower_bearer::time::{Clock, UnixTime};
 use tower_bearer::{ConfigError, Refusal, RefusalBody, ResourceServer, StatusPolicy, ValidatedToken};
-use tower_bearer_test::TestIssuer;
 
 use crate::grants::IssuedToken;
 use crate::oauth_error::NO_STORE;
@@ -94,7 +91,7 @@ fn resource_server(state: &ServerState) -> Result<ResourceServer, ConfigError> {
     audiences
         .fold(ResourceServer::builder(), |builder, audience| builder.audience(audience))
         .issuer(state.issuer.trusted())
-        .clock(IssuerClock(state.issuer.clone()))
+        .clock(state.issuer.clock())
         .token_cache_bytes(0)
         .realm("userinfo")
         .status_policy(StatusPolicy::rfc6750())
@@ -108,21 +105,6 @@ fn active_token(state: &ServerState, headers: &HeaderMap) -> Option<(String, Arc
     let text = text.trim_start_matches(' ');
     let token = state.grants.active(text, state.issuer.now())?;
     scheme.eq_ignore_ascii_case("bearer").then(|| (text.to_owned(), token))
-}
-
-/// The server's clock, as wrong as it was told to be.
-#[derive(Debug)]
-struct IssuerClock(TestIssuer);
-
-impl Clock for IssuerClock {
-    fn now(&self) -> Option<UnixTime> {
-        Some(self.0.now())
-    }
-
-    /// Nothing is kept from one request to the next, so nothing ages.
-    fn monotonic(&self) -> Duration {
-        Duration::ZERO
-    }
 }
 
 /// The scope that a claim needs in addition to `openid` (§5.4); none for a claim that no standard names.

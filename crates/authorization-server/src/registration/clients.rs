@@ -124,7 +124,7 @@ impl Clients {
     }
 
     /// Whether there is a client that gets tokens of users.
-    pub(crate) fn has_users_client(&self) -> bool {
+    pub(crate) fn has_client_for_users(&self) -> bool {
         self.iter().any(RegisteredClient::acts_for_users)
     }
 
