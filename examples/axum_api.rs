@@ -52,7 +52,7 @@ async fn whoami(token: ValidatedToken) -> Result<String, Refusal> {
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let client = Client::new("reader", "reader-secret").scopes(["read:leads"]).audience(AUDIENCE);
     let server = AuthorizationServer::builder().client(client).start().await?;
-    // No token speaks for a user unless it says so: `idtyp` is what Microsoft Entra writes.
+    // No token speaks for a user unless it says so: Microsoft Entra does so in `idtyp`.
     let issuer = Issuer::new(server.issuer()).user_marker(ClaimMarker::equals("idtyp", "user"));
     let api = ResourceServer::builder().audience(AUDIENCE).issuer(issuer).build()?;
 

@@ -122,8 +122,9 @@ fn has_token_in_query(uri: &Uri) -> bool {
     uri.query().is_some_and(|query| query.split('&').any(is_access_token))
 }
 
-/// Whether a query parameter is named `access_token`, with any of its characters percent-encoded: handlers see decoded
-/// names. Decoded once, as `application/x-www-form-urlencoded` is; a `+` is a space there, which the name does not have.
+/// Whether a query parameter is named `access_token`, whether or not its characters are percent-encoded: handlers see
+/// decoded names. The name is decoded once, as in `application/x-www-form-urlencoded`; a `+` would be a space, which
+/// the name does not contain.
 fn is_access_token(parameter: &str) -> bool {
     let mut rest = parameter.as_bytes();
     for expected in b"access_token" {
@@ -136,7 +137,7 @@ fn is_access_token(parameter: &str) -> bool {
     matches!(rest, [] | [b'=', ..])
 }
 
-/// `pct-encoded` (RFC 3986 §2.1); none if these are not two hexadecimal digits.
+/// `pct-encoded` (RFC 3986 §2.1); `None` if these are not two hexadecimal digits.
 fn percent_decoded(high: u8, low: u8) -> Option<u32> {
     Some(char::from(high).to_digit(16)? * 16 + char::from(low).to_digit(16)?)
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 /// Where a claim is: the names from the outermost member inwards.
 ///
-/// A text is one name, whatever characters it has (`"https://example.com/roles"`); an array is a path
+/// A string is one name, whatever characters it contains (`"https://example.com/roles"`); an array is a path
 /// (`["realm_access", "roles"]`).
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ClaimPath(Arc<[Box<str>]>);
@@ -14,7 +14,7 @@ impl ClaimPath {
         &self.0
     }
 
-    /// The path is empty, or a name in it.
+    /// Whether the path, or a name in it, is empty.
     pub(crate) fn is_incomplete(&self) -> bool {
         self.0.is_empty() || self.0.iter().any(|name| name.is_empty())
     }

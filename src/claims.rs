@@ -41,7 +41,7 @@ impl ClaimNames {
         self.scope.iter().map(AsRef::as_ref).find(is_taken)
     }
 
-    /// A configured name that cannot be one of the client's. Where the audience is the client, it is read for both.
+    /// A configured name that cannot be a client claim. The audience claim can: it is then read for both.
     pub(crate) fn taken_by_client(&self) -> Option<&str> {
         let is_taken =
             |name: &&str| WITH_OWN_RULES.contains(name) || *name == "aud" || self.scope.iter().any(|it| **it == **name);
@@ -60,11 +60,11 @@ impl ClaimNames {
 pub(crate) struct RegisteredClaims<'p> {
     pub(crate) issuer: Option<Cow<'p, str>>,
     pub(crate) subject: Option<Cow<'p, str>>,
-    /// The client, from the first of [`ClaimNames::client`] that is there; none where that is no identifier.
+    /// The client, from the first of [`ClaimNames::client`] that is present; `None` if that is not an identifier.
     pub(crate) client_id: Option<Cow<'p, str>>,
     /// Position in [`ClaimNames::client`] of the claim that `client_id` came from.
     client_preference: Option<usize>,
-    /// The claim `client_id` itself is there, which RFC 9068 §2.2 requires.
+    /// The claim `client_id` itself is present, which RFC 9068 §2.2 requires.
     pub(crate) has_client_id: bool,
     pub(crate) token_id: Option<Cow<'p, str>>,
     /// Whom the token is for: the `aud` claim (RFC 7519 §4.1.3).
@@ -239,9 +239,9 @@ impl<'p> ClaimsReader<'_, 'p> {
         }
     }
 
-    /// Another claim than `client_id` that names the client. Other things have these names too (`cid` may be a
-    /// company), so a value that is no identifier does not refuse the token: its client is unknown then, whatever the
-    /// claims after it say.
+    /// A claim other than `client_id` that names the client. These names have other uses too (`cid` may be a company),
+    /// so a value that is not an identifier does not cause a refusal: the client is then unknown, whatever later claims
+    /// say.
     fn read_client(&mut self, preference: usize, value: &mut Value<'_, 'p>) -> Result<bool, WalkError> {
         let is_text = value.is_text();
         let client = if is_text { Some(value.text()?).filter(|client| is_identifier(client)) } else { None };
@@ -290,7 +290,8 @@ fn has_control_characters(text: &str) -> bool {
     !is_plain && text.chars().any(char::is_control)
 }
 
-/// Seconds since 1970, fractions allowed (`NumericDate`, RFC 7519 §2), up to the end of the year 9999; none otherwise.
+/// Seconds since 1970, fractions allowed (`NumericDate`, RFC 7519 §2), up to the end of the year 9999; `None`
+/// otherwise.
 fn numeric_date(number: Number) -> Option<UnixTime> {
     let time = match number {
         Number::Unsigned(seconds) => Some(UnixTime::from_secs(seconds)),

@@ -39,11 +39,11 @@
 //! chooses among several issuers, and tells whether an unknown `kid` is worth a fetch.
 //!
 //! 1. One `Authorization` header with one bearer token of at most 16 KiB, and no `access_token` in the query, whose
-//!    names are compared percent-decoded (RFC 6750 §2).
+//!    parameter names are percent-decoded first (RFC 6750 §2).
 //! 2. Three parts of strict base64url; a header without duplicates, `crit`, `enc`, or a nested token (RFC 7515,
 //!    RFC 7516 §9), within the [limits](guide::tokens#limits).
 //! 3. `alg` is among the configured algorithms; the key is found by issuer, `kid` and `alg`, never in the token
-//!    (RFC 8725 §3.1, §3.10). [Which keys are used](guide::keys#which-keys-are-used) has a list of its own.
+//!    (RFC 8725 §3.1, §3.10). The guide lists [which keys are used](guide::keys#which-keys-are-used).
 //! 4. The signature.
 //! 5. One JSON object of claims, without duplicates at any depth, each with the type its definition says, within the
 //!    [limits](guide::tokens#limits): identifiers have 1 to 1,024 bytes, times are seconds from 1970 to the year 9999,
@@ -63,8 +63,8 @@
 //!
 //! A request whose key is known never waits for the network and takes no lock. Keys are fetched when first needed,
 //! refreshed ahead in the background, and kept through an outage of the provider for up to an hour past their lifetime;
-//! then requests are answered with 503, never with 401: an outage is not the client's fault. Nor is an unknown `kid` a
-//! 401 while the provider cannot be asked: its keys may have been rotated ([the table](guide::keys#an-unknown-kid)). A
+//! then requests are answered with 503, never with 401: an outage is not the client's fault. Nor does an unknown `kid`
+//! get a 401 while the keys cannot be fetched: they may have been rotated ([the table](guide::keys#an-unknown-kid)). A
 //! flood of unknown `kid`s costs the provider two fetches in 30 seconds.
 //!
 //! [`guide::keys`] is the page for designing a deployment and for whoever is on call: defaults, states, what happens in
@@ -92,7 +92,8 @@
 //! Add packages to your development dependencies, so that nothing in production can sign a token: with
 //! [`tower-bearer-test`], `ValidatedTokenBuilder` makes a token to call a handler with, and `TestIssuer` is an issuer
 //! without a network; `AuthorizationServer` of [`tower-bearer-authorization-server`] is one with a network, for the whole
-//! path. Both make bad tokens by name. The second has a page on tests in a CI pipeline and in staging.
+//! path. Both make bad tokens by name. `tower-bearer-authorization-server` has a page on tests in CI pipelines and in
+//! staging.
 //!
 //! [`tower-bearer-test`]: https://docs.rs/tower-bearer-test
 //! [`tower-bearer-authorization-server`]: https://docs.rs/tower-bearer-authorization-server

@@ -1,6 +1,6 @@
-//! Limits that several modules state: where they hold, and in the errors that name them.
+//! Limits that several modules need: to enforce them and to name them in errors.
 
-/// A set with more keys is a failure, not a set.
+/// A set with more keys is a failed fetch.
 pub(crate) const MAX_KEYS: usize = 100;
 
 /// How many keys are tried for one token: each costs a signature check.

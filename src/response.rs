@@ -35,10 +35,11 @@ pub enum RefusalKind {
     /// Our side cannot decide.
     Unavailable,
     /// The token names a key that is not known, and no fetch proved that the issuer lacks it: see
-    /// [`TokenError::KeyNotProvenAbsent`]. Until this row is set, it is that of [`Unavailable`](Self::Unavailable).
+    /// [`TokenError::KeyNotProvenAbsent`]. Until this row is set, it has the status of
+    /// [`Unavailable`](Self::Unavailable).
     ///
     /// Anybody can send an unknown `kid`, so clients can cause this status while the issuer's keys cannot be fetched. A
-    /// load balancer that ejects a replica for its 5xx responses ejects all of them then: set 429 or 401.
+    /// load balancer that ejects replicas for 5xx responses may then eject all of them: behind one, set 429 or 401.
     KeyNotProvenAbsent,
     /// The service is put together wrongly. Its status, 500, cannot be changed.
     Misconfigured,
@@ -140,7 +141,7 @@ impl StatusPolicy {
     }
 
     /// This policy with another status for one kind of refusal. [`RefusalKind::KeyNotProvenAbsent`] has the status of
-    /// [`RefusalKind::Unavailable`] until it is given one of its own, in whichever order.
+    /// [`RefusalKind::Unavailable`] until it is set itself, in whatever order the two are set.
     ///
     /// # Errors
     ///

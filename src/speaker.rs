@@ -1,8 +1,8 @@
 //! Whom a token speaks for: a client on its own behalf, or a user (RFC 9700 §4.15).
 //!
 //! RFC 9068 §2.2 makes `sub` the client's id when no user is involved, and many providers do something else: a service
-//! gets a `sub` of its own that looks like any user's. So there are three answers, and a user is one only where the
-//! issuer says so.
+//! gets its own `sub`, which looks like any user's. So there are three values, and a token speaks for a user only if it
+//! says so.
 
 use serde_json::{Map, Value};
 
@@ -20,16 +20,16 @@ const CLIENT_MARKERS: [(&str, &str); 5] = [
     ("aut", "APPLICATION"),
 ];
 
-/// What Auth0 appends to the client's id to make a `sub` of it.
+/// What Auth0 appends to the client's id to make a `sub`.
 const CLIENT_SUFFIX: &str = "@clients";
 
-/// The claims that every token may have, whomever it speaks for.
+/// Claims that any token may have, whomever it speaks for.
 const IN_EVERY_TOKEN: [&str; 8] = ["iss", "sub", "aud", "exp", "nbf", "iat", "jti", "token_use"];
 
 /// Whom a token speaks for, as far as its claims prove it: [`ValidatedToken::speaks_for`] has the rules.
 ///
-/// Ask for the answer that you need, `== SpeaksFor::User` or `== SpeaksFor::Client`. `!= SpeaksFor::Client` lets
-/// services in that nobody can tell from users.
+/// Compare with the value that you need, `== SpeaksFor::User` or `== SpeaksFor::Client`. `!= SpeaksFor::Client` also
+/// admits services that cannot be told apart from users.
 ///
 /// [`ValidatedToken::speaks_for`]: crate::ValidatedToken::speaks_for
 #[expect(clippy::exhaustive_enums, reason = "a fourth answer would have to be a different question")]
@@ -60,18 +60,18 @@ pub enum SpeaksFor {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ClaimMarker {
     path: ClaimPath,
-    /// None if any value will do.
+    /// `None` if any value counts.
     value: Option<Box<str>>,
 }
 
 impl ClaimMarker {
-    /// The claim is this text, byte by byte, or an array of strings with this text among them.
+    /// The claim is this text, byte for byte, or an array of strings that contains it.
     #[must_use]
     pub fn equals(path: impl Into<ClaimPath>, value: impl Into<String>) -> Self {
         Self { path: path.into(), value: Some(value.into().into_boxed_str()) }
     }
 
-    /// The claim is there, and neither `null`, `false` nor empty.
+    /// The claim is present, and neither `null`, `false` nor empty.
     #[must_use]
     pub fn present(path: impl Into<ClaimPath>) -> Self {
         Self { path: path.into(), value: None }
@@ -115,7 +115,7 @@ fn is_void(value: &Value) -> bool {
 enum Evidence {
     Absent,
     Present,
-    /// The claim has a type that the marker does not have.
+    /// The claim has a type that the marker cannot match.
     Unclear,
 }
 
@@ -160,8 +160,8 @@ impl Markers {
         Ok(())
     }
 
-    /// Evidence for a client outweighs any for a user, and a claim that cannot be read leaves the answer open: whatever
-    /// is taken for a user by mistake gets a user's rights.
+    /// Evidence for a client outweighs any for a user, and an unreadable claim gives `Unknown`: a service that is
+    /// mistaken for a user gets a user's rights.
     pub(crate) fn speaks_for(&self, claims: &Map<String, Value>, client: &ClientClaims<'_>) -> SpeaksFor {
         let subject = claims.get("sub").and_then(Value::as_str);
         let says = |markers: &[ClaimMarker], evidence| markers.iter().any(|marker| marker.evidence(claims) == evidence);
@@ -188,12 +188,12 @@ impl Default for Markers {
 /// The claims that name the client.
 pub(crate) struct ClientClaims<'a> {
     pub(crate) names: &'a [Box<str>],
-    /// What the first of them that is there says; none if that is no identifier.
+    /// The value of the first of them that is present; `None` if that is not an identifier.
     pub(crate) client_id: Option<&'a str>,
 }
 
 impl ClientClaims<'_> {
-    /// Whether `sub` is the client's id in any of the claims, as it is or as Auth0 writes it.
+    /// Whether `sub` is the client's id from any of the claims, plain or as Auth0 writes it.
     fn is_subject(&self, subject: &str, claims: &Map<String, Value>) -> bool {
         let without_suffix = subject.strip_suffix(CLIENT_SUFFIX);
         let mut ids = self.names.iter().filter_map(|name| claims.get(&**name)?.as_str());

@@ -115,18 +115,18 @@ impl ValidatedToken {
         self.text(&self.0.claims.client_id)
     }
 
-    /// Whom the token speaks for: a client on its own behalf, a user, or nobody knows (RFC 9700 §4.15). Look here before
+    /// Whom the token speaks for: a client on its own behalf, a user, or unknown (RFC 9700 §4.15). Check this before
     /// you treat `sub` as a user.
     ///
     /// - [`Client`](SpeaksFor::Client): `sub` is the client's id in one of the
-    ///   [client claims](crate::Issuer::client_id_claims), as it is or with `@clients` appended (Auth0); or the token
-    ///   has a [client marker](crate::Issuer::client_marker), such as `idtyp` `app`.
+    ///   [client claims](crate::Issuer::client_id_claims), plain or with `@clients` appended (Auth0); or the token has
+    ///   a [client marker](crate::Issuer::client_marker), such as `idtyp` `app`.
     /// - [`User`](SpeaksFor::User): the token has a [user marker](crate::Issuer::user_marker) and a `sub`, and nothing
-    ///   says client.
-    /// - [`Unknown`](SpeaksFor::Unknown): everything else. Without a user marker in the configuration, all tokens that
-    ///   are not a client's; and tokens in which a marker or the client's id has a type that leaves the answer open.
+    ///   marks it as a client's.
+    /// - [`Unknown`](SpeaksFor::Unknown): everything else. Without a configured user marker, that is every token that
+    ///   is not a client's; also tokens in which a marker or the client's id has a type that proves nothing.
     ///
-    /// The claims are read again for each call; a route that does not ask pays nothing.
+    /// Each call reads the claims again; routes that do not call it pay nothing.
     ///
     /// ```
     /// use tower_bearer::{RequireToken, SpeaksFor};

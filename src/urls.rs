@@ -9,11 +9,11 @@ use url::Url;
 
 use crate::config_error::ConfigError;
 
-/// A longer `iss` is refused in every token.
+/// A token with a longer `iss` is refused.
 const MAX_ISSUER_BYTES: usize = 1024;
 
-/// What a token may name as its issuer: a StringOrURI (RFC 7519 §4.1.1), so any text, and a URI if it has a colon.
-/// Nothing is fetched from it.
+/// An issuer's name: a StringOrURI (RFC 7519 §4.1.1), so any text, but a URI if it has a colon. Nothing is fetched from
+/// it.
 pub(crate) fn check_issuer_name(shown: &str) -> Result<(), ConfigError> {
     if shown.is_empty() {
         return Err(ConfigError::new("issuer", "the name is empty; write it as in the tokens' `iss`"));
@@ -29,7 +29,7 @@ pub(crate) fn check_issuer_name(shown: &str) -> Result<(), ConfigError> {
         return Err(ConfigError::new("issuer", problem));
     }
     let is_uri = shown.contains(':');
-    // Space within a name is fine where the name is no URI; everything else comes from a copy or a file.
+    // Space within a name is fine unless the name is a URI; any other comes from copying or from a file.
     let is_stray =
         |character: char| character.is_control() || (character.is_whitespace() && (is_uri || character != ' '));
     if shown.chars().any(is_stray) || shown.trim() != shown {
@@ -50,7 +50,7 @@ pub(crate) fn check_issuer_name(shown: &str) -> Result<(), ConfigError> {
 #[cfg(feature = "remote-keys")]
 pub(crate) fn check_discovered_issuer(shown: &str, allows_http: bool) -> Result<Url, ConfigError> {
     let refused = |problem: &str, else_do: &str| {
-        let keys_elsewhere = "if the tokens' `iss` has it so, give the keys with `.jwk_set_url(..)` or another setting";
+        let keys_elsewhere = "if the tokens' `iss` is this, give the keys with `.jwk_set_url(..)` or another setting";
         ConfigError::new("issuer", format!("{shown:?} {problem}; {keys_elsewhere}, else {else_do}"))
     };
     let write_url = "write it in full, from `https://` on";

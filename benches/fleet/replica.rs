@@ -91,7 +91,7 @@ pub(crate) async fn flood(server: ResourceServer, provider: Provider, mut random
         let token = with_made_up_kid(&provider.tokens()[0], &mut random);
         let (began, fetches) = (Instant::now(), server.key_sets()[0].fetches.for_unknown_kids);
         let reason = server.validate(&token).await.unwrap_err().reason();
-        // A refresh under way when the token came proves no absence.
+        // A refresh that was under way when the token arrived does not prove absence.
         assert!(["no_matching_key", "key_not_proven_absent"].contains(&reason), "{reason}");
         if server.key_sets()[0].fetches.for_unknown_kids > fetches {
             spent.rotate_left(1);

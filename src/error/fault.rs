@@ -117,12 +117,12 @@ pub enum JsonFault {
     /// More members in one object than a header (32) or a set of claims (1,024) may have.
     #[error("have too many members")]
     TooManyMembers,
-    /// A number that no double can hold, such as `1e400`, in any member: valid JSON, but readers disagree about its
+    /// A number that no double can hold, such as `1e400`, in any member: valid JSON, but parsers disagree about its
     /// value (RFC 8259 §6, RFC 7493 §2.2).
     #[error("have a number beyond the range of a double")]
     NumberOutOfRange,
-    /// A `\uD800` … `\uDFFF` that is no half of a pair, in any name or string: valid JSON, but no Unicode text, and
-    /// readers disagree about it (RFC 8259 §8.2, RFC 7493 §2.1).
+    /// A `\uD800` … `\uDFFF` that is not half of a pair, in any name or string: valid JSON, but not Unicode text, and
+    /// parsers disagree about it (RFC 8259 §8.2, RFC 7493 §2.1).
     #[error("have a string with a lone surrogate, which is not Unicode")]
     LoneSurrogate,
 }
@@ -162,8 +162,8 @@ pub enum ClaimFault {
     /// `client_id`, `jti`.
     #[error("is empty, longer than 1,024 bytes, or has control characters")]
     Invalid,
-    /// A number that is no time from 1970 to the end of the year 9999 in seconds: negative, or in milliseconds
-    /// (`NumericDate`, RFC 7519 §2).
+    /// A number that is not a time in seconds from 1970 to the end of the year 9999: negative, for example, or in
+    /// milliseconds (`NumericDate`, RFC 7519 §2).
     #[error("is not in seconds since 1970, from 0 to the end of the year 9999 (253402300799)")]
     TimeOutOfRange,
 }

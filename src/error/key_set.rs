@@ -7,7 +7,7 @@ use std::time::Duration;
 
 /// Why a key set could not be fetched.
 ///
-/// Requests never see it: they are validated with the last good set, or answered with 503. It is logged and counted.
+/// Requests never see it: they are validated with the last good set, or get 503. It is logged and counted.
 #[non_exhaustive]
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum KeySetError {
@@ -31,27 +31,27 @@ pub enum KeySetError {
     Metadata(Arc<str>),
     /// No well-known place has metadata that can be used (RFC 8414 §3.1 and §5, OpenID Connect Discovery 1.0 §4).
     ///
-    /// Its [reason](Self::reason) is that of the failure that says the most, such as `issuer_mismatch`.
+    /// Its [reason](Self::reason) is that of the most informative failure, such as `issuer_mismatch`.
     #[error("{}", self.of_all_places())]
     NoMetadata {
         /// The failure at the place that RFC 8414 §3.1 defines.
         oauth: Box<Self>,
-        /// The failure at the places that OpenID Connect uses: [`Places`](Self::Places) if there are two.
+        /// The failure at the place that OpenID Connect defines; with two such places, [`Places`](Self::Places).
         openid: Box<Self>,
     },
-    /// Several places of metadata failed.
+    /// Several well-known places failed.
     #[error("{}", self.of_each_place())]
     Places {
-        /// The failure at each, in order.
+        /// The failure at each place, in order.
         failures: Arc<[Self]>,
     },
-    /// A failure, and the place that it is about: a URL with status, content type and the beginning of what is not
-    /// JSON, or a file.
+    /// A failure and the place where it happened: a file, or a URL with status, content type and the first characters
+    /// of a body that is not JSON.
     #[error("{error} ({place})")]
     At {
         /// What is wrong.
         error: Box<Self>,
-        /// Where, and what was found there.
+        /// The place, and what was found there.
         place: Arc<str>,
     },
     /// The metadata is of another issuer (RFC 8414 §3.3).
@@ -172,8 +172,8 @@ impl KeySetError {
         }
     }
 
-    /// When the provider asks to come back, if it does; of several sources or places the most patient one counts, since
-    /// all are asked again.
+    /// The provider's `Retry-After`, if it sent one. The longest of several sources or places counts, because all are
+    /// tried again.
     pub(crate) fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Status { retry_after, .. } => *retry_after,

@@ -42,7 +42,7 @@ pub enum TokenError {
     /// The issuer has no key with the token's `kid` that fits its `alg`.
     #[error("the issuer has no key with the token's `kid` and `alg`")]
     NoMatchingKey,
-    /// The issuer's key with the token's `kid` was dropped: its set has the key, and it must not or cannot be used
+    /// The issuer's key with the token's `kid` was dropped: the key is in the set, but must not or cannot be used
     /// (RFC 7517 §5).
     #[error("the issuer's key with the token's `kid` cannot be used and was dropped from the key set")]
     UnusableKey,
@@ -55,7 +55,7 @@ pub enum TokenError {
     /// No key of the issuer made this signature.
     #[error("the signature does not verify with the issuer's key")]
     BadSignature,
-    /// The claims cannot be read as one JSON object (RFC 7519 §7.2), or not by every reader alike.
+    /// The claims are not one JSON object (RFC 7519 §7.2), or parsers disagree about what they say.
     #[error("the claims {0}")]
     Claims(JsonFault),
     /// A claim is missing, of the wrong type, or has a value that no claim of this name may have.
@@ -115,13 +115,14 @@ pub enum TokenError {
         retry_after: Duration,
     },
     /// Our side cannot decide: the key set lacks the token's `kid`, and no fetch proved that the issuer lacks it too. The
-    /// keys may have been rotated while they could not be fetched, or the `kid` is made up: anybody can send one.
+    /// keys may have been rotated while they could not be fetched, or the `kid` is made up: anybody can send an unknown
+    /// `kid`.
     #[error(
         "the key set lacks the token's `kid`, and no fetch proved that the issuer lacks it; retry in {} s",
         retry_after.as_secs()
     )]
     KeyNotProvenAbsent {
-        /// When a request may cause a fetch again, at most 30 seconds.
+        /// Time until a request may start a fetch again, at most 30 seconds.
         retry_after: Duration,
     },
     /// Our side cannot decide: the machine's clock stands before 1970.

@@ -1,16 +1,16 @@
-//! What the failures at several places of an issuer's metadata come to: one reason, and one text that leaves none out.
+//! Combines the failures at several places of an issuer's metadata into one reason, and one text that names them all.
 
 use super::KeySetError;
 
 impl KeySetError {
-    /// Whether trying again may help. What contradicts the configuration stays wrong until somebody changes one of the
-    /// two; but a place that did not answer may still have the right metadata.
+    /// Whether a retry may help. A document that contradicts the configuration stays wrong until somebody changes one
+    /// of the two, but a place that did not respond may still have the right metadata.
     pub(crate) fn is_transient(&self) -> bool {
         let leaves = self.leaves();
         leaves.iter().any(|leaf| leaf.is_temporary()) || !leaves.iter().any(|leaf| leaf.contradicts())
     }
 
-    /// The failure that says the most comes first.
+    /// The most informative failure comes first.
     pub(super) fn of_all_places(&self) -> String {
         let mut leaves = self.leaves();
         let decisive = self.decisive().and_then(|it| leaves.iter().position(|leaf| std::ptr::eq(*leaf, it)));
@@ -24,12 +24,12 @@ impl KeySetError {
         }
     }
 
-    /// Each place after the other.
+    /// One place after another.
     pub(super) fn of_each_place(&self) -> String {
         joined(&self.leaves())
     }
 
-    /// The failures of each place of metadata; of any other error, itself.
+    /// The failure at each place of metadata; for any other error, the error itself.
     fn leaves(&self) -> Vec<&Self> {
         match self {
             Self::NoMetadata { oauth, openid } => [oauth.leaves(), openid.leaves()].concat(),
@@ -38,8 +38,7 @@ impl KeySetError {
         }
     }
 
-    /// Of the failures of several places, the one that says what is wrong: metadata was found and cannot be used, or
-    /// all failed alike.
+    /// The most informative of several failures: metadata was found but cannot be used, or all places failed alike.
     pub(super) fn decisive(&self) -> Option<&Self> {
         let leaves = self.leaves();
         let telling = leaves.iter().filter_map(|leaf| Some((leaf.rank()?, *leaf)));
@@ -53,7 +52,7 @@ impl KeySetError {
         (are_alike && is_of_the_host).then_some(*first)
     }
 
-    /// How much it says about what is wrong, the least being the most; `None` for a place without metadata.
+    /// How informative the error is: lower is better, and `None` is a place without metadata.
     fn rank(&self) -> Option<u8> {
         match self.unlocated() {
             Self::IssuerMismatch { .. } => Some(0),
@@ -86,7 +85,7 @@ impl KeySetError {
 
 #[cfg(feature = "remote-keys")]
 impl KeySetError {
-    /// The failure of a discovery that tried these places, the one by RFC 8414 §3.1 first.
+    /// The failure of a discovery that tried these places, that of RFC 8414 §3.1 first.
     pub(crate) fn of_places(failures: Vec<Self>) -> Option<Self> {
         let mut failures = failures.into_iter();
         let oauth = failures.next()?;
@@ -127,7 +126,7 @@ mod tests {
         KeySetError::Timeout(Duration::from_secs(5)).at("https://d/")
     }
 
-    /// The reason of several places, and whether time may heal it.
+    /// The reason for several places, and whether a retry may help.
     #[test]
     fn r31_of_several_places_the_failure_that_says_the_most_is_the_reason() {
         let insecure = || KeySetError::InsecureUrl("http://e/".into()).at("https://e/");
@@ -136,7 +135,7 @@ mod tests {
             (vec![other_issuer(), status(404)], "issuer_mismatch", false),
             (vec![page(), other_issuer()], "issuer_mismatch", false),
             (vec![insecure(), page(), other_issuer()], "issuer_mismatch", false),
-            // The place that did not answer may have ours.
+            // The place that did not respond may have ours.
             (vec![status(503), other_issuer()], "issuer_mismatch", true),
             (vec![other_issuer(), status(429), page()], "issuer_mismatch", true),
             (vec![timeout(), status(404), other_issuer()], "issuer_mismatch", true),

@@ -125,7 +125,7 @@ impl Issuer {
             let client = match &client {
                 Some(client) => client,
                 None => {
-                    // A failover is not the configured origin, not even where it is the first URL.
+                    // A failover is not the configured origin, even if its URL is the first one.
                     let configured =
                         if sources.is_empty() { place.entry().cloned() } else { Url::parse(&self.url).ok() };
                     let configured = configured.as_ref();
@@ -203,14 +203,14 @@ impl fmt::Debug for KeyLocation {
     }
 }
 
-/// Unusable keys are dropped, as from every source. A ROCA key is an error instead: anyone can sign with it, and the
+/// Unusable keys are dropped, as from every source. A ROCA key is an error instead: anybody can sign with it, and the
 /// configuration says to trust it.
 fn fixed_set(issuer: &str, json: &str, algorithms: &[Algorithm]) -> Result<Keys, ConfigError> {
     let problem = |error| ConfigError::new("jwk_set", format!("{error}; give the issuer's public keys"));
     let set = JwkSet::parse(json.as_bytes(), algorithms).map_err(problem)?;
     let weak: Vec<_> = set.dropped().iter().filter(|key| key.fault == KeyFault::Roca).cloned().collect();
     if !weak.is_empty() {
-        let problem = format!("{}; have the issuer replace the key, and take it out", describe_dropped(&weak));
+        let problem = format!("{}; remove it, and have the issuer replace it", describe_dropped(&weak));
         return Err(ConfigError::new("jwk_set", problem));
     }
     Ok(Keys::fixed(issuer, set))

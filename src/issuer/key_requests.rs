@@ -56,9 +56,9 @@ impl Issuer {
     ///
     /// It goes to the configured origin only: scheme, host and port of the issuer, or of
     /// [`metadata_url`](Self::metadata_url) or [`jwk_set_url`](Self::jwk_set_url). A `jwks_uri` or a failover on
-    /// another origin does not get it: when keys cannot be fetched from there, the error says so. For a server of the
-    /// keys that may have it, give their URL with [`jwk_set_url`](Self::jwk_set_url). The value counts as secret and is
-    /// neither logged nor shown; over plain HTTP everybody on the way can read it. Default: none.
+    /// another origin does not get it: when keys cannot be fetched from there, the error says so. If that server may
+    /// have it, give the URL of the keys with [`jwk_set_url`](Self::jwk_set_url). The value is treated as a secret and
+    /// is neither logged nor shown; over plain HTTP, anybody on the path can read it. Default: none.
     ///
     /// Names and values that HTTP does not allow are refused by `build()`, as are headers that the fetch sets itself,
     /// and the setting where no key comes from a URL.
@@ -125,7 +125,7 @@ impl Issuer {
 }
 
 impl KeyRequests {
-    /// The client for all URLs of one issuer, which sends the headers to the origin of this one, if there is one.
+    /// The client for all URLs of one issuer. It sends the headers only to the origin of this URL, if there is one.
     pub(super) fn client(
         &self,
         clients: &HttpClients,

@@ -71,32 +71,31 @@ impl Issuer {
     ///
     /// Keys that cannot be used are dropped, logged at warn and listed in
     /// [`KeySetStatus`](crate::KeySetStatus#structfield.dropped_keys); see
-    /// [which keys are used](crate::guide::keys#which-keys-are-used). `build()` refuses a set without a usable key, and
-    /// one with an RSA key that anybody can sign with (ROCA, CVE-2017-15361).
+    /// [which keys are used](crate::guide::keys#which-keys-are-used). `build()` rejects a set without a usable key, and
+    /// a set with an RSA key that anybody can sign with (ROCA, CVE-2017-15361).
     #[must_use]
     pub fn jwk_set(mut self, json: impl Into<String>) -> Self {
         self.key_locations.push(KeyLocation::JwkSet(json.into()));
         self
     }
 
-    /// Takes the public keys of this text in PEM, for every token of the issuer whatever its `kid`. More than one call
-    /// adds keys.
+    /// Uses the public keys in this PEM text for every token of the issuer, whatever its `kid`. Further calls add keys.
     ///
-    /// Every block `PUBLIC KEY` (RFC 7468 §13) and `RSA PUBLIC KEY` (RFC 8017 §A.1.1) is read, and must hold a key for
-    /// an allowed algorithm; a repeated key counts once. Other blocks, such as `CERTIFICATE` and `EC PARAMETERS`, are
-    /// skipped, logged at warn and listed in [`KeySetStatus`](crate::KeySetStatus#structfield.dropped_keys). Lines may
-    /// end in any way, also in the two characters `\n`, as an environment variable may have them; text around the
-    /// blocks is ignored.
+    /// Every `PUBLIC KEY` block (RFC 7468 §13) and `RSA PUBLIC KEY` block (RFC 8017 §A.1.1) is read, and must hold a
+    /// key for an allowed algorithm; a repeated key counts once. Other blocks, such as `CERTIFICATE` and
+    /// `EC PARAMETERS`, are skipped, logged at warn and listed in
+    /// [`KeySetStatus`](crate::KeySetStatus#structfield.dropped_keys). Lines may end in any way, even in the two
+    /// characters `\n`, which are common in environment variables; text around the blocks is ignored.
     ///
-    /// Nothing tells keys without `kid` apart, so all that fit a token's algorithm are tried. `build()` refuses more
+    /// Keys without a `kid` cannot be told apart, so all that fit a token's algorithm are tried. `build()` rejects more
     /// than 4 for one algorithm, private keys of every kind, a text without a key, and a block that it cannot read, and
-    /// says which and why.
+    /// says which block and why.
     ///
     /// ```
     /// use tower_bearer::{Issuer, ResourceServer};
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// // As a variable of the environment has it.
+    /// // As in an environment variable.
     /// let pem = r"-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEA11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=\n-----END PUBLIC KEY-----\n";
     /// let issuer = Issuer::new("https://as.example.com").pem(pem);
     /// let api = ResourceServer::builder().audience("https://api.example.com").issuer(issuer).build()?;

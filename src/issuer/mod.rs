@@ -56,13 +56,13 @@ pub struct Issuer {
 }
 
 impl Issuer {
-    /// The issuer with this name, exactly as in the tokens' `iss` and in the metadata: a trailing slash counts.
+    /// The issuer with this name, exactly as in the tokens' `iss` and in the metadata; a trailing slash matters.
     ///
-    /// Where discovery finds the keys, it is a URL: HTTPS, except on loopback, without query and fragment (RFC 8414
-    /// §2). Otherwise nothing is fetched from it, and it may be any text that `iss` may be (RFC 7519 §4.1.1):
-    /// `privy.example`, `urn:example:issuer`, an `http` URL. `build()` refuses a name that no token can match or that
-    /// is a mistake: one that is empty, longer than 1,024 bytes, with control characters, with space around it, or with
-    /// a colon without being a URI; a URL with user information; and the address of metadata.
+    /// If discovery finds the keys, the name is a URL: HTTPS, except on loopback, without query and fragment (RFC 8414
+    /// §2). Otherwise nothing is fetched from it, and it may be anything that `iss` may be (RFC 7519 §4.1.1):
+    /// `privy.example`, `urn:example:issuer`, an `http` URL. `build()` rejects a name that no token can match or that
+    /// is a mistake: one that is empty, is longer than 1,024 bytes, has control characters, has space around it, or has
+    /// a colon but is not a URI; a URL with user information; and the URL of metadata.
     ///
     /// ```
     /// use tower_bearer::{Issuer, ResourceServer};

@@ -10,10 +10,10 @@ use super::key_fault::KeyFault;
 /// How many keys one text names; it says how many more there are.
 const MAX_NAMED: usize = 10;
 
-/// How much of a value of the issuer's a text quotes, in characters.
+/// How many characters of a value from the issuer a text quotes.
 const MAX_QUOTED: usize = 64;
 
-/// A key of an issuer's set that is not used. It holds public things only and is served as JSON with
+/// A key of an issuer's set that is not used. It holds only public information and is serialized as part of
 /// [`KeySetStatus`](crate::KeySetStatus).
 ///
 /// ```
@@ -37,9 +37,9 @@ const MAX_QUOTED: usize = 64;
 #[non_exhaustive]
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct DroppedKey {
-    /// Its place in the set, counted from 0; in PEM, that of its block.
+    /// Its index in the set, from 0; in PEM, the index of its block.
     pub position: usize,
-    /// Its `kid`, if it has one. One that is too long for a key is cut.
+    /// Its `kid`, if it has one, truncated if it is too long.
     pub key_id: Option<String>,
     /// The rule that it breaks. In JSON it is `reason`, the [stable code](KeyFault::reason).
     #[serde(rename = "reason", serialize_with = "write_reason", deserialize_with = "read_reason")]
@@ -48,7 +48,7 @@ pub struct DroppedKey {
     pub problem: String,
 }
 
-/// Why a key cannot be used, with what it has instead.
+/// Why a key cannot be used, and what it has instead.
 #[derive(Debug)]
 pub(super) struct Unusable {
     pub(super) key_id: Option<String>,
@@ -105,13 +105,13 @@ pub(crate) fn describe(dropped: &[DroppedKey]) -> String {
     texts.join("; ")
 }
 
-/// Whether both lists have the same keys, in whatever order: some providers shuffle theirs.
+/// Whether both lists have the same keys, in any order: some providers shuffle theirs.
 pub(super) fn are_same(one: &[DroppedKey], other: &[DroppedKey]) -> bool {
     let count = |list: &[DroppedKey], key: &DroppedKey| list.iter().filter(|it| it.is_same(key)).count();
     one.len() == other.len() && one.iter().all(|key| count(one, key) == count(other, key))
 }
 
-/// A value of the issuer's in quotes, cut, and without characters that move the cursor.
+/// A value from the issuer, quoted, truncated, and without characters that move the cursor.
 pub(super) fn quoted(value: &str) -> String {
     match value.char_indices().nth(MAX_QUOTED) {
         Some((end, _)) => format!("{:?}…", value.get(..end).unwrap_or_default()),

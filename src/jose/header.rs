@@ -80,7 +80,7 @@ impl Header {
             return Err(TokenError::Malformed(MalformedFault::Algorithm));
         }
         match reader.unsupported {
-            // An algorithm that makes no signatures, which ends in a refusal of its own, says why there is an `enc`.
+            // An algorithm that is not for signatures explains the `enc`, and is refused separately.
             Some("enc") if reader.header.algorithm.is_none() => Ok(reader.header),
             Some(name) => Err(TokenError::UnsupportedHeader(name)),
             None => Ok(reader.header),
@@ -140,8 +140,8 @@ impl<'t> Members<'t> for HeaderReader {
 const DEFINED: [&str; 10] = ["alg", "kid", "typ", "cty", "jku", "x5u", "x5t", "x5t#S256", "x5c", "jwk"];
 
 /// The parameters that end in a refusal, whatever their value. No extension is understood, and an empty or malformed
-/// list is invalid (RFC 7515 §4.1.11): any `crit` ends in a refusal. `b64` changes what is signed (RFC 7797 §3). `enc`
-/// makes the header that of a JWE (RFC 7516 §9), and `zip` belongs to encryption.
+/// list is invalid (RFC 7515 §4.1.11): any `crit` is refused. `b64` changes what is signed (RFC 7797 §3). `enc` makes
+/// the header that of a JWE (RFC 7516 §9), and `zip` belongs to encryption.
 ///
 /// The other parameters of encryption (RFC 7518 §4.6.1, §4.7.1, §4.8.1) do not tell a JWE from a JWS. Like every
 /// parameter that RFC 7515 does not define, they are ignored (§4).

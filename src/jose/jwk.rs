@@ -16,7 +16,7 @@ use super::key_fault::KeyFault;
 use super::verifying_key::{VerifyingKey, describe_rsa_size};
 use crate::limits::MAX_KEY_ID_BYTES;
 
-/// The private members of an RSA key (RFC 7518 §6.3.2). `d` is that of every key type, `k` the symmetric key.
+/// The private members of an RSA key (RFC 7518 §6.3.2). `d` is private in every key type, and `k` is the symmetric key.
 const RSA_PRIVATE: [&str; 6] = ["p", "q", "dp", "dq", "qi", "oth"];
 
 /// The key once for each of the `allowed` algorithms that it fits.
@@ -42,8 +42,8 @@ impl VerifyingKey {
     }
 }
 
-/// What makes up a key, written out for comparisons and copies: without what has been checked, and with integers in
-/// their one proper form.
+/// The parts that make up a key, for comparisons and copies: without members that were only checked, and with integers
+/// in canonical form.
 #[derive(Serialize)]
 struct PublicJwk<'a> {
     kty: &'a str,
@@ -79,8 +79,8 @@ enum Material {
     },
 }
 
-/// The members of a JWK. Each value is read when it is asked for, so that one of no concern spoils nothing: unknown
-/// members are ignored (RFC 7517 §4), whatever number or text they have.
+/// The members of a JWK. Each value is parsed only when it is needed, so that an irrelevant one does no harm: unknown
+/// members are ignored (RFC 7517 §4), whatever number or string they hold.
 struct Members<'t>(Vec<(String, &'t RawValue)>);
 
 impl<'t> Members<'t> {
@@ -91,7 +91,7 @@ impl<'t> Members<'t> {
         serde_json::from_str(jwk.get()).map_err(|_| Unusable::new(KeyFault::NotAJwk, "a name is not Unicode text"))
     }
 
-    /// The `kid` that a report names the key by.
+    /// The `kid` that identifies the key in a report.
     fn reported_key_id(&self) -> Option<String> {
         let key_id = self.text("kid").ok()??;
         let cut = (0..=MAX_KEY_ID_BYTES).rev().find_map(|end| key_id.get(..end));
@@ -123,7 +123,7 @@ impl<'t> Members<'t> {
             .collect()
     }
 
-    /// Two readers of one JWK must not see two keys (RFC 7517 §4 leaves it open which of two members counts).
+    /// Two parsers of one JWK must not see different keys (RFC 7517 §4 leaves it open which of two equal names counts).
     fn check_names(&self) -> Result<(), Unusable> {
         let mut names = HashSet::new();
         match self.0.iter().find(|(name, _)| !names.insert(name)) {
@@ -143,8 +143,8 @@ impl<'t> Members<'t> {
         }
     }
 
-    /// For verifying signatures (RFC 7517 §4.2, §4.3). A key that also encrypts or agrees on keys is not one that its
-    /// issuer made for signatures alone.
+    /// Checks that the key is for verifying signatures (RFC 7517 §4.2, §4.3). A key that also encrypts or agrees on
+    /// keys was not made for signatures alone.
     fn check_use(&self) -> Result<(), Unusable> {
         let key_use = self.text("use")?;
         if let Some(other) = key_use.as_deref().filter(|key_use| *key_use != "sig") {
@@ -185,7 +185,7 @@ impl<'t> Members<'t> {
         }
     }
 
-    /// The integers of an RSA key are stripped of leading zero octets, which some issuers leave in and nobody needs
+    /// Leading zero octets are stripped from the integers of an RSA key: some issuers leave them in
     /// (RFC 7518 §6.3.1.1). Coordinates have their full length, zeros included (RFC 7518 §6.2.1.2, RFC 8037 §2).
     fn material(&self, kty: &str) -> Result<Material, Unusable> {
         Ok(match kty {
@@ -234,16 +234,16 @@ impl<'t> Members<'t> {
         self.get(name).map(read).transpose().map_err(|_| invalid(name, "is not an array of strings"))
     }
 
-    /// A member that is `null` counts as absent: some issuers write every member that their library knows. It means
-    /// nothing else, and only the issuer writes key sets.
+    /// A member that is `null` counts as absent: some issuers write every member that their library knows. `null` has
+    /// no other meaning, and only the issuer writes key sets.
     fn get(&self, name: &str) -> Option<&'t RawValue> {
         let (_, value) = self.0.iter().find(|(member, _)| member == name)?;
         (value.get() != "null").then_some(value)
     }
 }
 
-/// A key with `alg` is for that algorithm only, known or not (RFC 7517 §4.4). `EdDSA` and `Ed25519` are two names of
-/// one (RFC 9864 §2.2).
+/// A key with `alg` is for that algorithm only, known or not (RFC 7517 §4.4). `EdDSA` and `Ed25519` name the same
+/// algorithm (RFC 9864 §2.2).
 fn permitted(fitting: &'static [Algorithm], alg: Option<&str>) -> Result<Vec<Algorithm>, Unusable> {
     let Some(alg) = alg else { return Ok(fitting.to_vec()) };
     match Algorithm::from_name(alg).filter(|algorithm| fitting.contains(algorithm)) {

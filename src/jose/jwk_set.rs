@@ -29,7 +29,7 @@ pub(crate) struct JwkSet {
     ignores_key_id: bool,
     /// How many keys that makes, each counted once for all its algorithms.
     len: usize,
-    /// The others, in the order of the set.
+    /// The dropped keys, in the order of the set.
     dropped: Vec<DroppedKey>,
 }
 
@@ -50,14 +50,14 @@ pub(crate) struct Candidates(u64);
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum NoCandidates {
     NoneFits,
-    /// None fits, and a key of this `kid` was dropped.
+    /// No key fits, and one with this `kid` was dropped.
     Dropped,
     TooManyFit,
 }
 
 #[derive(Deserialize)]
 struct Document<'t> {
-    /// Each is read by itself, so that what is wrong with one stays its own.
+    /// Each key is parsed separately, so that one bad key does not affect the others.
     #[serde(borrow)]
     keys: Vec<&'t RawValue>,
 }
@@ -92,13 +92,13 @@ impl JwkSet {
         Ok(Self { dropped, ..Self::new(keys, false, len) })
     }
 
-    /// With what was dropped before the set was [copied](Self::to_json).
+    /// Adds the keys that were dropped before the set was [copied](Self::to_json).
     pub(crate) fn with_dropped(mut self, dropped: &[DroppedKey]) -> Self {
         self.dropped.extend(dropped.iter().take(MAX_KEYS).cloned());
         self
     }
 
-    /// Keys without names, which are tried whatever `kid` a token has, each with all its algorithms; and the blocks
+    /// Keys without `kid`, which are tried whatever `kid` a token has, each with all its algorithms; and the blocks
     /// that were skipped.
     pub(super) fn of_unnamed(keys: Vec<Vec<VerifyingKey>>, dropped: Vec<DroppedKey>) -> Self {
         let len = keys.len();
@@ -120,8 +120,8 @@ impl JwkSet {
         &self.dropped
     }
 
-    /// Whether both sets have the same keys, used and dropped, in whatever order. Says so of sets of which one came
-    /// after the other, by way of [`keep_unchanged`](Self::keep_unchanged).
+    /// Whether both sets have the same keys, used and dropped, in any order. `last` is the set before this one: keys
+    /// are compared by address, which [`keep_unchanged`](Self::keep_unchanged) preserves.
     pub(crate) fn has_keys_of(&self, last: &Self) -> bool {
         let is_kept = |key: &Arc<VerifyingKey>| last.keys.iter().any(|other| Arc::ptr_eq(key, other));
         self.keys.len() == last.keys.len()
@@ -129,7 +129,7 @@ impl JwkSet {
             && dropped_key::are_same(&self.dropped, &last.dropped)
     }
 
-    /// Whether a key has this `kid`, for whatever algorithm, and be it one that was dropped.
+    /// Whether a key has this `kid`, for any algorithm, even if that key was dropped.
     pub(crate) fn knows(&self, key_id: &str) -> bool {
         self.ignores_key_id || self.named(key_id).is_some() || self.has_dropped(key_id)
     }

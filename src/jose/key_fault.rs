@@ -1,6 +1,6 @@
 //! Why a key cannot be used.
 
-/// Why a key of an issuer is not used. Each is a rule of its own, listed in
+/// Why a key of an issuer is not used. Each cause is a rule of its own, listed in
 /// [`guide::keys`](crate::guide::keys#which-keys-are-used).
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq, thiserror::Error)]
@@ -54,7 +54,7 @@ pub enum KeyFault {
 }
 
 impl KeyFault {
-    /// Every one of them.
+    /// All faults.
     pub const ALL: &'static [Self] = &[
         Self::NotAJwk,
         Self::DuplicateMember,

@@ -4,10 +4,10 @@
 //! The library took its primes from the numbers that are a power of 65537 modulo each small prime, so the modulus,
 //! their product, is one too (Nemec et al., "The Return of Coppersmith's Attack", CCS 2017, §2). By the definition of the
 //! public detection tool, a modulus has the fingerprint when that holds for all 38 primes from 3 to 167. One in 2^30
-//! random moduli has it by chance, which is too few to make an exception for.
+//! random moduli has it by chance, too few to justify an exception.
 
-/// The order of the checks is that of the primes. Modulo 3, 5 and 7 every residue but zero is a power of 65537; 11
-/// tells four in five apart.
+/// Checked in ascending order of the primes. Modulo 3, 5 and 7, every residue but zero is a power of 65537; 11 rules
+/// out four of five moduli.
 const PRIMES: [u32; 38] = [
     3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67, 71, 73, 79, 83, 89, 97, 101, 103, 107, 109,
     113, 127, 131, 137, 139, 149, 151, 157, 163, 167,
@@ -38,7 +38,7 @@ mod tests {
         assert_eq!(PRIMES.to_vec(), (3..=167).filter(is_prime).collect::<Vec<_>>());
     }
 
-    /// With every residue of every prime: the definition by exponents, written out.
+    /// Compares every residue of every prime with the definition by exponents.
     #[test]
     fn a_residue_is_a_power_when_an_exponent_makes_it() {
         for prime in PRIMES {

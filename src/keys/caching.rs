@@ -1,4 +1,4 @@
-//! What HTTP says about how long a key set lives (RFC 9111), when to come back (RFC 9110 §10.2.3), and whether a
+//! Reads from HTTP header fields how long a key set lives (RFC 9111), when to retry (RFC 9110 §10.2.3), and whether a
 //! document is compressed (RFC 9110 §8.4).
 
 use std::time::Duration;
@@ -38,7 +38,7 @@ impl Headers {
     }
 }
 
-/// The codings that a document would have to be freed from, in the order in which they were applied.
+/// The content codings of a document, in the order in which they were applied.
 pub(super) fn content_coding(headers: &HeaderMap) -> Option<String> {
     let values = headers.get_all(CONTENT_ENCODING).iter().map(|value| String::from_utf8_lossy(value.as_bytes()));
     let values: Vec<_> = values.collect();

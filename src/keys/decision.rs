@@ -1,4 +1,4 @@
-//! What a request gets whose key is not in a set that serves: a pure function without a clock, a lock or I/O.
+//! Decides what a request gets when no set that serves has its key: a pure function without a clock, a lock or I/O.
 
 use super::policy::{KeyPolicy, SetAge};
 
@@ -22,13 +22,13 @@ impl Decision {
     }
 }
 
-/// What the cache knows when a request comes whose key is not in a set that serves.
+/// What the cache knows about a request when no set that serves has its key.
 #[derive(Clone, Debug)]
 pub(crate) struct Seen {
     /// The last good set, if there ever was one.
     pub(crate) set: Option<SetAge>,
-    /// A fetch from the issuer's own source brought the set or found it unchanged. Another source, or a copy that was
-    /// imported, proves no absence.
+    /// A fetch from the issuer's own source brought the set or found it unchanged. Another source, or an imported copy,
+    /// does not prove absence.
     pub(crate) is_primary: bool,
     pub(crate) key: KeySeen,
     pub(crate) latest_attempt: Option<Attempt>,
@@ -37,7 +37,7 @@ pub(crate) struct Seen {
     pub(crate) refresh_due: bool,
     /// Fetches that unknown `kid`s caused in the last window.
     pub(crate) unknown_kid_fetches: usize,
-    /// Requests that wait now.
+    /// Requests that are waiting.
     pub(crate) waiting: usize,
     /// This request has waited already.
     pub(crate) has_waited: bool,
@@ -59,31 +59,31 @@ pub(crate) enum KeySeen {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Attempt {
     UnderWay,
-    /// Interrupted ones have failed as well.
+    /// Or was interrupted.
     Failed,
     Succeeded,
 }
 
-/// When a row applies, and what the request gets then.
+/// When a row applies, and the decision then.
 type Row = (fn(&Seen) -> bool, Decision);
 
 /// An unknown `kid`; the first match wins.
 ///
-/// A 401 blames the client, so it needs a proof: a fetch that could have brought the key and did not. Where there is
-/// none the answer is a 503 of its own, since anybody can send an unknown `kid`.
+/// A 401 blames the client, so it needs proof: a fetch that could have brought the key and did not. Without proof the
+/// response is a separate 503, because anybody can send an unknown `kid`.
 const UNKNOWN_KEY: [Row; 8] = [
-    // a. No set has a `kid` as long as this. Fixed keys, which nothing can add to, do not come here.
+    // a. No set has a `kid` as long as this. Fixed keys, which never change, are decided elsewhere.
     (|seen| seen.key == KeySeen::TooLong, Decision::NoSuchKey),
     // b. There is no set, or it is past its staleness bound: an outage like any other, whatever the `kid`.
     (|seen| !is_usable(seen.set) && seen.may_wait() && seen.has_fetch(), Decision::Wait),
     (|seen| !is_usable(seen.set), Decision::Unavailable),
     // c. This very `kid` was looked for by a primary fetch that succeeded and began within the window.
     (|seen| seen.key == KeySeen::AbsentLately, Decision::NoSuchKey),
-    // d. A fetch may bring it: one that is under way, due, or within the budget.
+    // d. A fetch may bring the key: one that is under way, due, or within the budget.
     (|seen| seen.may_wait() && (seen.has_fetch() || seen.has_budget()), Decision::Wait),
     // e. A primary fetch that began after the request arrived succeeded and lacks it.
     (|seen| seen.key == KeySeen::AbsentSinceArrival, Decision::NoSuchKey),
-    // f. The provider cannot be asked now, or somebody else answered in its place.
+    // f. The keys cannot be fetched now, or another source supplied the set.
     (
         |seen| {
             matches!(seen.latest_attempt, Some(Attempt::Failed | Attempt::UnderWay))
@@ -92,9 +92,9 @@ const UNKNOWN_KEY: [Row; 8] = [
         },
         Decision::NotProvenAbsent,
     ),
-    // g. The budget is spent, and the provider answers: a flood.
+    // g. The budget is spent, and the provider responds: a flood.
     (|seen| !seen.has_budget() && seen.latest_attempt == Some(Attempt::Succeeded), Decision::NoSuchKey),
-    // h. Anything else is not proven either: see `Decision::of`.
+    // h. Nothing else is proof either: see `Decision::of`.
 ];
 
 impl Seen {
@@ -269,7 +269,7 @@ mod tests {
         })
     }
 
-    /// The table once more, each row by itself, without what the rows before it exclude.
+    /// The table again: each row by itself, not restricted by the rows before it.
     fn rows_that_apply(seen: &Seen) -> Vec<(char, Decision)> {
         let serves = matches!(seen.set, Some(Current | Stale));
         let under_way = seen.latest_attempt == Some(UnderWay);
@@ -311,8 +311,8 @@ mod tests {
         }
     }
 
-    /// Without a proof there is no 401: whatever a request gets while the provider fails, its `kid` was looked for
-    /// before, or cannot be.
+    /// There is no 401 without proof: if a request gets one while the provider fails, its `kid` was looked for before,
+    /// or is too long to exist.
     #[test]
     fn r18_an_outage_is_never_a_401_for_a_kid_that_was_not_looked_for() {
         let in_outage = |seen: &Seen| seen.key == Unknown && seen.latest_attempt != Some(Succeeded);

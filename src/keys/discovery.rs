@@ -1,8 +1,8 @@
 //! Finding the key set of an issuer through its metadata (RFC 8414 §3, OpenID Connect Discovery 1.0 §4).
 //!
-//! Every document that cannot be used means that the next well-known place is tried: a page of a single-page
-//! application answers at any path, and `jwks_uri` is optional in RFC 8414. A place that is slow is not given up. The
-//! next one is asked while it is waited for, and the first usable document counts: all of them name the issuer.
+//! After any document that cannot be used, the next well-known place is tried: a single-page application serves a page
+//! at any path, and `jwks_uri` is optional in RFC 8414. A slow place is not abandoned. The next one is tried while we
+//! wait for it, and the first usable document wins: every usable document names the issuer.
 
 use std::fmt;
 use std::future::{Future, poll_fn};
@@ -21,16 +21,16 @@ use crate::error::KeySetError;
 use crate::jose::parse_document;
 use crate::urls::{is_secure_enough, shown};
 
-/// A longer `jwks_uri` would fill the log, which has it in every error.
+/// A longer `jwks_uri` would flood the log, where every error quotes it.
 const MAX_JWKS_URI_BYTES: usize = 2_048;
 
 /// How much of another issuer's name is shown.
 const MAX_SHOWN_CHARS: usize = 256;
 
-/// Whose metadata is asked where, and what it may say.
+/// Which issuer's metadata to fetch from where, and what it may say.
 pub(crate) struct Discovery {
     issuer: Arc<str>,
-    /// In the order in which they are tried. There is at least one.
+    /// In the order in which they are tried. Never empty.
     places: Vec<Url>,
     allows_http: bool,
     requires_same_origin: bool,
@@ -42,7 +42,7 @@ impl Discovery {
         Self { issuer, places: well_known_places(url), allows_http: false, requires_same_origin: false }
     }
 
-    /// At this URL, whatever the issuer is called.
+    /// At this URL, whatever the issuer's name.
     pub(crate) fn at(issuer: Arc<str>, metadata: Url) -> Self {
         Self { issuer, places: vec![metadata], allows_http: false, requires_same_origin: false }
     }
@@ -57,13 +57,13 @@ impl Discovery {
         self
     }
 
-    /// The first URL that is asked.
+    /// The first URL to try.
     pub(super) fn entry(&self) -> Option<&Url> {
         self.places.first()
     }
 
     /// The `jwks_uri` of the first usable document; `None` when there is none, and then `attempts` has all failures.
-    /// `patience` is how long a place is waited for before the next one is asked as well.
+    /// `patience` is how long to wait for a place before the next one is tried as well.
     pub(super) async fn jwks_uri(&self, client: &HttpClient, patience: Duration, attempts: &Attempts) -> Option<Url> {
         self.first_usable(&self.places, client, patience, attempts).await
     }
@@ -99,7 +99,7 @@ impl Discovery {
         Ok(jwks_uri)
     }
 
-    /// What the metadata that was fetched from this URL names, if it may.
+    /// The `jwks_uri` in metadata from this URL, if the metadata may name it.
     fn check(&self, metadata: &[u8], from: &Url) -> Result<Url, KeySetError> {
         #[derive(Deserialize)]
         struct Metadata {
@@ -108,7 +108,7 @@ impl Discovery {
         }
         let invalid = |problem: String| KeySetError::Metadata(problem.into());
         let metadata: Metadata = parse_document(metadata).map_err(invalid)?;
-        // RFC 8414 §3.3: equal byte by byte, else nothing in it may be used.
+        // RFC 8414 §3.3: equal byte for byte, or nothing in it may be used.
         let issuer = text("issuer", metadata.issuer).map_err(invalid)?;
         if *issuer != *self.issuer {
             let (expected, found) = (Arc::clone(&self.issuer), bounded(&issuer, MAX_SHOWN_CHARS));
@@ -141,15 +141,15 @@ impl fmt::Debug for Discovery {
     }
 }
 
-/// The failure at each URL of one fetch, in the order in which they were asked. One that has not ended counts as timed
-/// out, which it has when the fetch ends.
+/// The failure at each URL of one fetch, in the order in which they were tried. A request that is still running counts
+/// as timed out: by the time the fetch ends, it has.
 pub(super) struct Attempts {
     limit: Duration,
     failures: Mutex<Vec<KeySetError>>,
 }
 
 impl Attempts {
-    /// For a fetch that may take this long.
+    /// For a fetch with this timeout.
     pub(super) const fn within(limit: Duration) -> Self {
         Self { limit, failures: Mutex::new(Vec::new()) }
     }
@@ -175,7 +175,7 @@ impl Attempts {
         }
     }
 
-    /// Forgets the failures: one of the places was usable after all.
+    /// Discards the failures: one of the places was usable after all.
     pub(super) fn clear(&self) {
         self.failures().clear();
     }
@@ -191,8 +191,8 @@ impl Attempts {
 }
 
 /// The well-known path goes in front of the issuer's own path in RFC 8414 §3.1, and behind it in OpenID Connect
-/// Discovery 1.0 §4.1; a terminating slash is removed for both. RFC 8414 §5 has the document of OpenID Connect in front
-/// as well. That place is the last one, because few providers have it, and those without a path have it already.
+/// Discovery 1.0 §4.1; a terminating slash is removed for both. RFC 8414 §5 also allows the OpenID Connect document in
+/// front. That place comes last because few providers use it, and for an issuer without a path it is the same place.
 fn well_known_places(issuer: &Url) -> Vec<Url> {
     let path = issuer.path().trim_end_matches('/');
     let at = |path: String| {
@@ -219,7 +219,7 @@ fn text(name: &str, value: Option<Value>) -> Result<String, String> {
     }
 }
 
-/// The first result there is; `None` when both have none.
+/// The first `Some` of the two; `None` when there is neither.
 async fn first_some<T>(first: impl Future<Output = Option<T>>, second: impl Future<Output = Option<T>>) -> Option<T> {
     let (mut first, mut second) = (pin!(first), pin!(second));
     let (mut first_ended, mut second_ended) = (false, false);
@@ -249,7 +249,7 @@ mod tests {
         discovery.check(metadata.to_string().as_bytes(), discovery.entry().unwrap())
     }
 
-    /// Whether an issuer's metadata may name this as the place of its keys.
+    /// Whether an issuer's metadata may name this `jwks_uri`.
     fn may_name(issuer: &str, uri: &str, allows_http: bool) -> bool {
         let discovery = Discovery::at_issuer(issuer.into(), &Url::parse(issuer).unwrap()).allow_http(allows_http);
         named(&discovery, &serde_json::json!({ "issuer": issuer, "jwks_uri": uri })).is_ok()

@@ -1,15 +1,16 @@
-//! The beginning of a document that is not JSON, for errors and logs: bounded, printable, and without a key.
+//! The first characters of a document that is not JSON, for errors and logs: bounded, printable, and without key
+//! material.
 //!
-//! The document comes from the provider's server, so it may be anything: the page of a proxy, but also a key that was
-//! put in the wrong place. A document that is JSON is never quoted. One that only looks like JSON is quoted up to its
-//! first value, PEM up to its label, and long words, such as base64, are left out.
+//! The document comes from the provider's server, so it may be anything: a proxy's page, or a key that was put in the
+//! wrong place. JSON is never quoted. A document that only looks like JSON is quoted up to its first value, PEM up to
+//! its label, and long words, such as base64, are omitted.
 
 use std::sync::Arc;
 
-/// How much is quoted.
+/// How many characters are quoted.
 const MAX_CHARS: usize = 60;
 
-/// Longer words are left out where they are not markup.
+/// Longer words are omitted unless they are markup.
 const MAX_WORD_CHARS: usize = 24;
 
 /// A UTF-8 character has at most four bytes.
@@ -17,7 +18,7 @@ const MAX_BYTES: usize = MAX_CHARS * 4;
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// Says how the document begins, as the end of a sentence about it; nothing for JSON.
+/// How the document begins, worded as the end of a sentence; `None` for JSON.
 pub(super) fn describe(body: &[u8]) -> Option<String> {
     if is_json(body) {
         return None;
@@ -32,7 +33,7 @@ pub(super) fn describe(body: &[u8]) -> Option<String> {
     Some(if is_json(text) { mark.to_owned() } else { format!("{mark}, and then {:?}", quotable(text)) })
 }
 
-/// At most so many characters of a text that somebody else chose.
+/// At most this many characters of an untrusted text.
 pub(super) fn bounded(text: &str, max_chars: usize) -> Arc<str> {
     match text.char_indices().nth(max_chars) {
         Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()).into(),
@@ -56,7 +57,7 @@ fn quotable(body: &[u8]) -> Arc<str> {
     bounded(&text, MAX_CHARS)
 }
 
-/// A value is what follows a colon or the beginning of an array, unless it begins an object or an array itself.
+/// A value follows a colon or the beginning of an array, and is not itself an object or array.
 fn up_to_first_value(text: &str) -> String {
     let mut last = ' ';
     let is_shown = |character: &char| {

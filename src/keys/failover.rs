@@ -39,8 +39,8 @@ impl FailoverSource {
         Self { issuer, algorithms, members: members.collect(), share }
     }
 
-    /// How long each of so many sources may take. All shares together end before the cache ends the fetch, so that the
-    /// error can say why each source failed.
+    /// How long each of this many sources may take. All shares together end before the cache ends the fetch, so that
+    /// the error can say why each source failed.
     pub(crate) fn share(policy: &KeyPolicy, sources: usize) -> Duration {
         let together = policy.fetch_timeout - policy.fetch_timeout / 20;
         together / u32::try_from(sources).unwrap_or(u32::MAX).max(1)

@@ -16,10 +16,10 @@ use crate::config_error::ConfigError;
 use crate::error::KeySetError;
 use crate::urls::shown;
 
-/// How long the page of an error is waited for, of which only the beginning is shown.
+/// How long to wait for the body of an error response, of which only the first characters are shown.
 const ERROR_PAGE_WAIT: Duration = Duration::from_millis(250);
 
-/// How many characters of a header field or a URL of the server's choice are shown.
+/// How many characters of a header field or URL from the server are shown.
 const MAX_SHOWN_CHARS: usize = 100;
 
 /// What the application does to the client before its bounds are set.
@@ -85,7 +85,7 @@ impl ClientSettings {
             .timeout(self.fetch_timeout)
             .redirect(reqwest::redirect::Policy::none())
             .referer(false)
-            // Another crate of the application may have switched these on, features being shared.
+            // Another crate in the application may have enabled these: Cargo unifies features.
             .no_gzip()
             .no_brotli()
             .no_deflate()
@@ -142,7 +142,7 @@ impl HttpClient {
         self.guard.check_literal(url).map_err(|refused| refused.of_url(url))
     }
 
-    /// The names of the headers that do not go to this URL, and the origin that they go to.
+    /// The names of the header fields that are withheld from this URL, and the origin that gets them.
     pub(super) fn withheld(&self, url: &Url) -> Option<(String, String)> {
         let (origin, headers) = self.headers.as_ref()?;
         if headers.is_empty() || *origin == url.origin() {
@@ -163,7 +163,7 @@ impl HttpClient {
         {
             request = request.headers(headers.clone());
         }
-        // Without it every coding is allowed (RFC 9110 §12.5.3), and some servers compress for that.
+        // Without this field every coding is acceptable (RFC 9110 §12.5.3), and some servers then compress.
         request = request.header(ACCEPT_ENCODING, "identity");
         let request = etag.into_iter().fold(request, |request, etag| request.header(IF_NONE_MATCH, etag));
         let mut response = request.send().await.map_err(failed)?;
@@ -206,7 +206,7 @@ impl HttpClient {
     }
 }
 
-/// What a response with another status than 200 says of itself. A page that does not come at once is left out.
+/// Describes a response whose status is not 200. A body that does not arrive promptly is omitted.
 async fn describe_refusal(mut response: Response) -> String {
     let mut text = describe_content_type(response.headers());
     if let Some(location) = response.headers().get(LOCATION) {
@@ -223,7 +223,7 @@ async fn describe_refusal(mut response: Response) -> String {
     text
 }
 
-/// A URL without what may be a credential in it: user information, query and fragment.
+/// A URL without the parts that may hold a credential: user information, query and fragment.
 fn place(url: &Url) -> Arc<str> {
     let place = format!("{}{}", url.origin().ascii_serialization(), url.path());
     excerpt::bounded(&place, MAX_SHOWN_CHARS)

@@ -72,11 +72,12 @@ pub(crate) enum Lookup<'a> {
     Found(KeysToTry<'a>),
     /// There is none, or nobody can tell.
     Refused(TokenError),
-    /// A fetch may bring it: wait, then look again, with this.
+    /// A fetch may bring the key: wait, then look it up again with this.
     Wait(Arrival),
 }
 
-/// When a request arrived, by how many fetches had begun then: what a later one lacks, the issuer lacks.
+/// When a request arrived, as the number of fetches begun by then: a key that a later fetch does not bring, the issuer
+/// lacks.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) struct Arrival {
     fetches_begun: u64,
@@ -104,13 +105,13 @@ impl KeyEnvironment {
 }
 
 impl Keys {
-    /// Keys that stand in the configuration.
+    /// Keys from the configuration.
     pub(crate) fn fixed(issuer: &str, set: JwkSet) -> Self {
         warn_of_dropped(issuer, &set);
         Self::Fixed(set)
     }
 
-    /// Looks without waiting. `waited_since` is when the request arrived, if this is the look after
+    /// Looks a key up without waiting. `waited_since` is when the request arrived, if this lookup follows
     /// [`wait`](Self::wait).
     #[inline]
     pub(crate) fn look_up(
@@ -164,7 +165,7 @@ impl Keys {
         }
     }
 
-    /// Why a token is refused whose key was withdrawn since it was accepted.
+    /// Why a token is refused when its key was withdrawn after the token was accepted.
     pub(crate) fn withdrawn(&self) -> TokenError {
         match self {
             Self::Fixed(_) => TokenError::NoMatchingKey,
@@ -220,7 +221,7 @@ impl KeysToTry<'_> {
     }
 }
 
-/// Names the keys of a set that are not used, to be called once for each set.
+/// Logs the keys of a set that are not used. Call it once for each set.
 fn warn_of_dropped(issuer: &str, set: &JwkSet) {
     if !set.dropped().is_empty() {
         let (keys, dropped) = (set.len(), set.dropped().len());

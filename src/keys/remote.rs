@@ -17,9 +17,9 @@ pub(crate) struct RemoteSource {
     location: RemoteLocation,
     /// How long a fetch may take, discovery included.
     limit: Duration,
-    /// Where discovery found the set the last time; forgotten when it is not there any more.
+    /// Where discovery last found the set; cleared when the set is no longer there.
     jwks_uri: Mutex<Option<Url>>,
-    /// The last validator, and what it is of: another URL may have the same one for another set.
+    /// The last validator and its URL: another URL may use the same validator for another set.
     validator: Mutex<Option<(Url, Box<str>)>>,
 }
 
@@ -66,7 +66,7 @@ impl RemoteSource {
         Some(set)
     }
 
-    /// Fetches the set. Whatever is wrong with it may be wrong because a credential was held back.
+    /// Fetches the set. Any failure may be due to a credential that was withheld, so errors mention it.
     async fn get(&self, url: &Url, etag: Option<&str>) -> Result<FetchedKeySet, KeySetError> {
         let withheld = || {
             let (names, origin) = self.client.withheld(url)?;

@@ -63,13 +63,13 @@ pub struct FetchedKeySet {
     pub(super) origin: Option<Origin>,
 }
 
-/// Where a document came from, for the error when it is not usable.
+/// Where a document came from, for the error if it cannot be used.
 #[derive(Clone, Debug)]
 pub(super) enum Origin {
-    /// What the server responded, in words, and what may explain it.
+    /// A description of the server's response, and a note that may explain a failure.
     #[cfg(feature = "remote-keys")]
     Response { response: Arc<str>, note: Option<Arc<str>> },
-    /// A file of this machine: it is not quoted, since it may be the private half.
+    /// A local file. It is not quoted, because it may hold the private key.
     File(Arc<str>),
 }
 
@@ -103,7 +103,7 @@ impl FetchedKeySet {
         JwkSet::parse(json, algorithms).map(Some).map_err(|error| self.located(error))
     }
 
-    /// Adds to an error about the document where it came from and, unless it is JSON, how it begins.
+    /// Adds to an error where the document came from and, unless it is JSON, how it begins.
     pub(super) fn located(&self, error: KeySetError) -> KeySetError {
         match &self.origin {
             None => error,

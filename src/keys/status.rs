@@ -45,8 +45,8 @@ pub struct KeySetStatus {
     pub last_error: Option<String>,
     /// The `kid`s of the set, in alphabetical order.
     pub key_ids: Vec<String>,
-    /// The keys of the set that are not used, and why, in the order of the set. When a set has no usable key at all, it
-    /// is a failed fetch, and [`last_error`](Self::last_error) names them.
+    /// The keys of the set that are not used, and why, in the order of the set. A set without any usable key is a
+    /// failed fetch, and [`last_error`](Self::last_error) names its keys.
     pub dropped_keys: Vec<DroppedKey>,
     /// How many fetches there were.
     pub fetches: FetchCounts,

@@ -11,10 +11,11 @@ use crate::resource_server::ResourceServer;
 use crate::token::ValidatedToken;
 
 impl ResourceServer {
-    /// Puts a token into a request's extensions as the layer of its resource server does: for tests that call a route
-    /// with its extractors and `Require` layers, without the bearer layer and without a token's text.
+    /// Puts a token into a request's extensions, as the layer of its resource server does. For tests that call a route
+    /// with its extractors and `Require` layers, but without the bearer layer and without an encoded token.
     ///
-    /// Only a token that passed every check can be put in, so no code can let a request in that no issuer vouched for.
+    /// Only a token that passed every check can be put in, so no code can admit a request without a token from a
+    /// trusted issuer.
     ///
     /// ```
     /// use tower_bearer::ResourceServer;

@@ -1,4 +1,4 @@
-//! The decision about one token: the whole path, and what it waits for.
+//! The decision about one token: all its steps, and what it waits for.
 
 use std::sync::Arc;
 
@@ -15,40 +15,40 @@ use crate::validator::{Check, Shown, StepListener, TokenRules, report};
 /// Why validation did not finish: the token was refused, or we have to wait.
 pub(crate) enum Stop {
     Refused(TokenError),
-    /// More may be known by waiting.
+    /// We have to wait for this.
     Pending(Pending),
 }
 
 /// What a decision waits for.
 pub(crate) enum Pending {
-    /// The resolver's word on an issuer.
+    /// The resolver's response about an issuer.
     Issuer(Box<str>),
-    /// A fetch of the issuer's keys, for a `kid` of a request that arrived then.
+    /// A fetch of the issuer's keys, for this `kid`, since the request arrived.
     Key(Arc<TrustedIssuer>, Option<Box<str>>, Arrival),
 }
 
-/// What a decision has waited for already: once for each, and the issuer comes first.
+/// What a decision has waited for already: each at most once, the issuer first.
 #[derive(Clone, Copy)]
 pub(super) enum Waited {
     Nothing,
     Issuer,
-    /// Since then.
+    /// Since this arrival.
     Key(Arrival),
 }
 
 impl ResourceServer {
-    /// Decides with what is known.
+    /// Decides without waiting.
     pub(crate) fn decide_now(&self, token: &[u8]) -> Result<ValidatedToken, Stop> {
         self.judge(token, Waited::Nothing, &mut LogExpectation)
     }
 
-    /// Waits, and decides with what is known then.
+    /// Waits, then decides.
     pub(crate) async fn decide_after(&self, token: Vec<u8>, pending: Pending) -> Result<ValidatedToken, TokenError> {
         let waited = self.wait(&pending).await;
         self.judge_to_the_end(&token, waited, &mut LogExpectation).await
     }
 
-    /// Judges, and waits wherever more may be known by it.
+    /// Validates the token, and waits wherever it has to.
     pub(super) async fn judge_to_the_end<L: StepListener + Send>(
         &self,
         token: &[u8],
@@ -77,7 +77,7 @@ impl ResourceServer {
         }
     }
 
-    /// The whole path of a token. The order is that of RFC 9068 §4, the signature before the claims.
+    /// All checks of a token, in the order of RFC 9068 §4: the signature before the claims.
     fn judge<L: StepListener>(&self, token: &[u8], waited: Waited, listener: &mut L) -> Result<ValidatedToken, Stop> {
         let server = &*self.0;
         let jws = CompactJws::parse(token, server.max_token_bytes);
@@ -105,7 +105,7 @@ impl ResourceServer {
         let key_id = header.key_id.as_deref();
         let looked_up = keys.look_up(key_id, algorithm, waited.for_key_since());
         if !matches!(looked_up, Lookup::Found(_)) {
-            // No key will prove `iss`, and for a token of another issuer there is none to look for.
+            // No key will prove `iss`, and a token of another issuer has no key here.
             server.check_unproven_issuer(rules, &jws, listener)?;
         }
         let found = match looked_up {
@@ -137,8 +137,8 @@ impl ResourceServer {
 }
 
 impl Inner {
-    /// A token of another issuer is refused as that, whatever is known about our issuer's keys: it waits for none, costs
-    /// no fetch, and an outage is not its business (RFC 9068 §4, "iss").
+    /// A token of another issuer is refused as such, whatever the state of our issuer's keys: it waits for no key,
+    /// starts no fetch, and an outage does not matter (RFC 9068 §4, "iss").
     #[cold]
     fn check_unproven_issuer<L: StepListener>(
         &self,
@@ -156,7 +156,7 @@ impl Inner {
     }
 
     /// With one issuer there is nothing to choose; its `iss` is checked after the signature. With several, the unproven
-    /// `iss` chooses among those that are trusted, and one that is not ours costs nobody a request.
+    /// `iss` chooses among the trusted ones, and an `iss` that is not ours costs no request.
     fn choose_issuer<'t>(
         &self,
         table: &'t Table,

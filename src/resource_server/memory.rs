@@ -61,7 +61,7 @@ impl ResourceServer {
                 token.signer().issuer.keys.fetch_if_due();
                 return Some(now);
             }
-            // The last two: its key was withdrawn, which is for good.
+            // The last two mean that the key was withdrawn, which is permanent.
             Err(
                 TokenError::Expired
                 | TokenError::TooOld

@@ -95,7 +95,7 @@ impl Judgement {
             "outcome",
             match RefusalKind::from(error) {
                 RefusalKind::Unavailable => "unavailable",
-                // Anybody can send an unknown `kid`: it is no outage, and wakes nobody.
+                // Anybody can send an unknown `kid`: it is not an outage, and must not page anybody.
                 RefusalKind::KeyNotProvenAbsent => "unproven",
                 _ => "refused",
             },

@@ -125,9 +125,9 @@ impl TrustedIssuers {
         }
     }
 
-    /// Called when a token names an issuer that is not ours. If ours never had keys, the two may be one issuer that is
-    /// spelt in two ways: then no token ever asks for the keys, so nothing else would keep the log from falling silent
-    /// after the first failed fetch. At most one warning a minute for each issuer.
+    /// Called when a token names an issuer that is not ours. If ours never had keys, the two may be the same issuer,
+    /// spelled differently. Then no token ever starts a fetch, and without this warning the log would fall silent after
+    /// the first failed fetch. At most one warning a minute for each issuer.
     pub(crate) fn warn_of_unused(&self) {
         let now = u64::try_from(self.now().as_millis()).unwrap_or(u64::MAX).max(1);
         let last = self.looked_for_unused_at.load(Ordering::Relaxed);

@@ -82,8 +82,8 @@ impl Table {
         was_of_use
     }
 
-    /// Whether a token of this issuer that was good when it came may still be. An issuer of the resolver that had to make
-    /// room hears of no change any more, so nobody can say.
+    /// Whether a token of this issuer that was accepted may still be good. A resolved issuer that was evicted no longer
+    /// gets updates, so we cannot tell.
     pub(crate) fn check_serves(&self, issuer: &Arc<TrustedIssuer>) -> Result<(), TokenError> {
         if issuer.is_resolved && !self.has(issuer) {
             return Err(TokenError::KeysUnavailable { retry_after: Duration::ZERO });

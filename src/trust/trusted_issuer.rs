@@ -78,7 +78,7 @@ impl CommonRules {
         }
         if let Some(name) = claim_names.taken_by_client() {
             let problem = format!(
-                "the claim {name:?} has a meaning of its own; name the claims that have the client, or leave the \
+                "the claim {name:?} has a meaning of its own; list the claims that name the client, or leave the \
                  setting out for `client_id` and its usual names"
             );
             return Err(ConfigError::new("client_id_claims", problem));

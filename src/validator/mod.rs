@@ -25,7 +25,7 @@ pub(crate) struct TokenRules {
     pub(crate) audiences: Arc<[Box<str>]>,
     pub(crate) algorithms: Arc<[Algorithm]>,
     pub(crate) claim_names: ClaimNames,
-    /// Whom tokens speak for. No check asks.
+    /// Whom tokens speak for. No check uses it.
     pub(crate) markers: Markers,
     /// How far apart the clocks may be.
     pub(crate) leeway: Duration,

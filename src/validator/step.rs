@@ -25,7 +25,7 @@ pub enum Check {
     TokenType,
     /// The token is not bound to a key that the request does not prove.
     SenderConstraint,
-    /// `iss`. A token for which no key was found fails it before [`Key`](Self::Key) when it is of another issuer.
+    /// `iss`. A token of another issuer fails this check before [`Key`](Self::Key) if no key was found for it.
     Issuer,
     /// `aud`.
     Audience,

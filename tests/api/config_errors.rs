@@ -43,19 +43,19 @@ fn something_needed_is_missing() {
 #[test]
 fn the_issuers_url() {
     let discovered = |name: &str| refused(Issuer::new(name));
-    assert_snapshot!(discovered("https://as.example.com?tenant=1"), @r#"`issuer`: "https://as.example.com?tenant=1" has a query or a fragment, with which discovery cannot find its keys (RFC 8414 §2); if the tokens' `iss` has it so, give the keys with `.jwk_set_url(..)` or another setting, else remove it"#);
-    assert_snapshot!(discovered("https://as.example.com#x"), @r#"`issuer`: "https://as.example.com#x" has a query or a fragment, with which discovery cannot find its keys (RFC 8414 §2); if the tokens' `iss` has it so, give the keys with `.jwk_set_url(..)` or another setting, else remove it"#);
-    assert_snapshot!(discovered("as.example.com"), @r#"`issuer`: "as.example.com" is not a URL (relative URL without a base), so discovery cannot find its keys; if the tokens' `iss` has it so, give the keys with `.jwk_set_url(..)` or another setting, else write it in full, from `https://` on"#);
-    assert_snapshot!(discovered("urn:example:issuer"), @r#"`issuer`: "urn:example:issuer" is not an HTTPS URL, so discovery cannot find its keys; if the tokens' `iss` has it so, give the keys with `.jwk_set_url(..)` or another setting, else write it in full, from `https://` on"#);
-    assert_snapshot!(discovered("ftp://as.example.com"), @r#"`issuer`: "ftp://as.example.com" is not an HTTPS URL, so discovery cannot find its keys; if the tokens' `iss` has it so, give the keys with `.jwk_set_url(..)` or another setting, else write it in full, from `https://` on"#);
-    assert_snapshot!(discovered("http://as.example.com"), @r#"`issuer`: "http://as.example.com" is not HTTPS, so anybody on the way could forge keys; if the tokens' `iss` has it so, give the keys with `.jwk_set_url(..)` or another setting, else use https, or `.dangerously_allow_http()` for a name inside your own network"#);
-    assert_snapshot!(discovered("http://127.0.0.1.example.com"), @r#"`issuer`: "http://127.0.0.1.example.com" is not HTTPS, so anybody on the way could forge keys; if the tokens' `iss` has it so, give the keys with `.jwk_set_url(..)` or another setting, else use https, or `.dangerously_allow_http()` for a name inside your own network"#);
+    assert_snapshot!(discovered("https://as.example.com?tenant=1"), @r#"`issuer`: "https://as.example.com?tenant=1" has a query or a fragment, with which discovery cannot find its keys (RFC 8414 §2); if the tokens' `iss` is this, give the keys with `.jwk_set_url(..)` or another setting, else remove it"#);
+    assert_snapshot!(discovered("https://as.example.com#x"), @r#"`issuer`: "https://as.example.com#x" has a query or a fragment, with which discovery cannot find its keys (RFC 8414 §2); if the tokens' `iss` is this, give the keys with `.jwk_set_url(..)` or another setting, else remove it"#);
+    assert_snapshot!(discovered("as.example.com"), @r#"`issuer`: "as.example.com" is not a URL (relative URL without a base), so discovery cannot find its keys; if the tokens' `iss` is this, give the keys with `.jwk_set_url(..)` or another setting, else write it in full, from `https://` on"#);
+    assert_snapshot!(discovered("urn:example:issuer"), @r#"`issuer`: "urn:example:issuer" is not an HTTPS URL, so discovery cannot find its keys; if the tokens' `iss` is this, give the keys with `.jwk_set_url(..)` or another setting, else write it in full, from `https://` on"#);
+    assert_snapshot!(discovered("ftp://as.example.com"), @r#"`issuer`: "ftp://as.example.com" is not an HTTPS URL, so discovery cannot find its keys; if the tokens' `iss` is this, give the keys with `.jwk_set_url(..)` or another setting, else write it in full, from `https://` on"#);
+    assert_snapshot!(discovered("http://as.example.com"), @r#"`issuer`: "http://as.example.com" is not HTTPS, so anybody on the way could forge keys; if the tokens' `iss` is this, give the keys with `.jwk_set_url(..)` or another setting, else use https, or `.dangerously_allow_http()` for a name inside your own network"#);
+    assert_snapshot!(discovered("http://127.0.0.1.example.com"), @r#"`issuer`: "http://127.0.0.1.example.com" is not HTTPS, so anybody on the way could forge keys; if the tokens' `iss` is this, give the keys with `.jwk_set_url(..)` or another setting, else use https, or `.dangerously_allow_http()` for a name inside your own network"#);
     for fine in ["http://127.0.0.1:8080", "http://[::1]:8080/", "http://localhost/tenant", "https://as.example.com/a/"]
     {
         assert!(builder().issuer(Issuer::new(fine)).build().is_ok(), "{fine}");
     }
     assert!(builder().issuer(Issuer::new("http://keycloak.internal").dangerously_allow_http()).build().is_ok());
-    // The name is not what is fetched.
+    // Nothing is fetched from the name.
     for source in [
         Issuer::new("http://as.example.com").jwk_set_url("https://as.example.com/keys"),
         Issuer::new("as.example.com").metadata_url("https://as.example.com/metadata"),
@@ -66,7 +66,7 @@ fn the_issuers_url() {
     }
 }
 
-/// Whatever the keys come from: no token can match such a name, or it is a mistake.
+/// Wherever the keys come from: no token can match such a name, or it is a mistake.
 #[test]
 fn the_issuers_name() {
     assert_snapshot!(refused(at("")), @"`issuer`: the name is empty; write it as in the tokens' `iss`");

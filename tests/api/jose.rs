@@ -249,7 +249,7 @@ async fn r37_a_header_of_an_encrypted_token_is_refused_whatever_the_value() {
             assert_eq!(refused, Some(TokenError::UnsupportedHeader(name)), "{name} {value}");
         }
     }
-    // Written otherwise, it is the same name.
+    // Escaped, it is the same name.
     let escaped = format!(r#"{{{},"\u0065nc":"A128GCM"}}"#, header_members());
     assert_eq!(refused(&sign_raw(escaped, good_claims())).await, Some(TokenError::UnsupportedHeader("enc")));
     // With the algorithms of every kind of key.
@@ -258,7 +258,7 @@ async fn r37_a_header_of_an_encrypted_token_is_refused_whatever_the_value() {
         let token = token_with(algorithm).header("enc", "A128GCM").sign();
         assert_eq!(refusal(&server, &token).await, Some(TokenError::UnsupportedHeader("enc")), "{algorithm}");
     }
-    // An algorithm of encryption says it by itself.
+    // An encryption algorithm gives it away by itself.
     let encrypted = token().header("alg", "RSA-OAEP").header("enc", "A128GCM").sign();
     assert_eq!(refused(&encrypted).await, Some(TokenError::AlgorithmNotAllowed));
     // Other parameters do not tell a JWE from a JWS; they and other names are ignored, as are members further down.
@@ -420,7 +420,7 @@ async fn r55_numeric_dates_are_numbers_within_their_range() {
         "1800000300000000",
         "1800000300000000000",
     ];
-    // The last of them is JSON, and no double holds it.
+    // The last one is JSON, but no double can hold it.
     let not_json = ["NaN", "Infinity", "-Infinity", "0x10", "01", "+1", ".5", "5.", "1_000", "1e", "1e999"];
     for name in ["exp", "nbf", "iat"] {
         for text in wrong_types {

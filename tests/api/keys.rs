@@ -159,7 +159,7 @@ async fn r45_members_out_of_range_spoil_one_key_only() {
                 let padded = [&[0], &bytes(jwk, name)[..]].concat();
                 jwk.insert((*name).to_owned(), text(&padded));
             });
-            // Integers lose it, coordinates have a fixed length: RFC 7518 §6.3.1.1 and §6.2.1.2.
+            // Integers lose the leading zero; coordinates have a fixed length (RFC 7518 §6.3.1.1 and §6.2.1.2).
             let expected = if algorithm == RS256 { "accepted" } else { "unusable_key" };
             assert_eq!(padded.await, expected, "{algorithm} {name} with a leading zero");
             let shortened = with_jwk(algorithm, |jwk| {

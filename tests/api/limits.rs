@@ -1,4 +1,4 @@
-//! The limits of header and claims (C07, C08, C12, D01, R55): each at its edge, and what a refusal says.
+//! The limits of header and claims (C07, C08, C12, D01, R55): each at its boundary, and the text of the refusal.
 
 use tower_bearer::{ClaimFault, JsonFault, MalformedFault, TokenError};
 
@@ -6,12 +6,12 @@ use crate::support::*;
 
 const GUIDE: &str = include_str!("../../src/guide/tokens.md");
 
-/// The good claims with these members besides.
+/// Valid claims with these members added.
 fn claims_with(members: &str) -> String {
     sign_raw(object(&header_members()), format!("{{{},{members}}}", claim_members()))
 }
 
-/// The good claims with this text in the place of one of them.
+/// Valid claims with one of them replaced by this text.
 fn claims_with_instead(name: &str, text: &str) -> String {
     let members = claim_members();
     let others = members.split(',').filter(|member| !member.starts_with(&format!("\"{name}\":")));
@@ -23,7 +23,7 @@ fn header_with(members: &str) -> String {
     sign_raw(format!("{{{},{members}}}", header_members()), object(&claim_members()))
 }
 
-/// Arrays in an object: so many levels in all.
+/// Arrays in an object, this many levels in total.
 fn nested(levels: usize) -> String {
     format!("\"a\":{}{}", "[".repeat(levels - 1), "]".repeat(levels - 1))
 }
@@ -32,7 +32,7 @@ fn members(count: usize) -> String {
     (0..count).map(|n| format!("\"m{n}\":1")).collect::<Vec<_>>().join(",")
 }
 
-/// What is refused, and that the texts name the limit and not a cause that is not there.
+/// Each refusal names the limit in its texts, and no other cause.
 async fn refused(token: &str, expected: TokenError, [reason, description, text]: [&str; 3]) {
     let server = server();
     let error = server.validate(token).await.expect_err(text);
@@ -60,7 +60,7 @@ async fn d01_r55_a_time_in_another_unit_is_told_to_be_no_seconds() {
         }
     }
     accepted(&claims_with_instead("exp", "253402300799")).await;
-    // A wrong type is told first, and what is not JSON before both.
+    // A wrong type is reported first, and invalid JSON before both.
     let both = claims_with_instead("exp", "1800000300000,\"nbf\":\"0\"");
     assert_eq!(reason(&server(), &both).await, "claim_type");
     assert_eq!(reason(&server(), &claims_with_instead("exp", "1800000300000,\"nbf\":01")).await, "claims_json");

@@ -1,4 +1,4 @@
-//! Keys in PEM (RFC 7468), as they come out of files, environments and forms.
+//! Keys in PEM (RFC 7468), as they come from files, environment variables and forms.
 
 use insta::assert_snapshot;
 use num_bigint::BigUint;
@@ -77,7 +77,7 @@ async fn every_key_block_of_a_text_is_read() {
 async fn pkcs1_is_read_as_spki_is() {
     let key = key(Algorithm::RS256);
     let spki = key.public_key_der();
-    // The key is what follows the 24 bytes of the outer structures.
+    // The key follows the 24 bytes of the outer structures.
     let server = build(&[&pem("RSA PUBLIC KEY", &spki[24..])]).unwrap();
     assert_eq!(verdict(&server, Algorithm::RS256).await, "accepted");
     let swapped = [pem("PUBLIC KEY", &spki[24..]), pem("RSA PUBLIC KEY", spki)];
@@ -86,7 +86,7 @@ async fn pkcs1_is_read_as_spki_is() {
     }
 }
 
-/// What a private or unknown block holds is not looked at, so anything will do.
+/// The content of a private or unknown block is not read, so anything works.
 fn block(label: &str) -> String {
     pem(label, b"something")
 }
@@ -157,10 +157,10 @@ fn what_is_wrong_with_a_block_is_named() {
     assert_snapshot!(refused(&pem("PUBLIC KEY", &compressed)), @"`pem`: unusable key (`PUBLIC KEY`: missing or invalid key member: the point is compressed); give public keys for allowed algorithms");
     let small = pem("PUBLIC KEY", &spki(RSA, &pkcs1(&((BigUint::from(1_u32) << 1023) + 1_u32))));
     assert_snapshot!(refused(&small), @"`pem`: unusable key (`PUBLIC KEY`: unacceptable size: the RSA modulus has 1024 bits, not 2048 to 8192); give public keys for allowed algorithms");
-    // Without the octet that makes it positive.
+    // Without the leading zero octet that makes it positive.
     let negative = der(0x30, &[der(0x02, &roca_but_for(11, 2048).to_bytes_be()), vec![2, 3, 1, 0, 1]].concat());
     assert_snapshot!(refused(&pem("RSA PUBLIC KEY", &negative)), @"`pem`: unusable key (`RSA PUBLIC KEY`: missing or invalid key member: its modulus or exponent is negative); give public keys for allowed algorithms");
-    // In a bundle, with the number of the block. The good ones do not hide it.
+    // In a bundle, with the number of the block. Good blocks do not hide a bad one.
     assert_snapshot!(refused(&format!("{text}{small}{text}{}", block("RSA PRIVATE KEY"))), @"`pem`: unusable key (block 2, `PUBLIC KEY`: unacceptable size: the RSA modulus has 1024 bits, not 2048 to 8192; block 4, `RSA PRIVATE KEY`: private key: it stays with the issuer); give the public half alone, as `openssl pkey -pubout` writes it");
 }
 

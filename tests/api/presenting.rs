@@ -104,7 +104,7 @@ async fn r04_h06_the_name_of_a_query_parameter_is_compared_decoded() {
         let first = ask(&server.layer(), request).await;
         (first.status.as_u16(), first.reason())
     };
-    // Also a token that is in the cache is refused.
+    // A cached token is refused, too.
     assert_eq!(ask("limit=5").await, (200, "accepted"));
     let fully_encoded: String = "access_token".bytes().map(|byte| format!("%{byte:02x}")).collect();
     for query in [
@@ -131,12 +131,12 @@ async fn r04_h06_the_name_of_a_query_parameter_is_compared_decoded() {
         // Decoded once: these are the names `access%5Ftoken` and `access%token`.
         "access%255Ftoken=x",
         "access%25token=x",
-        // An encoded `=` or `&` is a part of the name.
+        // An encoded `=` or `&` is part of the name.
         "access%5Ftoken%3Dx",
         "access_token%3Dx=1",
         "a%26access%5Ftoken=x",
         "a=1%26access_token=x",
-        // No two digits behind the `%`.
+        // Without two hexadecimal digits after the `%`.
         "access%5token=x",
         "access%token=x",
         "access%+5Ftoken=x",

@@ -1,4 +1,4 @@
-//! R72, R27: whom a token speaks for (RFC 9700 §4.15), in the shapes of the providers.
+//! R72, R27: whom a token speaks for (RFC 9700 §4.15), with tokens shaped like those of real providers.
 
 use http::Request;
 use serde_json::{Map, Value, json};
@@ -14,7 +14,7 @@ fn trusted() -> Issuer {
     issuer().trusted().allow_nonce()
 }
 
-/// A token with these claims beside `iss`, `aud` and the times.
+/// A token with these claims in addition to `iss`, `aud` and the times.
 fn with_claims(claims: &Value) -> String {
     let bare = token().without_claim("sub").without_claim("client_id").without_claim("scope");
     let claims = claims.as_object().unwrap();
@@ -25,7 +25,7 @@ async fn validated(server: &ResourceServer, claims: &Value) -> ValidatedToken {
     server.validate(&with_claims(claims)).await.unwrap_or_else(|error| panic!("{claims}: {error}"))
 }
 
-/// The recipe of the documentation.
+/// The check that the documentation recommends.
 fn users_only() -> RequireToken {
     RequireToken::that("speaks for a user", |token| token.speaks_for() == User)
 }
@@ -41,7 +41,7 @@ struct Provider {
     claims: Value,
     client_id: Option<&'static str>,
     by_default: SpeaksFor,
-    /// With the setting that the guide names for the provider.
+    /// With the setting that the guide gives for the provider.
     as_documented: SpeaksFor,
     documented: fn(Issuer) -> Issuer,
 }
@@ -282,7 +282,7 @@ async fn r72_each_providers_tokens_speak_for_whom_they_prove() {
         let token = validated(&plain, &claims).await;
         assert_eq!((token.client_id(), token.speaks_for()), (client_id, by_default), "{name}, by default");
         assert_eq!(validated(&set, &claims).await.speaks_for(), as_documented, "{name}, as documented");
-        // Without a user marker nothing passes for a user; with it, users do and nothing else.
+        // Without a user marker no token speaks for a user; with one, only users' tokens do.
         assert_eq!(status_for_users_only(&plain, &claims).await, 403, "{name}, by default");
         let expected = if as_documented == User { 200 } else { 403 };
         assert_eq!(status_for_users_only(&set, &claims).await, expected, "{name}, as documented");
@@ -299,7 +299,7 @@ async fn r72_a_service_never_passes_for_a_user() {
     assert_eq!(marked(json!({"sub": "alice", "client_id": "app", "uid": "1"})).await, User);
     assert_eq!(marked(json!({"sub": "alice", "uid": "1"})).await, User, "no client is named");
     for (claims, expected) in [
-        // The client's id, in whichever claim, also behind another one.
+        // The client's id in any of the claims, even after another one.
         (json!({"sub": "app", "client_id": "app", "uid": "1"}), Client),
         (json!({"sub": "app", "azp": "app", "uid": "1"}), Client),
         (json!({"sub": "app", "cid": "app", "uid": "1"}), Client),
@@ -318,12 +318,12 @@ async fn r72_a_service_never_passes_for_a_user() {
         (json!({"client_id": "app", "uid": "1"}), Unknown),
         (json!({"uid": "1"}), Unknown),
         (json!({}), Unknown),
-        // Another subject than the client proves nothing, and neither does a subject alone.
+        // A subject other than the client proves nothing, and neither does a subject alone.
         (json!({"sub": "alice", "client_id": "app"}), Unknown),
         (json!({"sub": "App", "client_id": "app"}), Unknown),
         (json!({"sub": "alice"}), Unknown),
         (json!({"sub": "alice@clients", "azp": "app"}), Unknown),
-        // The marker is there and void.
+        // The marker is present but void.
         (json!({"sub": "alice", "uid": null}), Unknown),
         (json!({"sub": "alice", "uid": false}), Unknown),
         (json!({"sub": "alice", "uid": ""}), Unknown),
@@ -348,7 +348,7 @@ async fn r72_a_service_never_passes_for_a_user() {
         let by_default = validated(&server_trusting(trusted()), &claims).await.speaks_for();
         assert_ne!(by_default, User, "{claims}");
     }
-    // Behind a good client's id, another claim of that name may be anything.
+    // After a valid client id, another client claim may be anything.
     assert_eq!(marked(json!({"sub": "alice", "uid": "1", "client_id": "app", "cid": 42})).await, User);
     assert_eq!(marked(json!({"sub": "alice", "uid": "1", "gty": ["password", "refresh_token"]})).await, User);
 }
@@ -407,7 +407,7 @@ async fn r72_markers_are_texts_members_of_arrays_or_nested() {
 async fn r72_the_client_is_read_from_the_first_claim_that_is_there() {
     let names = ["client_id", "azp", "cid", "appid"];
     for first in 0..names.len() {
-        // Also when the claims stand in the other order in the token.
+        // Even when the claims come in the other order in the token.
         for names in [names[first..].to_vec(), names[first..].iter().rev().copied().collect()] {
             let members: Map<_, _> =
                 names.iter().map(|name| ((*name).to_owned(), json!(format!("by {name}")))).collect();
@@ -429,7 +429,7 @@ async fn r72_the_client_is_read_from_the_first_claim_that_is_there() {
         let token = validated(&server, &claims).await;
         assert_eq!((token.client_id(), token.speaks_for()), (client_id, speaks_for), "{names:?}");
     }
-    // What is no identifier is no client, whatever comes after it; `client_id` itself refuses the token.
+    // A value that is not an identifier is not a client, whatever comes after it; in `client_id`, it refuses the token.
     for value in [
         json!(7),
         json!(null),
@@ -492,7 +492,7 @@ async fn k03_a_cached_token_answers_by_its_own_issuers_settings() {
         assert_eq!((token.speaks_for(), token.client_id()), (User, Some("app")));
     }
     assert_eq!(server.token_cache().unwrap().tokens, 1);
-    // The same issuer, configured anew.
+    // The same issuer, configured again.
     server.add_issuer(&trusted()).unwrap();
     assert_eq!(server.validate(&text).await.unwrap().speaks_for(), Unknown);
 }
@@ -527,5 +527,5 @@ fn r72_settings_that_mark_nothing_or_everything_are_refused() {
         assert!(server.is_ok());
     }
     insta::assert_snapshot!(error(trusted().user_marker(ClaimMarker::present("sub"))), @r#"`user_marker`: tokens of users and of clients alike have the claim "sub"; name one that the issuer puts into the tokens of one kind only"#);
-    insta::assert_snapshot!(error(trusted().client_id_claims(["sub"])), @r#"`client_id_claims`: the claim "sub" has a meaning of its own; name the claims that have the client, or leave the setting out for `client_id` and its usual names"#);
+    insta::assert_snapshot!(error(trusted().client_id_claims(["sub"])), @r#"`client_id_claims`: the claim "sub" has a meaning of its own; list the claims that name the client, or leave the setting out for `client_id` and its usual names"#);
 }

@@ -126,7 +126,8 @@ async fn c11_work_factors_and_compression_in_the_header_cost_nothing() {
         assert!(trial.server.validate_explained(&token, &mut reached).await.is_err());
         assert_eq!(reached.0, [last]);
     }
-    // The parameter alone means nothing in a signed token (RFC 7515 §4); `enc` makes it none (RFC 7516 §9).
+    // The parameter alone means nothing in a signed token (RFC 7515 §4); with `enc`, it is not a signed token
+    // (RFC 7516 §9).
     let iterations = token().header("p2c", 2_147_483_648_u32);
     trial.accepts(&iterations.clone().sign()).await;
     trial.invalid(&iterations.header("enc", "A256GCM").sign(), "unsupported_header").await;

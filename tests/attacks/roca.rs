@@ -22,7 +22,7 @@ fn j12_a_modulus_with_the_fingerprint_of_roca_is_no_key() {
             assert_eq!(fault(&roca(bits, seed)), Some(KeyFault::Roca), "{bits} bits, {seed}");
         }
     }
-    // Size comes first.
+    // The size is checked first.
     assert_eq!(fault(&roca(1024, 1)), Some(KeyFault::Size));
 }
 
@@ -37,7 +37,7 @@ fn j12_a_modulus_that_misses_the_fingerprint_by_one_prime_is_a_key() {
     assert_eq!(fault(&(roca(2048, 7) + 2_u32)), None);
 }
 
-/// A public key that the library made: `mod03.txt` in the test data of the public detection tool
+/// A public key made by the library: `mod03.txt` in the test data of the public detection tool
 /// (<https://github.com/crocs-muni/roca>).
 #[test]
 fn j12_a_key_from_the_field_is_recognised() {
@@ -62,7 +62,7 @@ fn j12_a_roca_key_in_the_configuration_is_refused_at_build() {
             assert!(is_fine || built.as_ref().is_err_and(|error| error.contains("`pem`") && error.contains("ROCA")));
         }
     }
-    // Next to a good key as well.
+    // Even next to a good key.
     let set = |n: &BigUint| json!({ "keys": [key(Algorithm::ES256).public_jwk(), jwk("weak", n)] }).to_string();
     let refused = build(Issuer::new(ISSUER).jwk_set(set(&weak))).unwrap_err();
     assert!(refused.starts_with("`jwk_set`: \"weak\": RSA key with the fingerprint of ROCA"), "{refused}");

@@ -9,7 +9,7 @@ fn cached(issuer: &tower_bearer_test::TestIssuer, cache_control: &str) -> Answer
     Answer::Full(200, vec![("cache-control", cache_control.to_owned())], issuer.jwk_set().to_string())
 }
 
-/// Lets the provider die, and says whether the set still is current.
+/// Takes the provider down, and returns whether the set is still current.
 async fn is_current_after(seconds: u64, cache_control: &str) -> bool {
     let (provider, issuer) = Provider::with_keys().await;
     provider.answer(JWK_SET, cached(&issuer, cache_control));

@@ -1,4 +1,4 @@
-//! A credential that does not go to another origin: when the keys cannot be fetched there, the error says so.
+//! A credential is not sent to another origin: when keys cannot be fetched from there, the error says so.
 
 use serde_json::json;
 use tower_bearer::Issuer;
@@ -11,7 +11,7 @@ const PUBLIC: &str = "https://login.example.com";
 const METADATA: &str = "/internal/metadata";
 const CREDENTIAL: &str = "s3cret-of-the-gateway";
 
-/// What servers do with a request that lacks the credential.
+/// How servers respond to a request without the credential.
 fn failures() -> Vec<(&'static str, Answer)> {
     let page = |status, body: &str| Answer::Full(status, vec![("content-type", "text/html".into())], body.into());
     vec![
@@ -28,7 +28,7 @@ fn failures() -> Vec<(&'static str, Answer)> {
     ]
 }
 
-/// What the log and the status of the keys say when they cannot be fetched.
+/// The text in the log and in the status of the keys when they cannot be fetched.
 async fn said(provider: &Provider, trusted: Issuer) -> (String, String) {
     log::capture();
     let trusted = trusted.key_request_header("x-api-key", CREDENTIAL).key_request_header("x-tenant", CREDENTIAL);
@@ -80,7 +80,7 @@ async fn j16_the_same_host_with_another_port_does_not_get_the_credential() {
     }
 }
 
-/// What was sent is not called held back, and no credential is no credential held back.
+/// No error claims that a credential was withheld if it was sent, or if there is none.
 #[tokio::test]
 async fn a_credential_that_was_sent_or_is_not_configured_is_not_mentioned() {
     let (provider, elsewhere) = (Provider::start().await, Provider::start().await);
@@ -96,7 +96,7 @@ async fn a_credential_that_was_sent_or_is_not_configured_is_not_mentioned() {
         let server = provider.resource_server();
         assert_eq!(reason(&server, &token(&provider.issuer(key(0)))).await, "keys_unavailable");
         assert!(!server.key_sets().remove(0).last_error.unwrap().contains("not sent"), "{name}");
-        // The way out is one: it is sent there.
+        // The remedy works: the credential is sent there.
         let way_out = Issuer::new(provider.url("")).jwk_set_url(keys);
         assert!(!said(&provider, way_out).await.0.contains("not sent"), "{name}");
     }

@@ -7,7 +7,7 @@ use tower_bearer::{Issuer, KeyPolicy, TokenError};
 
 use crate::provider::*;
 
-/// Where the metadata of an issuer without a path may be.
+/// The well-known places of an issuer without a path.
 const PLACES: [&str; 2] = [OAUTH_METADATA, OPENID_METADATA];
 
 #[tokio::test]

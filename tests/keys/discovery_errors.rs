@@ -1,5 +1,5 @@
 //! Documents that discovery cannot use, at each well-known place: the next place is tried, and when none is left, the
-//! error says what was found where.
+//! error says what was found at each.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::provider::*;
 
 const PATH: &str = "/tenant";
 
-/// The places of an issuer with a path, in the order in which they are asked.
+/// The well-known places of an issuer with a path, in the order in which they are tried.
 fn places() -> [String; 3] {
     [format!("{OAUTH_METADATA}{PATH}"), format!("{PATH}{OPENID_METADATA}"), format!("{OPENID_METADATA}{PATH}")]
 }
@@ -149,7 +149,7 @@ async fn r31_discovery_goes_on_past_any_unusable_document() {
     let places = places();
     let good = Answer::Json(json!({ "issuer": issuer.url(), "jwks_uri": provider.url(JWK_SET) }).to_string());
     for (name, answer, _) in unusable(issuer.url()) {
-        // The usable document is at the last, the middle and the first place.
+        // The usable document is at the last, the middle and the first place in turn.
         for usable in (0..places.len()).rev() {
             for (at, place) in places.iter().enumerate() {
                 provider.answer(place, if at == usable { good.clone() } else { answer.clone() });
@@ -190,7 +190,7 @@ async fn r31_an_error_of_discovery_names_every_url_and_what_was_there() {
     assert_eq!(provider.key_fetches(), 0);
 }
 
-/// The reason is that of the failure that says the most, wherever it is.
+/// The reason is that of the most informative failure, wherever it is.
 #[tokio::test]
 async fn r31_metadata_of_another_issuer_is_told_whatever_is_at_the_other_places() {
     let provider = Provider::start().await;
@@ -214,7 +214,7 @@ async fn r31_metadata_of_another_issuer_is_told_whatever_is_at_the_other_places(
     assert_eq!(provider.key_fetches(), 0);
 }
 
-/// A quarter of the time that a fetch has, the first place is waited for alone.
+/// For the first quarter of the fetch timeout, only the first place is tried.
 #[tokio::test]
 async fn r31_a_place_that_hangs_leaves_the_others_their_turn() {
     let provider = Provider::start().await;
@@ -230,7 +230,7 @@ async fn r31_a_place_that_hangs_leaves_the_others_their_turn() {
         let server = provider.resource_server_trusting(Issuer::new(issuer.url()).key_policy(policy.clone()));
         assert_eq!(reason(&server, &token(&issuer)).await, "accepted", "{usable}");
     }
-    // All hang: the error has each of them.
+    // All hang: the error names each of them.
     provider.answer(&places()[1], Answer::Silence);
     provider.answer(&places()[2], Answer::Status(404));
     let server = provider.resource_server_trusting(Issuer::new(issuer.url()).key_policy(policy));
@@ -256,7 +256,7 @@ async fn r31_a_host_that_refuses_connections_is_named_with_every_place() {
     assert!(log::take().contains("reason=\"transport\""));
 }
 
-/// The same for the key set, wherever its URL is from.
+/// The same for the key set, wherever its URL comes from.
 #[tokio::test]
 async fn j04_a_key_set_that_is_not_json_is_named_with_its_url_and_beginning() {
     let (provider, issuer) = Provider::with_keys().await;

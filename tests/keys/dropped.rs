@@ -1,4 +1,4 @@
-//! Keys that are in a set and not used: which, why, and who learns of it.
+//! Keys that are in a set but not used: which ones, why, and where that is reported.
 
 use std::sync::{Arc, Mutex};
 
@@ -16,7 +16,7 @@ use crate::rsa_moduli;
 
 const WARNING: &str = "some keys of the set cannot be used";
 
-/// The text of one member is put in as it is, which `serde_json` could not write.
+/// Inserts the text of one member verbatim, because `serde_json` could not write it.
 fn with_raw(mut jwk: Value, name: &str, raw: &str) -> String {
     jwk[name] = "\u{1}raw".into();
     jwk.to_string().replace("\"\\u0001raw\"", raw)
@@ -40,7 +40,7 @@ fn with(mut jwk: Value, name: &str, value: Value) -> Value {
     jwk
 }
 
-/// One key for each way to be unusable, with the rule and the words.
+/// One key for each way to be unusable, with its fault and its text.
 fn unusable() -> Vec<(String, Option<&'static str>, KeyFault, &'static str)> {
     use KeyFault::{
         AlgorithmNotAllowed, DuplicateMember, InvalidMember, KeyIdTooLong, NotAJwk, NotPublic, OtherAlgorithm,
@@ -209,7 +209,7 @@ fn unusable() -> Vec<(String, Option<&'static str>, KeyFault, &'static str)> {
     ]
 }
 
-/// All of them around the one that signs, `fine`.
+/// All of them around the usable key, `fine`.
 fn set_of_all() -> String {
     let mut texts: Vec<_> = unusable().into_iter().map(|(text, ..)| text).collect();
     texts.insert(1, key(0).with_key_id("fine").public_jwk().to_string());
@@ -232,7 +232,7 @@ fn assert_all_are_listed(dropped: &[DroppedKey], but: &[KeyFault]) {
     }
 }
 
-/// A source that gives what it is told to.
+/// A source that returns what it is set to.
 #[derive(Clone, Debug, Default)]
 struct Given(Arc<Mutex<Option<String>>>);
 
@@ -348,7 +348,7 @@ async fn j12_dropped_keys_are_logged_once_for_each_changed_set() {
     check(Some(&[&good, &other, &curve, &curve]), 0, "twice again").await;
 }
 
-/// A set that came from another process and is then found unchanged has its dropped keys as well.
+/// A set that was imported from another process and is then found unchanged still has its dropped keys.
 #[tokio::test]
 async fn j12_dropped_keys_outlive_the_process_with_the_set() {
     let given = Given::default();
@@ -371,7 +371,7 @@ async fn j12_dropped_keys_outlive_the_process_with_the_set() {
     assert_eq!(next.key_sets()[0].dropped_keys, before);
 }
 
-/// Without a usable key there is no set to list them with: the failure names them.
+/// Without a usable key there is no set to list them in: the error names them.
 #[tokio::test]
 async fn j12_a_set_without_a_usable_key_says_why_for_each() {
     let given = Given::default();
@@ -383,7 +383,7 @@ async fn j12_a_set_without_a_usable_key_says_why_for_each() {
     let error = server.key_sets()[0].last_error.clone().unwrap();
     let why = r#"the set has no usable key ("a": for another use: `use` is "enc"; "b": for another use: `use` is "enc"; number 3: not a JWK)"#;
     assert_eq!(error, why);
-    // As many as a set may have, of the longest names: the text stays short.
+    // As many keys as a set may have, with the longest names: the text stays short.
     let many: Vec<_> = (0..100).map(|n| enc(&format!("{n}{}", "\u{1}".repeat(900)))).collect();
     given.set(json!({ "keys": many }).to_string());
     let (server, _) = given_server(&given);
@@ -391,7 +391,7 @@ async fn j12_a_set_without_a_usable_key_says_why_for_each() {
     assert!(server.key_sets()[0].last_error.clone().unwrap().len() < 10_000);
 }
 
-/// The octets in front count for nothing, in the key and in its size (RFC 7518 §6.3.1.1).
+/// Leading zero octets do not matter, neither for the key nor for its size (RFC 7518 §6.3.1.1).
 #[tokio::test]
 async fn j12_leading_zeros_of_rsa_integers_are_stripped_and_of_coordinates_are_not() {
     let signing = SigningKey::generate(Algorithm::RS256).unwrap().with_key_id("rsa");
@@ -411,7 +411,7 @@ async fn j12_leading_zeros_of_rsa_integers_are_stripped_and_of_coordinates_are_n
             let issuer = tower_bearer_test::TestIssuer::with_key("https://as.example.com", signing.clone());
             assert_eq!(reason(&server, &token(&issuer.with_clock(clock))).await, "accepted", "{zeros}");
             assert_eq!(server.key_sets()[0].dropped_keys, []);
-            // A copy has them in their proper form, and so has the comparison with the next set.
+            // An exported set has the integers without them, and so does the comparison with the next set.
             let copy = serde_json::to_value(server.export_key_sets()).unwrap();
             assert_eq!(copy["key_sets"][0]["jwk_set"]["keys"][1]["n"], plain["n"]);
             assert_eq!(copy["key_sets"][0]["jwk_set"]["keys"][1]["e"], plain["e"]);
@@ -430,7 +430,7 @@ async fn j12_leading_zeros_of_rsa_integers_are_stripped_and_of_coordinates_are_n
     assert_eq!(faults, [Size, Size, InvalidMember, InvalidMember, InvalidMember, InvalidMember]);
 }
 
-/// Members that say nothing spoil nothing.
+/// Members that carry no information do no harm.
 #[tokio::test]
 async fn r46_members_that_are_null_count_as_absent_and_odd_ones_of_no_concern_are_ignored() {
     const OPTIONAL: [&str; 7] = ["use", "key_ops", "alg", "d", "k", "x5c", "x5t#S256"];
@@ -454,7 +454,7 @@ async fn r46_members_that_are_null_count_as_absent_and_odd_ones_of_no_concern_ar
             assert_eq!(server.key_sets()[0].dropped_keys, []);
         }
     }
-    // A `kid` that is null is none: the key is tried for tokens without.
+    // A `null` `kid` counts as absent: the key is tried for tokens without `kid`.
     let nameless = with(key(0).public_jwk(), "kid", Value::Null);
     let issuer = Issuer::new("https://as.example.com").jwk_set(json!({ "keys": [nameless] }).to_string());
     let server = ResourceServer::builder().audience(AUDIENCE).issuer(issuer).build().unwrap();

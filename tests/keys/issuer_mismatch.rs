@@ -1,5 +1,5 @@
 //! A configured issuer that is not quite the one in the tokens' `iss`: 401 from the first request on, in every state of
-//! the keys, and a configuration that cannot work does not fall silent.
+//! the keys, and warnings continue while the configuration cannot work.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -15,7 +15,7 @@ use tower_bearer_test::TestIssuer;
 use crate::log;
 use crate::provider::*;
 
-/// The configured name, spelt otherwise.
+/// The configured name, spelled differently.
 fn respelt(configured: &str) -> Vec<(&'static str, String)> {
     let host = configured.strip_prefix("http://").unwrap();
     let (address, _) = host.split_once('/').unwrap();
@@ -76,16 +76,16 @@ impl World {
         respelt(self.issuer.url()).into_iter().flat_map(tokens).collect()
     }
 
-    /// Each is refused at once as what it is, and the provider hears nothing of it.
+    /// Each is refused at once for its issuer, and causes no request to the provider.
     async fn refuses(&self, state: &str, server: &ResourceServer, serves: bool) {
         let before = self.provider.requests().len();
         for (name, foreign) in self.foreign() {
-            // A known key proves what the token says, so the claims are checked in their order, as ever.
+            // A known key proves the claims, so they are checked in the usual order.
             let mut validation = pin!(server.validate(&foreign));
             let polled = validation.as_mut().poll(&mut Context::from_waker(Waker::noop()));
             let Poll::Ready(verdict) = polled else { panic!("{state}: {name} waits") };
             let expected: &[_] = match serves && name.ends_with("no kid") {
-                // Some key fits a token without `kid`, and did not make this signature.
+                // Some key fits a token without `kid`, but did not make this signature.
                 true => &[TokenError::IssuerMismatch, TokenError::BadSignature],
                 false => &[TokenError::IssuerMismatch],
             };
@@ -133,7 +133,7 @@ async fn r23_an_issuer_that_is_spelt_otherwise_is_401_in_every_state_of_the_keys
     }
 }
 
-/// Fixed keys, too: which check failed is the issuer's and not the key's.
+/// With fixed keys, too, the issuer check fails and not the key check.
 #[tokio::test]
 async fn r23_the_log_blames_the_issuer_and_not_the_key() {
     let it = World::new().await;
@@ -155,7 +155,7 @@ async fn r23_the_log_blames_the_issuer_and_not_the_key() {
     }
 }
 
-/// The example of the issue: configured with a slash too many, `warm_up`, one request a second.
+/// The reported case: configured with an extra slash, `warm_up`, one request a second.
 #[tokio::test]
 async fn f10_an_issuer_that_cannot_work_stays_loud() {
     let (provider, issuer) = Provider::with_keys().await;
@@ -185,7 +185,7 @@ async fn f10_an_issuer_that_cannot_work_stays_loud() {
             assert!(warnings.iter().all(|line| line.contains(&both) && line.contains(&provider.url(place))), "{log}");
         }
 
-        // A probe has another attempt made when one is due, and each failed one is a warning.
+        // A readiness probe starts another attempt when one is due, and each failure is a warning.
         for attempt in 2..5 {
             let readiness = server.readiness();
             assert!(!readiness.is_ready());

@@ -49,7 +49,7 @@ async fn r23_an_issuer_that_is_no_url_needs_only_keys() {
             let server = server(&provider, trusted);
             assert_eq!(reason(&server, &token(&issuer)).await, "accepted", "{name} {from}");
             assert_eq!(server.key_sets()[0].issuer, name);
-            // Byte by byte, as any other.
+            // Byte for byte, like any other name.
             let other = TestIssuer::with_key(format!("{name}/"), key(0)).with_clock(provider.clock.clone());
             assert_eq!(reason(&server, &token(&other)).await, "issuer_mismatch", "{name} {from}");
         }
@@ -69,7 +69,7 @@ async fn r23_an_issuer_that_is_no_url_may_share_a_secret() {
     }
 }
 
-/// Among others, and added while the server runs.
+/// Among other issuers, and added while the server runs.
 #[tokio::test]
 async fn r23_names_and_urls_stand_side_by_side() {
     let (provider, by_url) = Provider::with_keys().await;

@@ -63,7 +63,7 @@ async fn f04_concurrent_requests_for_unknown_kids_share_one_fetch() {
     it.mood.send_replace(Mood::Answers);
     for request in requests {
         let (n, verdict) = request.await.unwrap();
-        // That one fetch began before all but the first of them came: it proves no absence.
+        // That one fetch began before all but the first of them arrived, so it does not prove absence.
         assert_eq!(verdict, if n % 2 == 0 { "accepted" } else { "key_not_proven_absent" });
     }
     assert_eq!(it.fetches.load(Ordering::SeqCst), 2);

@@ -149,7 +149,7 @@ async fn j02_f09_a_body_without_end_is_read_up_to_the_cap() {
         assert!(error.contains("262144 bytes"), "{misdeed:?}: {error}");
         peer.hung_up().await;
     }
-    // What is compressed is not decompressed: the request asks for `identity`.
+    // A compressed document is not decompressed: the request asks for `identity`.
     let bomb = gzip_of_spaces_and(b"{\"keys\":[]}", 1 << 20);
     let head = "HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\n";
     let (error, _) = failed_refresh_at(Misdeed::Answers(full(head, &bomb))).await;

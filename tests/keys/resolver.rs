@@ -169,7 +169,7 @@ async fn d11_what_cannot_be_an_issuer_is_not_asked_for() {
     assert_eq!(it.calls(), 0);
 }
 
-/// An issuer is a StringOrURI (RFC 7519 §4.1.1): which ones are ours is for the application to say.
+/// An issuer is a StringOrURI (RFC 7519 §4.1.1): the application decides which ones are ours.
 #[tokio::test(start_paused = true)]
 async fn d11_an_issuer_that_is_no_url_can_be_resolved() {
     let it = tenants(Says::Ours);

@@ -105,8 +105,8 @@ impl Flood {
         self.server.key_sets()[0].fetches.for_unknown_kids
     }
 
-    /// While the provider is dead, nobody can tell that a `kid` is made up. While it answers, this cannot be told of those
-    /// that came during a fetch, or found no place to wait in.
+    /// While the provider is down, we cannot tell that a `kid` is made up. While it is up, we cannot tell for requests
+    /// that arrived during a fetch or when too many were waiting.
     fn check<B>(&self, answer: &Response<B>) {
         let reason = answer.extensions().get::<TokenError>().unwrap().reason();
         let unproven = (503, "key_not_proven_absent");

@@ -179,7 +179,7 @@ async fn unknown_kids_are_counted_by_what_the_request_got() {
     );
 }
 
-/// Anybody can send an unknown `kid`, so that must not look like an outage, whatever status the row has.
+/// Anybody can send an unknown `kid`, so it must not look like an outage, whatever status the row has.
 #[tokio::test]
 async fn an_unknown_kid_that_may_exist_has_an_outcome_that_the_outage_alert_leaves_out() {
     let recorder = recorder();

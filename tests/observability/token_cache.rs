@@ -1,5 +1,5 @@
-//! K01, K03: what the layer finds in the cache of accepted tokens, request by request. That an answer is right does not
-//! show whether the cache was asked, so the lookups are counted.
+//! K01, K03: hits and misses of the layer in the token cache, request by request. A correct response does not show
+//! whether the cache was used, so lookups are counted.
 
 use axum::Router;
 use axum::routing::get;
@@ -31,14 +31,14 @@ async fn k03_the_layer_finds_a_token_by_its_own_text_and_by_no_other() {
         ("/leads", format!("Bearer {bob}"), (200, "bobby"), Some(true)),
         ("/leads?limit=5", format!("bearer {alice}"), (200, "alice"), Some(true)),
         ("/leads", format!("BEARER {bob}"), (200, "bobby"), Some(true)),
-        // Read as a whole: the cache is asked for what follows the first space.
+        // Read as a whole: the cache is looked up with everything after the first space.
         ("/leads", format!("Bearer  {alice}"), (200, "alice"), Some(false)),
         ("/leads", format!("Bearer {spliced}"), (401, "the signature is wrong"), Some(false)),
         ("/leads", format!("Bearer {cut}"), (400, "well-formed"), Some(false)),
         ("/leads", format!("Bearer {alice}="), (400, "well-formed"), Some(false)),
         ("/leads", format!("Bearer {}.", signed(&alice)), (401, "the signature is wrong"), Some(false)),
         ("/leads", format!("Bearer {}", signed(&alice)), (400, "well-formed"), Some(false)),
-        // No text that could be looked up.
+        // Nothing that could be looked up.
         ("/leads?access%5Ftoken=x", format!("Bearer {alice}"), (400, "header only"), None),
         ("/leads", format!("Basic {alice}"), (400, "no bearer token"), None),
         ("/leads", format!("Bearer {bob}"), (200, "bobby"), Some(true)),

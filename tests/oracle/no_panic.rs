@@ -115,7 +115,7 @@ fn any_jwk_is_read_or_refused_for_any_algorithm() {
         .unwrap();
 }
 
-/// Key blocks of every kind, cut, changed, and put next to each other and to anything.
+/// Key blocks of every kind, truncated, changed, and combined with each other and with arbitrary text.
 #[test]
 fn any_text_as_pem_is_read_or_refused() {
     let built = Cell::new(0);
@@ -130,7 +130,7 @@ fn any_text_as_pem_is_read_or_refused() {
         let base64 = base64::engine::general_purpose::STANDARD.encode([0x30, 0x80].repeat(depth));
         format!("-----BEGIN {label}-----{base64}-----END {label}-----")
     });
-    // The structure stays, a few of its octets change.
+    // Keeps the structure, but changes a few octets.
     let changed = (select(good.to_vec()), prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4))
         .prop_map(|(pem, changes)| {
             let body: String = pem.lines().filter(|line| !line.starts_with('-')).collect();

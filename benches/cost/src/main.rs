@@ -1,8 +1,8 @@
-//! What a request with a plain JWT costs. `run` compares two commits by it. By itself:
+//! Measures the cost of a request with a plain JWT. `run` uses it to compare two commits. On its own:
 //!
-//! - `make FILE COUNT` writes a key set and as many RS256 tokens,
-//! - `validate-hit`, `validate-miss`, `layer-hit` and `layer-miss FILE COUNT` do that as often, and print the allocations
-//!   of one; `idle-…` does all that comes before.
+//! - `make FILE COUNT` writes a key set and COUNT RS256 tokens,
+//! - `validate-hit`, `validate-miss`, `layer-hit` and `layer-miss FILE COUNT` do that COUNT times, and print the
+//!   allocations of one; `idle-…` does only the setup.
 
 use std::convert::Infallible;
 use std::pin::pin;
@@ -25,7 +25,7 @@ const AUDIENCE: &str = "https://api.example.com";
 
 fn main() {
     let arguments: Vec<_> = env::args().skip(1).collect();
-    let [what, file, count] = &arguments[..] else { panic!("give what to do, a file and a count") };
+    let [what, file, count] = &arguments[..] else { panic!("usage: cost WHAT FILE COUNT") };
     let count = count.parse().expect("a count");
     if what == "make" {
         fs::write(file, make(count)).expect("the file can be written");
@@ -36,7 +36,7 @@ fn main() {
     }
 }
 
-/// A key set, then a token a line: each with the claims of RFC 9068 §2.2 and some that providers add.
+/// A key set, then one token per line: each with the claims of RFC 9068 §2.2 and some that providers add.
 fn make(count: usize) -> String {
     let key = KeyPair::generate(KeySize::Rsa2048).expect("a key");
     let public = key.public_key();
@@ -58,7 +58,7 @@ fn make(count: usize) -> String {
     format!("{key_set}\n{}", (0..count).map(token).collect::<String>())
 }
 
-/// Does it as often, with the first token again and again or with another each time; gives the allocations of one.
+/// Runs it `count` times, with the first token or with a new one each time. Returns the allocations of one run.
 fn measure(what: &str, key_set: &str, tokens: &[&str], count: usize) -> f64 {
     let (what, is_idle) = what.strip_prefix("idle-").map_or((what, false), |what| (what, true));
     assert!(what.ends_with("hit") || count < tokens.len(), "the file has too few tokens");
@@ -77,7 +77,7 @@ fn measure(what: &str, key_set: &str, tokens: &[&str], count: usize) -> f64 {
         "layer-miss" => tokens[1..=count].iter().map(|token| request(token)).collect(),
         _ => Vec::new(),
     };
-    // The cache has its memory and the first token before anything is counted.
+    // The cache allocates its memory and stores the first token before anything is counted.
     assert!(now(api.validate(tokens[0])).is_ok());
     assert_eq!(now(service.call(request(tokens[0]))).map(|response| response.status()), Ok(StatusCode::OK));
     let counted = allocation_counter::measure(|| match what {

@@ -1,4 +1,4 @@
-//! Values as a configuration file writes them: durations in words, and secrets that no error shows.
+//! Values in a configuration file: durations with units, and secrets that no error shows.
 
 use std::fmt;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use serde::de::{self, Deserializer, Visitor};
 use serde::{Deserialize, de::Error as _};
 use serde_json::Value;
 
-/// Reads a duration in words, such as `5m` or `30days`.
+/// Reads a duration with its unit, such as `5m` or `30days`.
 pub(crate) fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     struct Words;
 
@@ -30,7 +30,7 @@ pub(crate) fn optional_duration<'de, D: Deserializer<'de>>(deserializer: D) -> R
     duration(deserializer).map(Some)
 }
 
-/// A text that no error shows, even where something else is written in its place. It has no `Debug`.
+/// A text that no error shows, even if the file has a value of another type there. It has no `Debug`.
 #[derive(Clone)]
 pub(crate) struct Secret(pub(crate) String);
 

@@ -1,4 +1,4 @@
-//! The ways to get tokens: their names, and which of them the token endpoint takes.
+//! Grant types: their names, and which of them the token endpoint accepts.
 
 /// A grant type (RFC 6749 §1.3, RFC 8628 §3.4). Who may use it is
 /// [`RegisteredClient::may_use`](crate::registration::RegisteredClient::may_use).
@@ -23,7 +23,7 @@ impl GrantType {
         Self::Password,
     ];
 
-    /// What `grant_type` and the metadata call it.
+    /// Its name in `grant_type` and in the metadata.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::AuthorizationCode => "authorization_code",
@@ -35,7 +35,8 @@ impl GrantType {
         }
     }
 
-    /// The one that a token request names. Implicit tokens come in redirects, so no token request can ask for one.
+    /// The grant type that a token request names. Implicit tokens come in redirects, so no token request can ask for
+    /// one.
     pub(crate) fn of_token_request(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|grant_type| *grant_type != Self::Implicit && grant_type.name() == name)
     }

@@ -174,7 +174,7 @@ const fn is_part_of_number(byte: u8) -> bool {
     matches!(byte, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E')
 }
 
-/// `number` (RFC 8259 §6), whatever its size: asked only of what serde_json did not read.
+/// `number` (RFC 8259 §6), whatever its size. Only called for text that serde_json rejected.
 fn is_json_number(text: &str) -> bool {
     let digits = |text: &'_ str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let (mantissa, exponent) = match text.split_once(['e', 'E']) {
@@ -186,7 +186,7 @@ fn is_json_number(text: &str) -> bool {
     digits(integer) && (integer == "0" || !integer.starts_with('0')) && digits(fraction) && digits(exponent)
 }
 
-/// `string` (RFC 8259 §7), surrogates in pairs or not: asked only of what serde_json did not read.
+/// `string` (RFC 8259 §7), with paired or lone surrogates. Only called for text that serde_json rejected.
 fn is_json_string(quoted: &str) -> bool {
     let Some(mut rest) = quoted.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).map(str::as_bytes) else {
         return false;

@@ -1,5 +1,5 @@
-//! The blocks of a PEM text (RFC 7468 §2), read as leniently as its §3 suggests and then some: what has been through an
-//! environment variable, a Kubernetes secret or a web form has lost its line breaks, or has them as `\n`.
+//! The blocks of a PEM text (RFC 7468 §2), parsed even more leniently than its §3 suggests: text that has been through
+//! an environment variable, a Kubernetes secret or a web form has often lost its line breaks, or has them as `\n`.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -8,7 +8,7 @@ const BEGIN: &str = "-----BEGIN ";
 const END: &str = "-----END ";
 const DASHES: &str = "-----";
 
-/// One block: its label, and what it holds, or why that cannot be read.
+/// One block: its label, and its content or why that cannot be read.
 pub(super) struct Block<'t> {
     pub(super) label: &'t str,
     pub(super) content: Result<Vec<u8>, &'static str>,
@@ -26,7 +26,7 @@ pub(super) fn blocks(text: &str) -> Vec<Block<'_>> {
     blocks
 }
 
-/// Reads what follows after `-----BEGIN `, and what is left after that.
+/// Parses the text after `-----BEGIN `. Returns the block and the rest of the text.
 fn block(text: &str) -> (Block<'_>, &str) {
     let broken = |label, problem, rest| (Block { label, content: Err(problem) }, rest);
     let label_and_body = text.split_once(DASHES).filter(|(label, _)| !label.contains(['\n', '\r']));

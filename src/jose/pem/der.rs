@@ -1,7 +1,7 @@
-//! As much of DER (X.690 §10) as tells which public key a block holds. Nothing here follows nested values to any depth,
-//! so what passes can be given to a general reader that does.
+//! Just enough DER (X.690 §10) to tell which public key a block holds. Nothing here recurses into nested values, so
+//! input that passes is safe for a general parser that does.
 
-/// The contents of a value with this tag, and what follows after it.
+/// The contents of a value with this tag, and the bytes after it.
 pub(super) fn value(der: &[u8], tag: u8) -> Result<(&[u8], &[u8]), DerFault> {
     let (first, rest) = der.split_first().ok_or(DerFault::CutOff)?;
     if *first != tag {
@@ -10,7 +10,7 @@ pub(super) fn value(der: &[u8], tag: u8) -> Result<(&[u8], &[u8]), DerFault> {
     let (first, rest) = rest.split_first().ok_or(DerFault::CutOff)?;
     let (length, rest) = match first {
         ..=0x7f => (usize::from(*first), rest),
-        // Longer ones are no keys.
+        // Anything longer is not a key.
         0x81..=0x83 => {
             let (length, rest) = rest.split_at_checked(usize::from(first - 0x80)).ok_or(DerFault::CutOff)?;
             (length.iter().fold(0, |number, byte| number << 8 | usize::from(*byte)), rest)
@@ -20,7 +20,7 @@ pub(super) fn value(der: &[u8], tag: u8) -> Result<(&[u8], &[u8]), DerFault> {
     rest.split_at_checked(length).ok_or(DerFault::CutOff)
 }
 
-/// The contents of a value with this tag, which is all there is.
+/// The contents of a value with this tag, which must be the whole input.
 pub(super) fn only_value(der: &[u8], tag: u8) -> Result<&[u8], DerFault> {
     let (contents, rest) = value(der, tag)?;
     if rest.is_empty() { Ok(contents) } else { Err(DerFault::TrailingBytes) }
@@ -40,7 +40,7 @@ pub(super) enum DerFault {
     TrailingBytes,
 }
 
-/// An object identifier in dotted form, as far as it is one.
+/// An object identifier in dotted form, as far as it is valid.
 pub(super) fn dotted(contents: &[u8]) -> String {
     let mut arcs = Vec::new();
     let mut arc: u64 = 0;

@@ -1,7 +1,7 @@
 //! Public keys in PEM (RFC 7468 §13, and PKCS#1 for RSA).
 //!
-//! A text of the configuration may have several blocks, as a bundle has. Every block that holds a key must be good;
-//! others, such as certificates, are skipped and reported.
+//! A PEM text in the configuration may have several blocks, like a bundle. Every key block must be usable; others, such
+//! as certificates, are skipped and reported.
 
 mod blocks;
 mod der;
@@ -19,7 +19,7 @@ use crate::limits::{MAX_CANDIDATES, MAX_KEYS};
 const MAX_NAMED: usize = 10;
 
 impl JwkSet {
-    /// The keys of these texts, each once.
+    /// The keys of these texts, without duplicates.
     ///
     /// # Errors
     ///
@@ -83,9 +83,9 @@ impl Content {
             "PUBLIC KEY" | "RSA PUBLIC KEY" => Self::PublicKey,
             "ENCRYPTED PRIVATE KEY" => Self::PrivateKey("an encrypted one"),
             "OPENSSH PRIVATE KEY" => Self::PrivateKey("one of OpenSSH"),
-            // `RSA`, `EC`, `DSA`, `ANY`, and what others may come up with.
+            // `RSA`, `EC`, `DSA`, `ANY`, and any other.
             label if label.contains("PRIVATE") => Self::PrivateKey("it stays with the issuer"),
-            // Others say that they are keys, and nothing here can tell how: `EC PUBLIC KEY`, `DSA PUBLIC KEY`.
+            // Other labels claim a key in a format that is not supported: `EC PUBLIC KEY`, `DSA PUBLIC KEY`.
             label if label.is_empty() || label.ends_with("PUBLIC KEY") => Self::PublicKey,
             _ => Self::Other,
         }
@@ -123,7 +123,7 @@ fn describe(problems: &[(KeyFault, String)]) -> String {
     format!("unusable key ({}); {remedy}", texts.join("; "))
 }
 
-/// Blocks, and no key among them.
+/// There are blocks, but none holds a key.
 fn describe_no_key(blocks: &[Block<'_>]) -> String {
     let has = |label: &str| blocks.iter().any(|block| block.label.ends_with(label));
     let remedy = if has("CERTIFICATE") {
@@ -136,7 +136,7 @@ fn describe_no_key(blocks: &[Block<'_>]) -> String {
     format!("there is no key in the text, only {}; {remedy}", labels.join(", "))
 }
 
-/// No block at all.
+/// There is no block.
 fn describe_no_pem(text: &str) -> &'static str {
     let text = text.trim_start_matches(|character: char| character.is_whitespace() || character == '\u{feff}');
     let is_ssh = text.starts_with("ssh-") || text.starts_with("ecdsa-sha2-") || text.starts_with("---- BEGIN SSH2");
@@ -152,7 +152,7 @@ fn describe_no_pem(text: &str) -> &'static str {
     }
 }
 
-/// A label as an error may repeat it.
+/// A label in a form that is safe to quote in an error.
 fn shown(label: &str) -> String {
     let is_plain = |character: char| character.is_ascii_uppercase() || character.is_ascii_digit() || character == ' ';
     if !label.is_empty() && label.len() <= 64 && label.chars().all(is_plain) {

@@ -21,7 +21,7 @@ pub(super) enum PublicKey {
     Ed25519 { x: Vec<u8> },
 }
 
-/// What a block says of its key.
+/// What a block says about its key.
 enum Kind {
     Rsa,
     Ec(Curve),
@@ -36,8 +36,8 @@ pub(super) enum Curve {
 }
 
 impl PublicKey {
-    /// Reads a block that `label` says to be a public key: `PUBLIC KEY` (RFC 7468 §13) or `RSA PUBLIC KEY` (RFC 8017
-    /// §A.1.1).
+    /// Parses a block that holds a public key according to its `label`: `PUBLIC KEY` (RFC 7468 §13) or `RSA PUBLIC KEY`
+    /// (RFC 8017 §A.1.1).
     pub(super) fn read(block: &Block<'_>) -> Result<Self, Unusable> {
         let der = block.content.as_deref().map_err(|problem| invalid(*problem))?;
         let kind = match block.label {
@@ -45,7 +45,7 @@ impl PublicKey {
             "RSA PUBLIC KEY" => check_rsa(der).map(|()| Kind::Rsa)?,
             _ => return Err(Unusable::new(KeyFault::UnknownType, "PEM has no such block")),
         };
-        // A general reader takes the key out of what has this shape.
+        // A general parser extracts the key from input of this shape.
         let pem = pem_of(block.label, der);
         let contents = |key: Result<DecodingKey, _>| -> Result<Vec<u8>, Unusable> {
             let key = key.map_err(|_| unreadable(DerFault::Shape))?;
@@ -113,7 +113,7 @@ const P256: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07];
 const P384: &[u8] = &[0x2b, 0x81, 0x04, 0x00, 0x22];
 const P521: &[u8] = &[0x2b, 0x81, 0x04, 0x00, 0x23];
 
-/// Names of what is not used here, by object identifier.
+/// Names of algorithms and curves that are not supported, by object identifier.
 const OTHERS: [(&str, &str); 12] = [
     ("1.2.840.113549.1.1.10", "RSASSA-PSS"),
     ("1.2.840.113549.1.3.1", "Diffie-Hellman"),

@@ -194,8 +194,8 @@ fn second_kid() -> String {
     set.key_ids()[0].to_owned()
 }
 
-/// The keys are rotated before a token comes; a fetch that began before may bring the old set, and one that begins
-/// later brings the new one. Whatever the order, the token is accepted or undecided, and never refused.
+/// The keys are rotated before a token arrives. A fetch that began before the rotation may bring the old set; one that
+/// begins later brings the new one. In any order, the token is accepted or undecided, never refused.
 #[test]
 fn r18_a_key_that_was_published_before_its_token_came_is_never_called_unknown() {
     explore(|| {
@@ -205,7 +205,7 @@ fn r18_a_key_that_was_published_before_its_token_came_is_never_called_unknown() 
         let published = Arc::new(AtomicUsize::new(0));
         let run = {
             let published = Arc::clone(&published);
-            // A provider reads its keys after the request has come.
+            // A provider reads its keys after the request has arrived.
             move |fetch: &mut Fetch| fetch.end(fetched(published.load(Ordering::SeqCst)))
         };
         let refresh = {
@@ -238,8 +238,8 @@ fn r18_a_key_that_was_published_before_its_token_came_is_never_called_unknown() 
     });
 }
 
-/// The last fetch of the budget brings the key while the request looks: what the set lacks and what is known about
-/// fetches have to be of the same moment.
+/// The last fetch of the budget brings the key during the lookup: the set and the state of the fetches must be read at
+/// the same moment.
 #[test]
 fn r18_a_set_that_comes_during_the_look_is_not_overlooked() {
     explore(|| {

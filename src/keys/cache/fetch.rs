@@ -62,7 +62,7 @@ impl Fetch {
         let Some(_wakes_last) = self.done.take() else { return };
         if let Some(cache) = self.cache.upgrade() {
             cache.finish(self.number, self.started_at, result);
-            // Whoever asked may have left, or given up waiting.
+            // The request that started the fetch may be gone, or may have timed out.
             cache.note_missing(self.wanted.as_deref(), Arrival { fetches_begun: self.number.saturating_sub(1) });
         }
     }

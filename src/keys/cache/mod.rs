@@ -10,8 +10,8 @@
 //! 2. **The kernel's coarse clock** is enough for ages that are compared with seconds: 93 → 67 in one run.
 //! 3. **What is not known is in a function of its own**, so that the way of the known is short: 74 → 63.
 //!
-//! Everything else goes through [`Decision`]. A fetch runs in a task of its own, at most one at a time; requests wait
-//! for its end.
+//! Everything else goes through [`Decision`]. A fetch runs in its own task, at most one at a time; requests wait for it
+//! to end.
 
 mod copies;
 #[cfg(test)]
@@ -125,7 +125,7 @@ impl KeyCache {
         if may_use(&snapshot, now, key_id) {
             return self.use_set(snapshot, now, key_id, algorithm);
         }
-        // Under the lock, the set and what is known about fetches belong together: none ends in between.
+        // The lock keeps the set and the state of the fetches consistent: no fetch ends in between.
         let state = self.state();
         let snapshot = self.snapshot.load();
         if may_use(&snapshot, now, key_id) {
@@ -175,7 +175,7 @@ impl KeyCache {
         if self.serves(now) { Ok(()) } else { Err(self.unavailable(now)) }
     }
 
-    /// Why a token is refused whose key was withdrawn since it was accepted.
+    /// Why a token is refused when its key was withdrawn after the token was accepted.
     pub(crate) fn withdrawn(&self) -> TokenError {
         let now = self.clock.monotonic_coarse();
         match &*self.snapshot.load() {
@@ -184,7 +184,7 @@ impl KeyCache {
         }
     }
 
-    /// Decides with the set at hand, and starts a refresh in the background when one is due.
+    /// Decides with the current set, and starts a refresh in the background when one is due.
     fn use_set(
         self: &Arc<Self>,
         snapshot: Guard<Option<Arc<Snapshot>>>,
@@ -222,14 +222,14 @@ impl KeyCache {
         looked_for.is_some_and(|at| now.saturating_sub(at) < KeyPolicy::UNKNOWN_KID_WINDOW)
     }
 
-    /// Whether there is a set that serves, and it lacks this `kid` that nobody looked for lately.
+    /// Whether a set serves and lacks this `kid`, which no fetch has looked for lately.
     fn lacks(&self, key_id: &str, now: Duration) -> bool {
         let snapshot = self.snapshot.load();
         snapshot.as_ref().is_some_and(|snapshot| snapshot.bounds.serves(now) && !snapshot.set.knows(key_id))
             && !self.was_missing_lately(key_id, now)
     }
 
-    /// Remembers a `kid` that the issuer lacks, as a fetch proves that began after the request arrived.
+    /// Records that the issuer lacks a `kid`, as proved by a fetch that began after the request arrived.
     fn note_missing(&self, key_id: Option<&str>, arrival: Arrival) {
         let snapshot = self.snapshot.load();
         if let (Some(snapshot), Some(key_id)) = (&*snapshot, key_id)
@@ -249,7 +249,7 @@ impl KeyCache {
         TokenError::KeysUnavailable { retry_after: self.until_due(now) }
     }
 
-    /// Never longer than it takes until a request may start a fetch of its own.
+    /// Never longer than the time until a request may start its own fetch.
     fn not_proven_absent(&self, state: &State, now: Duration) -> TokenError {
         let until_due = self.until_due(now);
         let until_fetch = if state.in_flight.is_some() { until_due } else { until_due.min(state.until_budget(now)) };
@@ -281,7 +281,7 @@ impl fmt::Debug for KeyCache {
     }
 }
 
-/// Whether the set has the last word: it serves, and has a key of this `kid`, or the token has none.
+/// Whether the set alone decides: it serves, and has a key with this `kid`, or the token has no `kid`.
 fn may_use(snapshot: &Option<Arc<Snapshot>>, now: Duration, key_id: Option<&str>) -> bool {
     let has_word = |it: &Arc<Snapshot>| it.bounds.serves(now) && key_id.is_none_or(|key_id| it.set.knows(key_id));
     snapshot.as_ref().is_some_and(has_word)

@@ -16,13 +16,13 @@ pub(in crate::keys) struct Snapshot {
     pub(in crate::keys) age_then: Duration,
     pub(in crate::keys) lifetime: Duration,
     pub(in crate::keys) bounds: Bounds,
-    /// Which fetch that was, counted from one, if the issuer's own source answered: neither a failover nor a copy that
-    /// was imported proves what the issuer lacks.
+    /// The number of that fetch, from one, if the issuer's own source responded: neither a failover nor an imported
+    /// copy proves what the issuer lacks.
     pub(in crate::keys) primary_fetch: Option<u64>,
 }
 
 impl Snapshot {
-    /// Whether the issuer itself was asked since then.
+    /// Whether a primary fetch that began after this arrival brought the set or found it unchanged.
     pub(in crate::keys) fn is_proof_since(&self, arrival: Arrival) -> bool {
         self.primary_fetch.is_some_and(|fetch| fetch > arrival.fetches_begun)
     }

@@ -1,5 +1,5 @@
-//! An unknown `kid` while the provider cannot be asked: the keys may have been rotated, so it is no 401. The rows are
-//! those of the table in the guide's page on keys.
+//! An unknown `kid` while the keys cannot be fetched: they may have been rotated, so the response is not 401. The rows
+//! are those of the table in `guide::keys`.
 
 mod rows;
 mod without_a_fetch;
@@ -29,7 +29,7 @@ fn with_kid(issuer: &TestIssuer, kid: &str) -> String {
     issuer.token().audience(AUDIENCE).expires_in(Duration::from_secs(86_400)).header("kid", kid).sign()
 }
 
-/// Polls once: what the request gets if it need not wait.
+/// Polls once: the response if the request need not wait.
 fn at_once(server: &ResourceServer, token: &str) -> Option<&'static str> {
     let mut request = pin!(reason(server, token));
     match request.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
@@ -43,7 +43,8 @@ fn retry_after(error: &TokenError) -> Duration {
     *retry_after
 }
 
-/// The bundled server, its keys in a resource server, then rotated, and the new ones cannot be fetched.
+/// The bundled server, and a resource server with its keys; then the keys are rotated, and the new ones cannot be
+/// fetched.
 struct RotatedInOutage {
     provider: AuthorizationServer,
     server: ResourceServer,
@@ -70,7 +71,7 @@ impl RotatedInOutage {
     }
 }
 
-/// What the layer answers.
+/// The layer's response.
 struct Got {
     status: u16,
     headers: HeaderMap,
@@ -112,7 +113,7 @@ async fn r18_a_rotation_that_an_outage_hides_is_503_of_its_own_and_heals() {
     }
 }
 
-/// The whole provider is gone, discovery and all.
+/// The whole provider is down, including discovery.
 #[tokio::test]
 async fn r18_a_rotation_before_the_provider_went_away_is_503_within_and_past_the_lifetime() {
     for passed in [0, 299, 300, 3_899] {
@@ -143,7 +144,7 @@ async fn r18_the_row_has_the_status_that_the_policy_says() {
         (StatusPolicy::rfc6750(), 503),
         (unproven(default(), too_many), 429),
         (unproven(StatusPolicy::rfc6750(), StatusCode::UNAUTHORIZED), 401),
-        // Until it is set, the row is that of an outage, as it was before there were two.
+        // Until it is set, the row has the status of an outage, as it did before there were two rows.
         (unavailable(default(), teapot), 418),
         (unavailable(unproven(default(), too_many), teapot), 429),
         (unproven(unavailable(default(), teapot), too_many), 429),
@@ -164,7 +165,7 @@ async fn r18_the_row_has_the_status_that_the_policy_says() {
     assert_eq!(only_this.status(RefusalKind::Unavailable), StatusCode::SERVICE_UNAVAILABLE);
 }
 
-/// The provider answers: whoever makes up a `kid` is told so, within the budget and beyond it.
+/// The provider is up: a made-up `kid` gets 401, within the budget and beyond it.
 #[tokio::test]
 async fn r18_junk_is_401_while_the_provider_is_well() {
     for policy in [StatusPolicy::default(), StatusPolicy::rfc6750()] {
@@ -180,7 +181,7 @@ async fn r18_junk_is_401_while_the_provider_is_well() {
     }
 }
 
-/// Row g, and f once the latest attempt failed: the same spent budget.
+/// Row g, and row f once the latest attempt failed: both with the budget spent.
 #[tokio::test]
 async fn r18_g_a_spent_budget_is_401_only_after_an_attempt_that_succeeded() {
     let (provider, issuer) = Provider::with_keys().await;

@@ -1,4 +1,4 @@
-//! The rows of the table by which a request waits, is refused, or is undecided.
+//! The rows of the table that make a request wait, refuse it, or leave it undecided.
 
 use std::sync::atomic::Ordering;
 
@@ -22,7 +22,7 @@ async fn r18_c_a_kid_that_was_looked_for_is_401_for_thirty_seconds_and_then_not_
     }
 }
 
-/// The fetch remembers whom it looked for, also when nobody waits for it any more.
+/// The fetch remembers the `kid` it looked for, even when no request waits for it any more.
 #[tokio::test(start_paused = true)]
 async fn r18_c_a_request_that_left_has_looked_for_its_kid() {
     let it = fixture(Mood::Answers);
@@ -39,7 +39,7 @@ async fn r18_c_a_request_that_left_has_looked_for_its_kid() {
     assert_eq!(it.fetches.load(Ordering::SeqCst), 2);
 }
 
-/// Row h: a fetch that began before the request arrived proves nothing, even if not a moment lies between.
+/// Row h: a fetch that began before the request arrived proves nothing, however close the two are.
 #[tokio::test(start_paused = true)]
 async fn r18_h_a_fetch_that_began_before_the_request_proves_nothing() {
     let it = fixture(Mood::Answers);
@@ -89,7 +89,7 @@ async fn r18_f_an_interrupted_fetch_proves_nothing() {
     assert_eq!(it.fetches.load(Ordering::SeqCst), 1 + KeyPolicy::UNKNOWN_KID_FETCHES);
 }
 
-/// Row f: no place to wait in.
+/// Row f: too many requests wait already.
 #[tokio::test(start_paused = true)]
 async fn r18_f_when_all_places_are_taken_nothing_is_proven() {
     let it = fixture(Mood::Answers);
@@ -156,7 +156,7 @@ async fn r18_f_whoever_says_unchanged_proves_as_much_as_with_a_set() {
     assert_eq!(server.key_sets()[0].fetches.unchanged, 2);
 }
 
-/// A token that was accepted by the provider's set, and whose key a failover's set lacks.
+/// A token that was accepted with the provider's set, whose key a failover's set lacks.
 #[tokio::test]
 async fn r18_f_a_key_that_only_a_failover_lacks_is_not_proven_absent_for_accepted_tokens_either() {
     let ((first, issuer), second) = (Provider::with_keys().await, Provider::start().await);
@@ -191,7 +191,7 @@ async fn r18_b_without_a_set_it_is_an_outage() {
     assert_eq!(reason(&answers, &with_kid(&issuer, "junk")).await, UNKNOWN, "e: the fetch began after it arrived");
 }
 
-/// A copy that was imported is no fetch: the first unknown `kid` causes one.
+/// An imported set is not a fetch: the first unknown `kid` causes one.
 #[tokio::test]
 async fn r18_an_imported_set_proves_no_absence() {
     let (provider, issuer) = Provider::with_keys().await;

@@ -1,11 +1,11 @@
-//! What is refused without a fetch, whatever the state of the provider.
+//! Tokens that are refused without a fetch, whatever the state of the provider.
 
 use std::sync::atomic::Ordering;
 
 use super::*;
 use crate::source::{Fixture, Mood, fixture};
 
-/// Row a: no network for what no set can have, whatever the state of the keys.
+/// Row a: no fetch for a `kid` that no set can have, whatever the state of the keys.
 #[tokio::test(start_paused = true)]
 async fn r18_a_a_kid_that_no_set_can_have_and_fixed_keys_need_no_fetch() {
     let too_long = "k".repeat(1_025);
@@ -80,11 +80,11 @@ async fn r45_the_kid_of_a_dropped_key_is_401_of_its_own_and_causes_no_fetch() {
     };
     refused(&server).await;
     assert_eq!(provider.key_fetches(), 1);
-    // In an outage too: the set has the key, so nobody has to be asked.
+    // In an outage, too: the set has the key, so no fetch is needed.
     provider.answer(JWK_SET, Answer::Status(503));
     refused(&server).await;
     assert_eq!(provider.key_fetches(), 1);
-    // The provider mends one of them: it comes with the next fetch.
+    // The provider fixes one of them: it comes with the next fetch.
     let mended = provider.issuer(key(1).with_key_id("cut"));
     provider.publish(&mended);
     assert_eq!(reason(&server, &with_kid(&issuer, "junk")).await, UNKNOWN);
@@ -94,7 +94,7 @@ async fn r45_the_kid_of_a_dropped_key_is_401_of_its_own_and_causes_no_fetch() {
     refused(&provider.resource_server_trusting(fixed)).await;
 }
 
-/// Nothing that is known already causes a fetch, in an outage or not.
+/// Nothing that is already known causes a fetch, in an outage or not.
 #[tokio::test(start_paused = true)]
 async fn r18_a_token_without_kid_and_new_material_under_a_known_one_are_401_without_a_fetch() {
     for mood in [Mood::Answers, Mood::Fails] {

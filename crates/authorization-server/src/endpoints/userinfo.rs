@@ -1,4 +1,4 @@
-//! The userinfo endpoint (OpenID Connect Core 1.0 §5.3), behind the layer that the server is made to test.
+//! The userinfo endpoint (OpenID Connect Core 1.0 §5.3), behind the layer that this server exists to test.
 
 use std::sync::Arc;
 
@@ -17,8 +17,8 @@ use crate::oauth_error::NO_STORE;
 use crate::scope::OPENID;
 use crate::state::ServerState;
 
-/// Puts the layer around the endpoint, with the keys that are published now: the server's own tokens do not wait for a
-/// key cache to notice a rotation.
+/// Puts the layer around the endpoint, with the keys that are published now, so that the server's own tokens do not
+/// depend on a key cache after a rotation.
 pub(crate) async fn protect(
     State(state): State<Arc<ServerState>>,
     mut request: Request,
@@ -29,7 +29,7 @@ pub(crate) async fn protect(
         StatusCode::INTERNAL_SERVER_ERROR
     })?;
     if let Some((text, token)) = active_token(&state, request.headers()) {
-        // The layer reads JWTs: an opaque token is exchanged for one that says the same.
+        // The layer reads JWTs: an opaque token is exchanged for a JWT with the same claims.
         let jwt = (!text.contains('.')).then(|| format!("Bearer {}", token.jwt(&state.issuer).sign()));
         if let Some(value) = jwt.and_then(|value| HeaderValue::try_from(value).ok()) {
             request.headers_mut().insert(AUTHORIZATION, value);
@@ -40,13 +40,13 @@ pub(crate) async fn protect(
     Ok(response.into_response())
 }
 
-/// What the user let the client know, for an access token with `openid`.
+/// The claims that the user agreed to share with the client, for an access token with `openid`.
 pub(crate) async fn respond(
     State(state): State<Arc<ServerState>>,
     token: ValidatedToken,
     request: Request,
 ) -> Result<Response, Denied> {
-    // The signature of a revoked token is as good as before.
+    // The signature of a revoked token is still valid.
     let issued = request.extensions().get::<Arc<IssuedToken>>().ok_or(Denied::Revoked)?;
     token.require(OPENID)?;
     // A client's own token, or one for a user who is unknown here.
@@ -59,7 +59,7 @@ pub(crate) async fn respond(
     Ok((NO_STORE, Json(claims)).into_response())
 }
 
-/// Why a token that the layer accepted does not open the endpoint.
+/// Why the endpoint refuses a token that the layer accepted.
 pub(crate) enum Denied {
     Revoked,
     NoUser,
@@ -99,7 +99,7 @@ fn resource_server(state: &ServerState) -> Result<ResourceServer, ConfigError> {
         .build()
 }
 
-/// The token of a request that was issued here and neither expired nor was revoked, with its text.
+/// The token of a request, with its text, if it was issued here and is neither expired nor revoked.
 fn active_token(state: &ServerState, headers: &HeaderMap) -> Option<(String, Arc<IssuedToken>)> {
     let (scheme, text) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
     let text = text.trim_start_matches(' ');

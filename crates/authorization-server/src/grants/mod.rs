@@ -48,7 +48,7 @@ pub(super) struct Grant {
     pub(super) auth_time: UnixTime,
 }
 
-/// All tokens that come of one consent.
+/// All tokens that result from one consent.
 #[derive(Clone, Copy, Eq, Hash, PartialEq)]
 struct FamilyId(u64);
 

@@ -1,4 +1,4 @@
-//! The settings of a client: what the builder sets, what a configuration file has, and what the server keeps.
+//! The settings of a client, as set by the builder, read from a configuration file, and kept by the server.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use super::redirect_uri;
 use crate::StartError;
 use crate::file_value::{Secret, duration};
 
-/// The names of the fields are those of the methods of [`Client`] and of the file.
+/// The fields are named like the methods of [`Client`] and the fields of the file.
 #[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ClientSettings {
@@ -24,7 +24,7 @@ pub(crate) struct ClientSettings {
     pub(crate) audiences: Vec<String>,
     #[serde(default)]
     pub(crate) redirect_uris: Vec<String>,
-    /// Whether it may ask for codes for devices.
+    /// Whether it may request device codes.
     #[serde(default)]
     pub(crate) device: bool,
     #[serde(default)]
@@ -62,12 +62,12 @@ impl ClientSettings {
         }
     }
 
-    /// What the pages for users call it.
+    /// Its name on the pages for users.
     pub(crate) fn name(&self) -> &str {
         self.name.as_deref().unwrap_or(&self.id)
     }
 
-    /// Whether the settings make sense, for a server that allows legacy grants or does not.
+    /// Checks the settings, for a server with or without legacy grants.
     pub(super) fn check(&self, legacy_grants: bool) -> Result<(), StartError> {
         let client_id = || self.id.clone();
         if self.id.is_empty() {

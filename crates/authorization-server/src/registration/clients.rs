@@ -13,10 +13,10 @@ use crate::file_value::Secret;
 use crate::grant_type::GrantType;
 use crate::scope::OPENID;
 
-/// A client whose settings make sense. Its secret is kept as a digest only.
+/// A client with valid settings. Only a digest of its secret is kept.
 pub(crate) struct RegisteredClient {
     settings: ClientSettings,
-    /// Whether it may get tokens by password, and in redirects.
+    /// Whether it may get tokens by password and in redirects.
     may_use_legacy_grants: bool,
     /// `None` for a public client.
     secret_digest: Option<Digest>,
@@ -33,7 +33,7 @@ impl RegisteredClient {
     pub(crate) const fn may_use(&self, grant_type: GrantType) -> bool {
         match grant_type {
             GrantType::AuthorizationCode => self.asks_users(),
-            // RFC 6749 §4.4: for clients that can prove who they are.
+            // RFC 6749 §4.4: only for clients that can authenticate.
             GrantType::ClientCredentials => !self.is_public(),
             GrantType::DeviceCode => self.settings.device,
             GrantType::Implicit => self.may_use_legacy_grants && self.asks_users(),
@@ -47,7 +47,7 @@ impl RegisteredClient {
         !self.settings.redirect_uris.is_empty()
     }
 
-    /// Whether it may get tokens of users, in whatever way.
+    /// Whether it may get tokens of users, by any grant.
     pub(crate) const fn acts_for_users(&self) -> bool {
         self.asks_users() || self.settings.device || self.may_use_legacy_grants
     }
@@ -57,7 +57,7 @@ impl RegisteredClient {
         self.secret_digest.is_none()
     }
 
-    /// Where users are sent back to, if the request may name this place, or name none (RFC 6749 §3.1.2.3).
+    /// The redirect URI to use, if the request may name this one, or may name none (RFC 6749 §3.1.2.3).
     pub(crate) fn redirect_uri<'a>(&'a self, asked: Option<&'a str>) -> Option<&'a str> {
         match (asked, self.settings.redirect_uris.as_slice()) {
             (Some(asked), registered) => {
@@ -81,12 +81,12 @@ impl Deref for RegisteredClient {
 pub(crate) struct Clients {
     in_order: Vec<RegisteredClient>,
     index: HashMap<String, usize>,
-    /// What a secret is compared with when there is no such client.
+    /// Compared with the secret when there is no such client.
     stand_in: Digest,
 }
 
 impl Clients {
-    /// With `legacy_grants`, each of them may use those.
+    /// With `legacy_grants`, every client may use those.
     pub(crate) fn register(clients: Vec<Client>, legacy_grants: bool) -> Result<Self, StartError> {
         let register = |client| RegisteredClient::register(client, legacy_grants);
         let in_order: Vec<_> = clients.into_iter().map(register).collect::<Result<_, _>>()?;
@@ -99,10 +99,10 @@ impl Clients {
         Ok(Self { in_order, index, stand_in: digest(&SHA256, b"") })
     }
 
-    /// The client of this id, if `secret` is its own.
+    /// The client with this id, if `secret` is its secret.
     ///
     /// Digests of one length are compared in constant time, and an unknown id takes the same path as a wrong secret:
-    /// the time it takes tells neither how much of a secret is right nor which ids there are.
+    /// the time it takes reveals neither how much of a secret is right nor which ids exist.
     pub(crate) fn authenticate(&self, id: &str, secret: &str) -> Option<&RegisteredClient> {
         let presented = digest(&SHA256, secret.as_bytes());
         let client = self.get(id);
@@ -112,7 +112,7 @@ impl Clients {
         client.filter(|_| equal && expected.is_some())
     }
 
-    /// The client that says it has this id, which proves nothing.
+    /// The client with this id. The id alone proves nothing.
     pub(crate) fn get(&self, id: &str) -> Option<&RegisteredClient> {
         self.index.get(id).and_then(|position| self.in_order.get(*position))
     }

@@ -99,7 +99,7 @@ async fn userinfo_refuses_as_rfc_6750_says() {
         }
         let response = request.send().await.unwrap();
         assert_eq!(response.status(), StatusCode::from_u16(status).unwrap());
-        // What is wrong in words is the layer's.
+        // The description is the layer's.
         let told = response.headers()[header::WWW_AUTHENTICATE].to_str().unwrap();
         let parameters = told.split(", ").filter(|parameter| !parameter.starts_with("error_description="));
         assert_eq!(parameters.collect::<Vec<_>>().join(", "), challenge);

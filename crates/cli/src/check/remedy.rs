@@ -37,7 +37,7 @@ pub(super) fn for_keys(error: &str, issuer: &str, settings: &Settings) -> String
              `--metadata-url URL`."
         )
     } else if has("not a json object") || has("not json") {
-        "What came is no JSON, such as the page of a proxy or of a web application. If the keys are elsewhere, give \
+        "The response is not JSON; it may be the page of a proxy or a web application. If the keys are elsewhere, give \
          `--jwks URL` or `--metadata-url URL`."
             .to_owned()
     } else {
@@ -45,7 +45,7 @@ pub(super) fn for_keys(error: &str, issuer: &str, settings: &Settings) -> String
     }
 }
 
-/// The error without what a server chose: URLs, and texts in quotes, may have any word.
+/// The error without text that a server chose: URLs and quoted texts may contain any word.
 fn own_words(error: &str) -> String {
     let unquoted = error.replace("\\\"", "");
     let outside_of_quotes: String = unquoted.split('"').step_by(2).collect();

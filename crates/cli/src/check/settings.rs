@@ -161,13 +161,13 @@ impl Settings {
     }
 }
 
-/// Whether `--jwks` names a URL, and not a file.
+/// Whether `--jwks` names a URL rather than a file.
 pub(super) fn is_url(place: &str) -> bool {
     let is_scheme = |scheme: &str| place.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme));
     is_scheme("https://") || is_scheme("http://")
 }
 
-/// Trusts the authorities of a file beside those of the system, for an issuer inside the own network.
+/// Trusts the certificate authorities in a file in addition to the system's, for an issuer inside your own network.
 fn trust_certificate(issuer: Issuer, file: &str) -> Result<Issuer, Failure> {
     let pem = std::fs::read(file).map_err(|error| Failure::run(format_args!("{file:?} cannot be read"), error))?;
     let certificates = reqwest::Certificate::from_pem_bundle(&pem)

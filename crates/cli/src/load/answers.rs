@@ -16,7 +16,7 @@ pub(super) enum Sent {
     /// A good token: 200.
     Good,
     /// A bad one: 401 with the error `invalid_token` (RFC 6750 §3.1), or the layer's 503 for a `kid` that no fetch has
-    /// proved unknown yet.
+    /// proved absent yet.
     Bad,
 }
 
@@ -156,7 +156,7 @@ fn reason(told: &[u8]) -> Option<String> {
     }
 }
 
-/// Whether the body is that of the layer for a `kid` that may exist.
+/// Whether the body is the layer's for a `kid` that may exist.
 fn is_unproven(told: &[u8]) -> bool {
     let description = TokenError::KeyNotProvenAbsent { retry_after: Duration::ZERO }.error_description();
     let body: Option<Value> = serde_json::from_slice(told).ok();

@@ -117,7 +117,7 @@ impl Case<'_> {
     }
 }
 
-/// Why a key of the set verifies nothing, and what to do about it.
+/// Why a key of the set is not used, and what to do about it.
 fn unusable(key: &DroppedKey) -> String {
     let is_plain =
         |kid: &str| !kid.is_empty() && kid.chars().all(|it| it.is_ascii_alphanumeric() || "-._~".contains(it));

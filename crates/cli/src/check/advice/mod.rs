@@ -76,7 +76,7 @@ impl Case<'_> {
         self.key_sets().filter(|set| set.last_error.is_some()).map(|set| keys::problem(&set, self.settings)).collect()
     }
 
-    /// The set is there, and nobody knows whether it is the newest.
+    /// There is a set, but it may not be the newest.
     fn unproven_key(&self) -> Vec<String> {
         let mut advice = self.no_keys_at_all();
         advice.push(

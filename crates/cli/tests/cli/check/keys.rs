@@ -30,7 +30,7 @@ async fn keys_that_are_not_to_be_had_exit_3_with_the_reason_and_the_remedy() {
 
     server.misbehave(Endpoint::JwkSet, Fault::Html).unwrap();
     let page = stderr(&ask(&[&url]));
-    assert!(page.contains("What came is no JSON") && page.contains(server.jwks_uri()), "{page}");
+    assert!(page.contains("The response is not JSON") && page.contains(server.jwks_uri()), "{page}");
     server.behave(Endpoint::JwkSet);
 
     // One of several: the others are judged.
@@ -53,7 +53,7 @@ async fn keys_that_are_not_to_be_had_exit_3_with_the_reason_and_the_remedy() {
     assert!(stderr(&no_file).contains("No such file") && stderr(&no_file).contains("Give a file with a JWK Set"));
 }
 
-/// The keys are there, and then the provider fails: the token may be good.
+/// The keys are fetched, then the provider fails: the token may be good.
 #[tokio::test(flavor = "multi_thread")]
 async fn r18_an_unknown_kid_that_cannot_be_looked_for_is_undecided() {
     let server = AuthorizationServer::builder().signing_algorithm(Algorithm::ES256).start().await.unwrap();
@@ -132,7 +132,7 @@ async fn a_rotation_at_the_issuer_is_named_with_both_keys() {
     assert!(advice.contains(&old) && advice.contains(&new) && advice.contains("rotated"), "{advice}");
 }
 
-/// The key is there and cannot be used: a new token by it would not pass either.
+/// The key is in the set but cannot be used: a new token signed with it would not pass either.
 #[test]
 fn a_key_that_cannot_be_used_is_named_with_its_cause() {
     let good = super::issuer().signing_key().public_jwk();
@@ -177,14 +177,14 @@ fn a_key_that_cannot_be_used_is_named_with_its_cause() {
         assert!(told.contains(expected), "{told}");
         assert_eq!(told.contains("A new token should pass"), kid == "other", "{told}");
     }
-    // One of its name can be used, and another cannot.
+    // One key of this name can be used, another cannot.
     let told = advice(&["--jwks", &set], &super::token().header("alg", "ES384").sign());
     assert!(told.contains("The key 'key-1' is in the set, but not for 'ES384'."), "{told}");
     assert!(told.contains("key-1 is in the set but unusable: for another algorithm: `alg` is 'ES384'."), "{told}");
-    // No name, so every one of them may be meant.
+    // The token has no `kid`, so it may mean any of them.
     let told = advice(&["--jwks", &set], &super::token().without_header("kid").header("alg", "RS256").sign());
     assert!(told.contains("k1 is in the set but unusable") && told.contains("Key number 6 is in the set"), "{told}");
-    // The configuration is what is in the way.
+    // Here the configuration is the cause.
     let (rsa, pinned) = (tower_bearer_test::SigningKey::generate(Algorithm::RS256).unwrap(), ["--algorithm", "ES256"]);
     let set = file("pinned", json!([good, rsa.with_key_id("rsa").public_jwk()]));
     let told = advice(&[&["--jwks", &set][..], &pinned].concat(), &super::token().header("kid", "rsa").sign());
