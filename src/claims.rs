@@ -104,7 +104,11 @@ impl<'p> RegisteredClaims<'p> {
 }
 
 /// `iss` before the signature is checked: good for choosing among configured issuers and for nothing else.
-pub(crate) fn untrusted_iss(payload: &[u8]) -> Option<Cow<'_, str>> {
+///
+/// # Errors
+///
+/// The same as after the signature: claims that cannot be read do not name another issuer.
+pub(crate) fn untrusted_iss(payload: &[u8]) -> Result<Option<Cow<'_, str>>, TokenError> {
     struct IssuerReader<'p>(Option<Cow<'p, str>>);
     impl<'p> Members<'p> for IssuerReader<'p> {
         fn read(&mut self, name: &str, value: &mut Value<'_, 'p>) -> Result<bool, WalkError> {
@@ -116,8 +120,11 @@ pub(crate) fn untrusted_iss(payload: &[u8]) -> Option<Cow<'_, str>> {
         }
     }
     let mut reader = IssuerReader(None);
-    walk_object(payload, MAX_CLAIMS, &mut reader).ok()?;
-    reader.0
+    walk_object(payload, MAX_CLAIMS, &mut reader).map_err(|error| match error {
+        WalkError::Json(fault) => TokenError::Claims(fault),
+        WalkError::WrongType => TokenError::claim("iss", ClaimFault::WrongType),
+    })?;
+    Ok(reader.0)
 }
 
 struct ClaimsReader<'a, 'p> {

@@ -54,6 +54,17 @@ pub const UNKNOWN_KIDS: &str = "tower_bearer_unknown_kids_total";
 /// Gauge: requests that wait for a fetch now, by `issuer`.
 pub const WAITING_REQUESTS: &str = "tower_bearer_waiting_requests";
 
+/// Label: what became of a request: `accepted`, `anonymous`, `refused`, `unavailable` or `unproven`.
+pub(crate) const OUTCOME: &str = "outcome";
+/// Label: the reason code of a refusal, or `none`.
+pub(crate) const REASON: &str = "reason";
+/// Label: how a fetch ended, `success`, `unchanged` or a reason code; or a lookup, `hit` or `miss`.
+pub(crate) const RESULT: &str = "result";
+/// Label: the configured issuer, or `resolved`.
+pub(crate) const ISSUER: &str = "issuer";
+/// Label: what a request with an unknown `kid` got: `refused`, `unproven` or `unavailable`.
+pub(crate) const ANSWER: &str = "answer";
+
 /// Upper bounds of buckets for each histogram, for exporters that ask for them: Prometheus can only add up histograms
 /// with buckets over several replicas.
 pub const BUCKETS: [(&str, &[f64]); 4] = [

@@ -71,7 +71,7 @@ impl ClaimMarker {
         Self { path: path.into(), value: Some(value.into().into_boxed_str()) }
     }
 
-    /// The claim is present, and neither `null`, `false` nor empty.
+    /// The claim is present, and neither `null`, `false`, empty, nor made of nothing but such values.
     #[must_use]
     pub fn present(path: impl Into<ClaimPath>) -> Self {
         Self { path: path.into(), value: None }
@@ -104,9 +104,9 @@ fn is_void(value: &Value) -> bool {
     match value {
         Value::Null | Value::Bool(false) => true,
         Value::Bool(true) | Value::Number(_) => false,
-        Value::String(text) => text.is_empty(),
-        Value::Array(elements) => elements.is_empty(),
-        Value::Object(members) => members.is_empty(),
+        Value::String(text) => text.trim().is_empty(),
+        Value::Array(elements) => elements.iter().all(is_void),
+        Value::Object(members) => members.values().all(is_void),
     }
 }
 
@@ -200,7 +200,11 @@ impl ClientClaims<'_> {
         ids.any(|id| id == subject || Some(id) == without_suffix)
     }
 
+    /// Whether the first of the claims is no identifier, or one of them is a list that has `sub` in it.
     fn is_unclear(&self, claims: &Map<String, Value>) -> bool {
-        self.client_id.is_none() && self.names.iter().any(|name| claims.contains_key(&**name))
+        let subject = claims.get("sub");
+        let mut present = self.names.iter().filter_map(|name| claims.get(&**name)).peekable();
+        let is_unusable = self.client_id.is_none() && present.peek().is_some();
+        is_unusable || present.any(|value| value.as_array().is_some_and(|ids| ids.iter().any(|id| Some(id) == subject)))
     }
 }

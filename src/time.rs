@@ -3,7 +3,7 @@
 //! Everything else receives "now" from a [`Clock`], so that tests decide what time it is.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 #[cfg(not(target_os = "linux"))]
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
@@ -155,68 +155,57 @@ fn since_boot(clock: ClockId) -> Duration {
     clock_gettime(clock).try_into().unwrap_or_default()
 }
 
-pub use manual::ManualClock;
+/// A clock that moves only when told to. Clones share one time.
+///
+/// ```
+/// /// ///
+/// let clock = ManualClock::at(UnixTime::from_secs(1_000));
+/// clock.advance(Duration::from_secs(5));
+/// assert_eq!(clock.now(), Some(UnixTime::from_secs(1_005)));
+/// assert_eq!(clock.monotonic(), Duration::from_secs(5));
+/// ```
+#[derive(Clone, Debug)]
+pub struct ManualClock {
+    times: Arc<Mutex<Times>>,
+}
 
-mod manual {
-    use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-    use std::time::Duration;
+#[derive(Clone, Copy, Debug)]
+struct Times {
+    wall: Option<UnixTime>,
+    monotonic: Duration,
+}
 
-    use super::{Clock, UnixTime};
-
-    /// A clock that moves only when told to. Clones share one time.
-    ///
-    /// ```
-    /// use std::time::Duration;
-    /// use tower_bearer::time::{Clock, ManualClock, UnixTime};
-    ///
-    /// let clock = ManualClock::at(UnixTime::from_secs(1_000));
-    /// clock.advance(Duration::from_secs(5));
-    /// assert_eq!(clock.now(), Some(UnixTime::from_secs(1_005)));
-    /// assert_eq!(clock.monotonic(), Duration::from_secs(5));
-    /// ```
-    #[derive(Clone, Debug)]
-    pub struct ManualClock {
-        times: Arc<Mutex<Times>>,
+impl ManualClock {
+    /// A clock that stands at `now`; its monotonic time starts at zero.
+    #[must_use]
+    pub fn at(now: UnixTime) -> Self {
+        let times = Times { wall: Some(now), monotonic: Duration::ZERO };
+        Self { times: Arc::new(Mutex::new(times)) }
     }
 
-    #[derive(Clone, Copy, Debug)]
-    struct Times {
-        wall: Option<UnixTime>,
-        monotonic: Duration,
+    /// Lets `duration` pass, on both times.
+    pub fn advance(&self, duration: Duration) {
+        let mut times = self.times();
+        times.wall = times.wall.map(|wall| wall.saturating_add(duration));
+        times.monotonic = times.monotonic.saturating_add(duration);
     }
 
-    impl ManualClock {
-        /// A clock that stands at `now`; its monotonic time starts at zero.
-        #[must_use]
-        pub fn at(now: UnixTime) -> Self {
-            let times = Times { wall: Some(now), monotonic: Duration::ZERO };
-            Self { times: Arc::new(Mutex::new(times)) }
-        }
-
-        /// Lets `duration` pass, on both times.
-        pub fn advance(&self, duration: Duration) {
-            let mut times = self.times();
-            times.wall = times.wall.map(|wall| wall.saturating_add(duration));
-            times.monotonic = times.monotonic.saturating_add(duration);
-        }
-
-        /// Sets the wall time alone, as an administrator or a time server does; `None` stands for a time before 1970.
-        pub fn set_wall(&self, now: Option<UnixTime>) {
-            self.times().wall = now;
-        }
-
-        fn times(&self) -> MutexGuard<'_, Times> {
-            self.times.lock().unwrap_or_else(PoisonError::into_inner)
-        }
+    /// Sets the wall time alone, as an administrator or a time server does; `None` stands for a time before 1970.
+    pub fn set_wall(&self, now: Option<UnixTime>) {
+        self.times().wall = now;
     }
 
-    impl Clock for ManualClock {
-        fn now(&self) -> Option<UnixTime> {
-            self.times().wall
-        }
+    fn times(&self) -> MutexGuard<'_, Times> {
+        self.times.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
-        fn monotonic(&self) -> Duration {
-            self.times().monotonic
-        }
+impl Clock for ManualClock {
+    fn now(&self) -> Option<UnixTime> {
+        self.times().wall
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.times().monotonic
     }
 }

@@ -38,7 +38,7 @@ use crate::trust::TrustedIssuer;
 pub struct ValidatedToken(Arc<Inner>);
 
 struct Inner {
-    claims: Claims,
+    claims: TokenClaims,
     expires_at: UnixTime,
     payload: Vec<u8>,
     server: Arc<ServerContext>,
@@ -46,7 +46,7 @@ struct Inner {
 }
 
 /// What is asked of a good token, by where it stands in the payload.
-pub(crate) struct Claims {
+pub(crate) struct TokenClaims {
     issuer: Option<ClaimText>,
     subject: Option<ClaimText>,
     client_id: Option<ClaimText>,
@@ -56,7 +56,7 @@ pub(crate) struct Claims {
     times: Times,
 }
 
-impl Claims {
+impl TokenClaims {
     pub(crate) fn new(claims: RegisteredClaims<'_>, payload: &VerifiedPayload) -> Self {
         let text = |text| ClaimText::new(text, payload.as_bytes());
         Self {
@@ -87,7 +87,7 @@ pub(crate) struct Signer {
 
 impl ValidatedToken {
     pub(crate) fn new(
-        claims: Claims,
+        claims: TokenClaims,
         expires_at: UnixTime,
         payload: VerifiedPayload,
         server: Arc<ServerContext>,

@@ -1,5 +1,6 @@
 //! Which URLs may name an issuer and its keys.
 
+use std::fmt;
 #[cfg(feature = "remote-keys")]
 use std::sync::Arc;
 
@@ -15,6 +16,7 @@ const MAX_ISSUER_BYTES: usize = 1024;
 /// An issuer's name: a StringOrURI (RFC 7519 §4.1.1), so any text, but a URI if it has a colon. Nothing is fetched from
 /// it.
 pub(crate) fn check_issuer_name(shown: &str) -> Result<(), ConfigError> {
+    let quoted = Quoted(shown);
     if shown.is_empty() {
         return Err(ConfigError::new("issuer", "the name is empty; write it as in the tokens' `iss`"));
     }
@@ -25,7 +27,7 @@ pub(crate) fn check_issuer_name(shown: &str) -> Result<(), ConfigError> {
     }
     if let Some((issuer, _)) = shown.split_once("/.well-known/") {
         let problem =
-            format!("{shown:?} is the address of metadata; write the issuer that it names, such as {issuer:?}");
+            format!("{quoted} is the address of metadata; write the issuer that it names, such as {}", Quoted(issuer));
         return Err(ConfigError::new("issuer", problem));
     }
     let is_uri = shown.contains(':');
@@ -33,12 +35,12 @@ pub(crate) fn check_issuer_name(shown: &str) -> Result<(), ConfigError> {
     let is_stray =
         |character: char| character.is_control() || (character.is_whitespace() && (is_uri || character != ' '));
     if shown.chars().any(is_stray) || shown.trim() != shown {
-        let problem = format!("{shown:?} has a space or a line break; write it as in the tokens' `iss`");
+        let problem = format!("{quoted} has a space or a line break; write it as in the tokens' `iss`");
         return Err(ConfigError::new("issuer", problem));
     }
     if is_uri && !has_form_of_uri(shown) {
         let problem = format!(
-            "{shown:?} has a `:` and is not a URI, which RFC 7519 §4.1.1 then asks for; write it as in the tokens' \
+            "{quoted} has a `:` and is not a URI, which RFC 7519 §4.1.1 then asks for; write it as in the tokens' \
              `iss`, without placeholders"
         );
         return Err(ConfigError::new("issuer", problem));
@@ -73,8 +75,9 @@ pub(crate) fn check_discovered_issuer(shown: &str, allows_http: bool) -> Result<
 /// The address of a JWK Set or of metadata, as this setting gives it.
 #[cfg(feature = "remote-keys")]
 pub(crate) fn check_fetched(setting: &'static str, shown: &str, allows_http: bool) -> Result<Url, ConfigError> {
-    let url = Url::parse(shown)
-        .map_err(|error| ConfigError::new(setting, format!("{shown:?} is not a URL ({error}); give the full URL")))?;
+    let url = Url::parse(shown).map_err(|error| {
+        ConfigError::new(setting, format!("{} is not a URL ({error}); give the full URL", Quoted(shown)))
+    })?;
     check_user_information(setting, &url)?;
     check_scheme(setting, shown, &url, allows_http)?;
     Ok(url)
@@ -106,6 +109,15 @@ pub(crate) fn is_loopback(url: &Url) -> bool {
         Some(Host::Ipv6(address)) => address.is_loopback(),
         Some(Host::Domain(name)) => name == "localhost",
         None => false,
+    }
+}
+
+/// A name or URL of the configuration, for an error. What may have a password before an `@` is not shown.
+struct Quoted<'a>(&'a str);
+
+impl fmt::Display for Quoted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.contains('@') { f.write_str("the text, which has an `@`,") } else { fmt::Debug::fmt(self.0, f) }
     }
 }
 

@@ -1,17 +1,17 @@
 //! One authorization server whose tokens are accepted, and where its keys are.
 
-mod key_location;
 #[cfg(feature = "remote-keys")]
-mod key_requests;
-mod key_settings;
-mod speaker;
+mod http_settings;
+mod key_assembly;
+mod key_location_settings;
+mod speaker_settings;
 
 use std::fmt;
 use std::sync::Arc;
 
-use key_location::KeyLocation;
 #[cfg(feature = "remote-keys")]
-use key_requests::KeyRequests;
+use http_settings::KeyRequests;
+use key_assembly::KeyLocation;
 
 use crate::claims::ClaimNames;
 use crate::config_error::ConfigError;

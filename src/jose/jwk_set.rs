@@ -31,6 +31,9 @@ pub(crate) struct JwkSet {
     len: usize,
     /// The dropped keys, in the order of the set.
     dropped: Vec<DroppedKey>,
+    /// How many of them were dropped from this document. The others were dropped before it was copied: the issuer may
+    /// have keys of their names that can be used by now.
+    own_dropped: usize,
 }
 
 /// The positions of the keys of one `kid`.
@@ -89,7 +92,7 @@ impl JwkSet {
         if keys.is_empty() {
             return Err(KeySetError::NoUsableKey { dropped: dropped_key::describe(&dropped).into() });
         }
-        Ok(Self { dropped, ..Self::new(keys, false, len) })
+        Ok(Self { own_dropped: dropped.len(), dropped, ..Self::new(keys, false, len) })
     }
 
     /// Adds the keys that were dropped before the set was [copied](Self::to_json).
@@ -102,7 +105,7 @@ impl JwkSet {
     /// that were skipped.
     pub(super) fn of_unnamed(keys: Vec<Vec<VerifyingKey>>, dropped: Vec<DroppedKey>) -> Self {
         let len = keys.len();
-        Self { dropped, ..Self::new(keys.into_iter().flatten().collect(), true, len) }
+        Self { own_dropped: dropped.len(), dropped, ..Self::new(keys.into_iter().flatten().collect(), true, len) }
     }
 
     /// One secret, for each of its algorithms.
@@ -167,6 +170,11 @@ impl JwkSet {
         }
     }
 
+    /// Whether the set has this very key, in whatever object.
+    pub(crate) fn has_same(&self, key: &VerifyingKey) -> bool {
+        self.keys.iter().any(|ours| ours.is_same(key))
+    }
+
     /// Marks the keys that are not in the `next` set as withdrawn; all of them when there is none.
     pub(crate) fn withdraw_missing(&self, next: Option<&Self>) {
         let stays = |key: &Arc<VerifyingKey>| next.is_some_and(|next| next.keys.iter().any(|it| Arc::ptr_eq(it, key)));
@@ -195,7 +203,7 @@ impl JwkSet {
     }
 
     fn has_dropped(&self, key_id: &str) -> bool {
-        self.dropped.iter().any(|dropped| dropped.key_id.as_deref() == Some(key_id))
+        self.dropped.iter().take(self.own_dropped).any(|dropped| dropped.key_id.as_deref() == Some(key_id))
     }
 
     /// The positions of the keys of this name.
@@ -221,7 +229,14 @@ impl JwkSet {
         };
         let mut by_key_id: Box<[Named]> = by_key_id.into_iter().map(named).collect();
         by_key_id.sort_unstable_by_key(|named| named.mark);
-        Self { keys: keys.into_iter().map(Arc::new).collect(), by_key_id, ignores_key_id, len, dropped: Vec::new() }
+        Self {
+            keys: keys.into_iter().map(Arc::new).collect(),
+            by_key_id,
+            ignores_key_id,
+            len,
+            dropped: Vec::new(),
+            own_dropped: 0,
+        }
     }
 }
 

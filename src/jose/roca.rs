@@ -3,8 +3,8 @@
 //!
 //! The library took its primes from the numbers that are a power of 65537 modulo each small prime, so the modulus,
 //! their product, is one too (Nemec et al., "The Return of Coppersmith's Attack", CCS 2017, §2). By the definition of the
-//! public detection tool, a modulus has the fingerprint when that holds for all 38 primes from 3 to 167. One in 2^30
-//! random moduli has it by chance, too few to justify an exception.
+//! public detection tool, a modulus has the fingerprint when that holds for all 38 primes from 3 to 167. One in 2^28
+//! random RSA moduli has it by chance, too few to justify an exception.
 
 /// Checked in ascending order of the primes. Modulo 3, 5 and 7, every residue but zero is a power of 65537; 11 rules
 /// out four of five moduli.

@@ -49,7 +49,7 @@ fn quotable(body: &[u8]) -> Arc<str> {
     let body = body.trim_ascii_start();
     let text = String::from_utf8_lossy(body.get(..MAX_BYTES).unwrap_or(body));
     let text = match text.as_bytes() {
-        [b'<', ..] => text.into_owned(),
+        [b'<', ..] => without_long_texts(&text),
         [b'{' | b'[', ..] => without_long_words(&up_to_first_value(&text)),
         _ if text.starts_with("-----BEGIN ") => without_long_words(text.lines().next().unwrap_or_default()),
         _ => without_long_words(&text),
@@ -69,6 +69,16 @@ fn up_to_first_value(text: &str) -> String {
         !begins_value
     };
     text.chars().take_while(is_shown).collect()
+}
+
+/// Markup, without long words outside of its tags.
+fn without_long_texts(markup: &str) -> String {
+    let parts = markup.split_inclusive('>').map(|part| match part.split_once('<') {
+        Some((text, tag)) if text.chars().count() > MAX_WORD_CHARS => format!("{}<{tag}", without_long_words(text)),
+        None if part.chars().count() > MAX_WORD_CHARS => without_long_words(part),
+        _ => part.to_owned(),
+    });
+    parts.collect()
 }
 
 fn without_long_words(text: &str) -> String {
@@ -117,6 +127,8 @@ mod tests {
             format!("-----BEGIN PRIVATE KEY-----\n{secret}\n"),
             format!("-----BEGIN PRIVATE KEY-----\r\n{}\r\n", &secret[..20]),
             format!("k: {secret}"),
+            format!("<key>{secret}</key>"),
+            format!("<key>{secret}"),
             secret.to_owned(),
         ] {
             let shown = describe(broken.as_bytes()).unwrap();

@@ -158,11 +158,12 @@ impl HttpClient {
         let etag = etag.filter(|etag| may_be_sent(etag));
         let failed = |error| self.failed(url, error);
         let mut request = self.client.get(url.clone());
-        if let Some((origin, headers)) = &self.headers
-            && *origin == url.origin()
-        {
+        let credentials = self.headers.as_ref().filter(|(origin, _)| *origin == url.origin());
+        if let Some((_, headers)) = credentials {
             request = request.headers(headers.clone());
         }
+        // Error pages repeat what they were sent.
+        let may_quote = credentials.is_none_or(|(_, headers)| headers.is_empty()) && url.query().is_none();
         // Without this field every coding is acceptable (RFC 9110 §12.5.3), and some servers then compress.
         request = request.header(ACCEPT_ENCODING, "identity");
         let request = etag.into_iter().fold(request, |request, etag| request.header(IF_NONE_MATCH, etag));
@@ -174,7 +175,7 @@ impl HttpClient {
             status => {
                 let (url, status, retry_after) = (shown(url), status.as_u16(), headers.retry_after);
                 let error = KeySetError::Status { url, status, retry_after };
-                return Err(error.at(describe_refusal(response).await));
+                return Err(error.at(describe_refusal(response, may_quote).await));
             }
         }
         let content_type = describe_content_type(response.headers());
@@ -190,7 +191,7 @@ impl HttpClient {
             body.extend_from_slice(&chunk);
         }
         let response = format!("{} answered with status 200, {content_type}", shown(url)).into();
-        let origin = Some(Origin::Response { response, note: None });
+        let origin = Some(Origin::Response { response, note: None, may_quote });
         Ok(FetchedKeySet { origin, ..headers.describe(FetchedKeySet::new(body)) })
     }
 
@@ -206,15 +207,17 @@ impl HttpClient {
     }
 }
 
-/// Describes a response whose status is not 200. A body that does not arrive promptly is omitted.
-async fn describe_refusal(mut response: Response) -> String {
+/// Describes a response whose status is not 200. A body that does not arrive promptly, or may repeat a credential, is
+/// omitted.
+async fn describe_refusal(mut response: Response, may_quote: bool) -> String {
     let mut text = describe_content_type(response.headers());
     if let Some(location) = response.headers().get(LOCATION) {
         let location = location.to_str().ok().and_then(|location| response.url().join(location).ok());
         let location = location.as_ref().map_or_else(|| "nowhere".into(), place);
         text.push_str(&format!(", redirects to {location}, which is not followed"));
     }
-    if caching::content_coding(response.headers()).is_none()
+    if may_quote
+        && caching::content_coding(response.headers()).is_none()
         && let Ok(Ok(Some(chunk))) = tokio::time::timeout(ERROR_PAGE_WAIT, response.chunk()).await
         && let Some(beginning) = excerpt::describe(&chunk)
     {

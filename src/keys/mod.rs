@@ -5,7 +5,6 @@ mod address_guard;
 mod cache;
 #[cfg(feature = "remote-keys")]
 mod caching;
-mod decision;
 #[cfg(feature = "remote-keys")]
 mod discovery;
 #[cfg(feature = "remote-keys")]
@@ -20,6 +19,7 @@ mod policy;
 mod remote;
 mod source;
 mod status;
+mod unknown_kid;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -111,10 +111,21 @@ impl Keys {
         Self::Fixed(set)
     }
 
-    /// Looks a key up without waiting. `waited_since` is when the request arrived, if this lookup follows
-    /// [`wait`](Self::wait).
+    /// The keys to try, if they are at hand: no fetch is due, and nothing waits.
     #[inline]
-    pub(crate) fn look_up(
+    pub(crate) fn known(&self, key_id: Option<&str>, algorithm: Algorithm) -> Option<KeysToTry<'_>> {
+        match self {
+            Self::Fixed(set) => {
+                let candidates = set.candidates(key_id, algorithm).ok()?;
+                Some(KeysToTry { set: SetRef::Fixed(set), candidates })
+            }
+            Self::Cached(cache) => cache.known(key_id, algorithm),
+        }
+    }
+
+    /// Looks up a key that is not [known](Self::known). This may start a fetch that is due, and counts unknown `kid`s.
+    /// `waited_since` is when the request arrived, if this lookup follows [`wait`](Self::wait).
+    pub(crate) fn look_further(
         &self,
         key_id: Option<&str>,
         algorithm: Algorithm,
@@ -126,11 +137,11 @@ impl Keys {
                 let found = found.map(|candidates| KeysToTry { set: SetRef::Fixed(set), candidates });
                 found.map_or_else(|none| Lookup::Refused(none.into()), Lookup::Found)
             }
-            Self::Cached(cache) => cache.look_up(key_id, algorithm, waited_since),
+            Self::Cached(cache) => cache.look_further(key_id, algorithm, waited_since),
         }
     }
 
-    /// Waits for the fetch that [`look_up`](Self::look_up) asked for, within the policy's bounds.
+    /// Waits for the fetch that [`look_further`](Self::look_further) asked for, within the policy's bounds.
     pub(crate) async fn wait(&self, key_id: Option<&str>, arrival: Arrival) {
         match self {
             Self::Fixed(_) => {}
@@ -165,11 +176,11 @@ impl Keys {
         }
     }
 
-    /// Why a token is refused when its key was withdrawn after the token was accepted.
-    pub(crate) fn withdrawn(&self) -> TokenError {
+    /// Whether a key that was withdrawn after its token was accepted is in the set again.
+    pub(crate) fn check_withdrawn(&self, key: &VerifyingKey) -> Result<(), TokenError> {
         match self {
-            Self::Fixed(_) => TokenError::NoMatchingKey,
-            Self::Cached(cache) => cache.withdrawn(),
+            Self::Fixed(_) => Err(TokenError::NoMatchingKey),
+            Self::Cached(cache) => cache.check_withdrawn(key),
         }
     }
 

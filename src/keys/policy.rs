@@ -1,5 +1,5 @@
 //! When to fetch a key set and for how long it serves: a pure function of ages and attempts.
-//! [`decision`](super::decision) decides what a request gets in the meantime.
+//! [`unknown_kid`](super::unknown_kid) decides what a request gets in the meantime.
 //!
 //! There is no clock, no lock and no I/O in this file.
 

@@ -55,10 +55,10 @@ impl RemoteSource {
             None => discovery.jwks_uri(&self.client, self.limit / 4, attempts).await?,
         };
         attempts.clear();
-        let is_of_it = |etag: &&str| {
+        let belongs_to_this_url = |etag: &&str| {
             lock(&self.validator).as_ref().is_some_and(|(url, last)| *url == jwks_uri && **last == **etag)
         };
-        let set = attempts.record(&jwks_uri, self.get(&jwks_uri, etag.filter(is_of_it))).await?;
+        let set = attempts.record(&jwks_uri, self.get(&jwks_uri, etag.filter(belongs_to_this_url))).await?;
         if let Some(etag) = &set.etag {
             *lock(&self.validator) = Some((jwks_uri.clone(), etag.clone()));
         }

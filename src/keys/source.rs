@@ -66,9 +66,9 @@ pub struct FetchedKeySet {
 /// Where a document came from, for the error if it cannot be used.
 #[derive(Clone, Debug)]
 pub(super) enum Origin {
-    /// A description of the server's response, and a note that may explain a failure.
+    /// A description of the server's response, a note that may explain a failure, and whether the body may be quoted.
     #[cfg(feature = "remote-keys")]
-    Response { response: Arc<str>, note: Option<Arc<str>> },
+    Response { response: Arc<str>, note: Option<Arc<str>>, may_quote: bool },
     /// A local file. It is not quoted, because it may hold the private key.
     File(Arc<str>),
 }
@@ -109,8 +109,9 @@ impl FetchedKeySet {
             None => error,
             Some(Origin::File(path)) => error.at(Arc::clone(path)),
             #[cfg(feature = "remote-keys")]
-            Some(Origin::Response { response, note }) => {
-                let beginning = self.json.as_deref().and_then(excerpt::describe);
+            Some(Origin::Response { response, note, may_quote }) => {
+                let json = self.json.as_deref().filter(|_| *may_quote);
+                let beginning = json.and_then(excerpt::describe);
                 let beginning = beginning.map(|beginning| format!(", and {beginning}")).unwrap_or_default();
                 let note = note.as_ref().map(|note| format!("; {note}")).unwrap_or_default();
                 error.at(format!("{response}{beginning}{note}"))

@@ -24,13 +24,13 @@ pin_project! {
         S: Service<Request<ReqBody>>,
     {
         #[pin]
-        state: State<S, S::Future, ReqBody>,
+        state: Stage<S, S::Future, ReqBody>,
     }
 }
 
 pin_project! {
-    #[project = StateProjection]
-    enum State<S, F, ReqBody> {
+    #[project = StageProjection]
+    enum Stage<S, F, ReqBody> {
         Decided {
             #[pin]
             answer: Answer<F>,
@@ -54,11 +54,11 @@ where
     S: Service<Request<ReqBody>>,
 {
     pub(super) const fn pass(answer: S::Future) -> Self {
-        Self { state: State::Decided { answer: Answer::pass(answer) } }
+        Self { state: Stage::Decided { answer: Answer::pass(answer) } }
     }
 
     pub(super) fn refuse(refusal: &Refusal) -> Self {
-        Self { state: State::Decided { answer: Answer::refuse(refusal) } }
+        Self { state: Stage::Decided { answer: Answer::refuse(refusal) } }
     }
 
     pub(super) fn wait(
@@ -68,7 +68,7 @@ where
         request: Request<ReqBody>,
     ) -> Self {
         let parked = Some(Box::new(Parked { context, ready, request }));
-        Self { state: State::Waiting { decision: Box::pin(decision), parked } }
+        Self { state: Stage::Waiting { decision: Box::pin(decision), parked } }
     }
 }
 
@@ -82,8 +82,8 @@ where
         let mut state = self.project().state;
         loop {
             let answer = match state.as_mut().project() {
-                StateProjection::Decided { answer } => return answer.poll(task),
-                StateProjection::Waiting { decision, parked } => {
+                StageProjection::Decided { answer } => return answer.poll(task),
+                StageProjection::Waiting { decision, parked } => {
                     let verdict = ready!(decision.as_mut().poll(task));
                     let Some(parked) = parked.take() else { return Poll::Pending };
                     let Parked { context, mut ready, mut request } = *parked;
@@ -96,7 +96,7 @@ where
                     }
                 }
             };
-            state.set(State::Decided { answer });
+            state.set(Stage::Decided { answer });
         }
     }
 }

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use super::shown::{Choice, LogExpectation, Urls};
 use super::{Inner, ResourceServer};
 use crate::claims::untrusted_iss;
-use crate::error::TokenError;
+use crate::error::{ClaimFault, TokenError};
 use crate::jose::{Algorithm, CompactJws};
 use crate::keys::{Arrival, Lookup};
-use crate::token::{Claims, Signer, ValidatedToken};
+use crate::token::{Signer, TokenClaims, ValidatedToken};
 use crate::trust::{Table, TrustedIssuer};
 use crate::validator::{Check, Shown, StepListener, TokenRules, report};
 
@@ -98,16 +98,22 @@ impl ResourceServer {
 
         let header = jws.header();
         let algorithm = rules.check_algorithm(header.algorithm);
+        if algorithm.is_err() {
+            server.check_unproven_issuer(rules, &jws, listener)?;
+        }
         let expected = format_args!("one of {:?}", rules.algorithms);
         let found = header.algorithm.map_or("an unknown one", Algorithm::name);
         let algorithm = report(listener, Check::Algorithm, algorithm, expected, format_args!("{found}"))?;
 
         let key_id = header.key_id.as_deref();
-        let looked_up = keys.look_up(key_id, algorithm, waited.for_key_since());
-        if !matches!(looked_up, Lookup::Found(_)) {
-            // No key will prove `iss`, and a token of another issuer has no key here.
-            server.check_unproven_issuer(rules, &jws, listener)?;
-        }
+        let looked_up = match keys.known(key_id, algorithm) {
+            Some(keys) => Lookup::Found(keys),
+            None => {
+                // For a token of another issuer there is no key to look for.
+                server.check_unproven_issuer(rules, &jws, listener)?;
+                keys.look_further(key_id, algorithm, waited.for_key_since())
+            }
+        };
         let found = match looked_up {
             Lookup::Found(keys) => Ok(keys),
             Lookup::Refused(error) => Err(Stop::Refused(error)),
@@ -129,7 +135,7 @@ impl ResourceServer {
         let (claims, expires_at) = rules.check_claims(&payload, now, listener)?;
         let signer = Signer { issuer: Arc::clone(issuer), key: Arc::clone(key) };
         let context = Arc::clone(&server.context);
-        let claims = Claims::new(claims, &payload);
+        let claims = TokenClaims::new(claims, &payload);
         let validated = ValidatedToken::new(claims, expires_at, payload, context, signer);
         self.remember(token, &validated);
         Ok(validated)
@@ -146,7 +152,7 @@ impl Inner {
         jws: &CompactJws<'_>,
         listener: &mut L,
     ) -> Result<(), TokenError> {
-        let found = untrusted_iss(jws.untrusted_payload());
+        let found = untrusted_iss(jws.untrusted_payload())?;
         let Err(error) = rules.check_issuer(found.as_deref()) else { return Ok(()) };
         if error == TokenError::IssuerMismatch {
             self.issuers.warn_of_unused();
@@ -166,7 +172,8 @@ impl Inner {
         let issuer = match table.only() {
             Some(only) => only,
             None => {
-                let url = untrusted_iss(jws.untrusted_payload()).ok_or(TokenError::IssuerMismatch)?;
+                let url = untrusted_iss(jws.untrusted_payload())?;
+                let url = url.ok_or_else(|| TokenError::claim("iss", ClaimFault::Missing))?;
                 match table.get(&url) {
                     Some(issuer) => issuer,
                     None => {

@@ -43,7 +43,7 @@ impl ResourceServer {
     pub fn has_key(&self, issuer: &str, key_id: Option<&str>, algorithm: Algorithm) -> bool {
         let table = self.0.issuers.table();
         table.get(issuer).is_some_and(|issuer| {
-            issuer.is_enabled() && matches!(issuer.keys.look_up(key_id, algorithm, None), Lookup::Found(_))
+            issuer.is_enabled() && matches!(issuer.keys.look_further(key_id, algorithm, None), Lookup::Found(_))
         })
     }
 }

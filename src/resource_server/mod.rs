@@ -154,7 +154,7 @@ impl ResourceServer {
             return Err(TokenError::IssuerDisabled);
         }
         if key.is_withdrawn() {
-            return Err(issuer.keys.withdrawn());
+            issuer.keys.check_withdrawn(key)?;
         }
         server.issuers.table().check_serves(issuer)?;
         let now = server.clock.now().ok_or(TokenError::ClockUnavailable)?;

@@ -37,7 +37,7 @@ impl fmt::Display for Choice<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.chosen {
             Some(url) => write!(f, "{url:?}"),
-            None => Shown(&untrusted_iss(self.payload)).fmt(f),
+            None => Shown(&untrusted_iss(self.payload).ok().flatten()).fmt(f),
         }
     }
 }

@@ -19,7 +19,7 @@ use crate::time::UnixTime;
 
 /// A fetch that brought a key set, or the word that the last one still stands.
 #[cfg_attr(not(feature = "metrics"), expect(dead_code, reason = "nobody reads it"))]
-pub(crate) struct Fetched {
+pub(crate) struct FetchRecord {
     pub(crate) took: Duration,
     /// The age of the set that it replaced or confirmed, if there was one.
     pub(crate) last_age: Option<Duration>,

@@ -9,12 +9,12 @@ use std::time::Duration;
 
 use metrics::{Counter, Gauge, Histogram, Key, Label, Level, Metadata, SharedString, with_recorder};
 
-use super::{Fetched, UnknownKid};
+use super::{FetchRecord, UnknownKid};
 use crate::error::{KeySetError, TokenError};
 use crate::metrics::{
-    CHECK_DURATION, DECISIONS, KEY_FETCH_DURATION, KEY_FETCHES, KEY_SET_AGE, KEY_SET_DROPPED_KEYS, KEY_SET_KEYS,
-    KEY_SET_REFRESHED, ROUTE_REFUSALS, TOKEN_CACHE_BYTES, TOKEN_CACHE_LOOKUPS, TOKEN_CACHE_TOKENS, TOKEN_LIFE_LEFT,
-    UNKNOWN_KIDS, WAITING_REQUESTS,
+    ANSWER, CHECK_DURATION, DECISIONS, ISSUER, KEY_FETCH_DURATION, KEY_FETCHES, KEY_SET_AGE, KEY_SET_DROPPED_KEYS,
+    KEY_SET_KEYS, KEY_SET_REFRESHED, OUTCOME, REASON, RESULT, ROUTE_REFUSALS, TOKEN_CACHE_BYTES, TOKEN_CACHE_LOOKUPS,
+    TOKEN_CACHE_TOKENS, TOKEN_LIFE_LEFT, UNKNOWN_KIDS, WAITING_REQUESTS,
 };
 use crate::response::RefusalKind;
 use crate::time::{Clock, UnixTime};
@@ -23,18 +23,18 @@ pub(crate) use crate::metrics::describe;
 
 static METADATA: Metadata<'_> = Metadata::new("tower_bearer", Level::INFO, Some("tower_bearer"));
 
-static ACCEPTED_LABEL: [Label; 1] = [Label::from_static_parts("outcome", "accepted")];
+static ACCEPTED_LABEL: [Label; 1] = [Label::from_static_parts(OUTCOME, "accepted")];
 static ACCEPTED_LABELS: [Label; 2] =
-    [Label::from_static_parts("outcome", "accepted"), Label::from_static_parts("reason", "none")];
+    [Label::from_static_parts(OUTCOME, "accepted"), Label::from_static_parts(REASON, "none")];
 static ANONYMOUS_LABELS: [Label; 2] =
-    [Label::from_static_parts("outcome", "anonymous"), Label::from_static_parts("reason", "none")];
+    [Label::from_static_parts(OUTCOME, "anonymous"), Label::from_static_parts(REASON, "none")];
 static ACCEPTED: Key = Key::from_static_parts(DECISIONS, &ACCEPTED_LABELS);
 static ANONYMOUS: Key = Key::from_static_parts(DECISIONS, &ANONYMOUS_LABELS);
 static ACCEPTED_DURATION: Key = Key::from_static_parts(CHECK_DURATION, &ACCEPTED_LABEL);
 static LIFE_LEFT: Key = Key::from_static_name(TOKEN_LIFE_LEFT);
 
-static HIT_LABEL: [Label; 1] = [Label::from_static_parts("result", "hit")];
-static MISS_LABEL: [Label; 1] = [Label::from_static_parts("result", "miss")];
+static HIT_LABEL: [Label; 1] = [Label::from_static_parts(RESULT, "hit")];
+static MISS_LABEL: [Label; 1] = [Label::from_static_parts(RESULT, "miss")];
 static HIT: Key = Key::from_static_parts(TOKEN_CACHE_LOOKUPS, &HIT_LABEL);
 static MISS: Key = Key::from_static_parts(TOKEN_CACHE_LOOKUPS, &MISS_LABEL);
 static CACHED_TOKENS: Key = Key::from_static_name(TOKEN_CACHE_TOKENS);
@@ -57,7 +57,7 @@ fn histogram(key: &Key) -> Histogram {
 
 /// A route layer or an extractor refused a request that the bearer layer had let through, or had not seen.
 pub(crate) fn route_refused(error: &TokenError) {
-    counter(&Key::from_parts(ROUTE_REFUSALS, vec![Label::new("reason", error.reason())])).increment(1);
+    counter(&Key::from_parts(ROUTE_REFUSALS, vec![Label::new(REASON, error.reason())])).increment(1);
 }
 
 /// One request whose token is not in the cache, from the moment when a bearer layer looks at it. Ends in one of its
@@ -92,7 +92,7 @@ impl Judgement {
 
     pub(crate) fn refused(&self, clock: &dyn Clock, error: &TokenError) {
         let outcome = Label::new(
-            "outcome",
+            OUTCOME,
             match RefusalKind::from(error) {
                 RefusalKind::Unavailable => "unavailable",
                 // Anybody can send an unknown `kid`: it is not an outage, and must not page anybody.
@@ -100,7 +100,7 @@ impl Judgement {
                 _ => "refused",
             },
         );
-        let labels = vec![outcome.clone(), Label::new("reason", error.reason())];
+        let labels = vec![outcome.clone(), Label::new(REASON, error.reason())];
         counter(&Key::from_parts(DECISIONS, labels)).increment(1);
         // Without one token there was nothing to check.
         if !matches!(error, TokenError::Absent | TokenError::Request(_)) {
@@ -139,7 +139,7 @@ impl IssuerMeter {
         }
     }
 
-    pub(crate) fn fetched(&self, fetched: &Fetched) {
+    pub(crate) fn fetched(&self, fetched: &FetchRecord) {
         self.fetch_ended(if fetched.is_unchanged { "unchanged" } else { "success" }, fetched.took);
         if let Some(age) = fetched.last_age {
             histogram(&self.key(KEY_SET_AGE)).record(age);
@@ -165,7 +165,7 @@ impl IssuerMeter {
             UnknownKid::Unproven => "unproven",
             UnknownKid::Unavailable => "unavailable",
         };
-        counter(&self.key_with(UNKNOWN_KIDS, "answer", answer)).increment(1);
+        counter(&self.key_with(UNKNOWN_KIDS, ANSWER, answer)).increment(1);
     }
 
     /// Counts a request as waiting for keys, for as long as the guard lives.
@@ -176,12 +176,12 @@ impl IssuerMeter {
     }
 
     fn fetch_ended(&self, result: &'static str, took: Duration) {
-        counter(&self.key_with(KEY_FETCHES, "result", result)).increment(1);
+        counter(&self.key_with(KEY_FETCHES, RESULT, result)).increment(1);
         histogram(&self.key(KEY_FETCH_DURATION)).record(took);
     }
 
     fn label(&self) -> Label {
-        Label::new("issuer", self.issuer.clone())
+        Label::new(ISSUER, self.issuer.clone())
     }
 
     fn key(&self, name: &'static str) -> Key {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Fetched, UnknownKid};
+use super::{FetchRecord, UnknownKid};
 use crate::error::{KeySetError, TokenError};
 use crate::time::{Clock, UnixTime};
 
@@ -40,7 +40,7 @@ impl IssuerMeter {
 
     pub(crate) const fn closed(&self) {}
 
-    pub(crate) const fn fetched(&self, _: &Fetched) {}
+    pub(crate) const fn fetched(&self, _: &FetchRecord) {}
 
     pub(crate) const fn fetch_failed(&self, _: Duration, _: &KeySetError) {}
 

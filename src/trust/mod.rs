@@ -125,9 +125,9 @@ impl TrustedIssuers {
         }
     }
 
-    /// Called when a token names an issuer that is not ours. If ours never had keys, the two may be the same issuer,
-    /// spelled differently. Then no token ever starts a fetch, and without this warning the log would fall silent after
-    /// the first failed fetch. At most one warning a minute for each issuer.
+    /// Called when a token names an issuer that is not ours. If no token of ours was ever verified, the two may be the
+    /// same issuer, spelled differently. Such tokens start no fetch of their own, and without this warning the log would
+    /// stay silent. At most one warning a minute for each issuer.
     pub(crate) fn warn_of_unused(&self) {
         let now = u64::try_from(self.now().as_millis()).unwrap_or(u64::MAX).max(1);
         let last = self.looked_for_unused_at.load(Ordering::Relaxed);
@@ -136,13 +136,26 @@ impl TrustedIssuers {
         if is_recent || self.looked_for_unused_at.compare_exchange(last, now, order, order).is_err() {
             return;
         }
-        for issuer in self.table().configured() {
+        let table = self.table();
+        if table.configured().iter().any(|issuer| issuer.verified_at() > 0) {
+            return;
+        }
+        let is_absent = |issuer: &&Arc<TrustedIssuer>| issuer.status().state == KeySetState::Absent;
+        let has_absent = table.configured().iter().any(|issuer| is_absent(&issuer));
+        for issuer in table.configured() {
             let status = issuer.status();
-            if let (KeySetState::Absent, Some(error)) = (status.state, status.last_error) {
-                tracing::warn!(
+            match (status.state, status.last_error) {
+                // The reason is worth knowing, and no other request would start the fetch that is due.
+                (KeySetState::Absent, None) => issuer.keys.fetch_if_due(),
+                (KeySetState::Absent, Some(error)) => tracing::warn!(
                     issuer = %status.issuer, %error, failures = status.failures,
                     "tokens name another issuer than the configured one, whose keys were never fetched"
-                );
+                ),
+                _ if has_absent => {}
+                _ => tracing::warn!(
+                    issuer = %status.issuer,
+                    "tokens name another issuer than the configured one, of which none was accepted yet"
+                ),
             }
         }
     }

@@ -45,8 +45,9 @@ const REQUEST_WAIT: Duration = Duration::from_secs(2);
 pub trait IssuerResolver: Send + Sync + 'static {
     /// The configuration of this issuer, or `None` when it is not ours.
     ///
-    /// **The name comes from a token that nobody has verified.** Look it up in a list of your own; never make a
-    /// configuration of it as it stands, or whoever sends a token says where the keys are.
+    /// **The name comes from a token that nobody has verified**, and it may be any text of up to 512 bytes, not only a URL
+    /// (RFC 7519 §4.1.1). Look it up in a list of your own; never make a configuration of it as it stands, or the sender
+    /// of a token decides where the keys come from.
     ///
     /// # Errors
     ///
@@ -76,13 +77,13 @@ pub(super) struct Resolutions {
     resolver: Arc<dyn IssuerResolver>,
     waiting: WaitingPlaces,
     /// Bounded, and keyed against hash flooding.
-    fruitless: moka::sync::Cache<Box<str>, Fruitless>,
-    state: Mutex<State>,
+    negative: moka::sync::Cache<Box<str>, NegativeEntry>,
+    state: Mutex<Resolving>,
 }
 
 /// A call that brought no issuer, or one in the place of another that had not been of use.
 #[derive(Clone, Copy)]
-struct Fruitless {
+struct NegativeEntry {
     at: Duration,
     outcome: Outcome,
 }
@@ -93,15 +94,15 @@ enum Outcome {
     Failed,
     /// It is ours, and pushed out one that had not been of use yet: whoever names tenants in turn, with tokens that are
     /// not theirs, must not have each resolved again and again, and its keys fetched.
-    Churned,
+    Evicting,
 }
 
 #[derive(Default)]
-struct State {
+struct Resolving {
     /// Each is closed when its call ends. No more than [`MAX_CALLS`].
     in_flight: HashMap<Box<str>, watch::Receiver<()>>,
     /// When the last calls ended that came to nothing, or to no more than churn. No more than [`MAX_CALLS`].
-    fruitless_at: VecDeque<Duration>,
+    negative_at: VecDeque<Duration>,
 }
 
 impl Resolutions {
@@ -109,7 +110,7 @@ impl Resolutions {
         Self {
             resolver,
             waiting: WaitingPlaces::default(),
-            fruitless: moka::sync::Cache::new(MAX_REMEMBERED),
+            negative: moka::sync::Cache::new(MAX_REMEMBERED),
             state: Mutex::default(),
         }
     }
@@ -120,9 +121,9 @@ impl Resolutions {
             return Err(TokenError::IssuerMismatch);
         }
         let unavailable = |retry_after| TokenError::KeysUnavailable { retry_after };
-        match self.fruitless.get(url).and_then(|fruitless| fruitless.left(now).map(|left| (fruitless.outcome, left))) {
+        match self.negative.get(url).and_then(|negative| negative.left(now).map(|left| (negative.outcome, left))) {
             Some((Outcome::NotOurs, _)) => Err(TokenError::IssuerMismatch),
-            Some((Outcome::Failed | Outcome::Churned, left)) => Err(unavailable(left)),
+            Some((Outcome::Failed | Outcome::Evicting, left)) => Err(unavailable(left)),
             None if has_waited => Err(unavailable(FAILED_FOR)),
             None => Ok(()),
         }
@@ -163,37 +164,37 @@ impl Resolutions {
         Some(in_flight)
     }
 
-    fn finish(&self, url: &str, fruitless: Option<Fruitless>) {
+    fn finish(&self, url: &str, negative: Option<NegativeEntry>) {
         let mut state = self.state();
         state.in_flight.remove(url);
-        if let Some(fruitless) = fruitless {
-            state.fruitless_at.push_back(fruitless.at);
-            if fruitless.outcome != Outcome::Churned {
-                self.fruitless.insert(url.into(), fruitless);
+        if let Some(negative) = negative {
+            state.negative_at.push_back(negative.at);
+            if negative.outcome != Outcome::Evicting {
+                self.negative.insert(url.into(), negative);
             }
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, Resolving> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl State {
+impl Resolving {
     fn has_budget(&mut self, now: Duration) -> bool {
-        while self.fruitless_at.front().is_some_and(|at| now.saturating_sub(*at) >= WINDOW) {
-            self.fruitless_at.pop_front();
+        while self.negative_at.front().is_some_and(|at| now.saturating_sub(*at) >= WINDOW) {
+            self.negative_at.pop_front();
         }
-        self.in_flight.len() + self.fruitless_at.len() < MAX_CALLS
+        self.in_flight.len() + self.negative_at.len() < MAX_CALLS
     }
 }
 
-impl Fruitless {
+impl NegativeEntry {
     /// For how long it still counts.
     fn left(self, now: Duration) -> Option<Duration> {
         let counts_for = match self.outcome {
             Outcome::NotOurs => NOT_OURS_FOR,
-            Outcome::Failed | Outcome::Churned => FAILED_FOR,
+            Outcome::Failed | Outcome::Evicting => FAILED_FOR,
         };
         let left = counts_for.saturating_sub(now.saturating_sub(self.at));
         (!left.is_zero()).then_some(left)
@@ -228,7 +229,7 @@ impl Call {
         let taken_in = answer.and_then(|answer| match answer {
             None => Ok(Some(Outcome::NotOurs)),
             Some(issuer) if *issuer.url != *self.url => Err("the resolver answered with another issuer".into()),
-            Some(issuer) => Ok((!issuers.take_in(&issuer)?).then_some(Outcome::Churned)),
+            Some(issuer) => Ok((!issuers.take_in(&issuer)?).then_some(Outcome::Evicting)),
         });
         let outcome = match taken_in {
             Ok(outcome) => outcome,
@@ -238,7 +239,7 @@ impl Call {
             }
         };
         self.ended = true;
-        resolutions.finish(&self.url, outcome.map(|outcome| Fruitless { at: issuers.now(), outcome }));
+        resolutions.finish(&self.url, outcome.map(|outcome| NegativeEntry { at: issuers.now(), outcome }));
     }
 }
 

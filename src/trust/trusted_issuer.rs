@@ -112,9 +112,13 @@ impl TrustedIssuer {
         self.enabled.store(enabled, Ordering::Release);
     }
 
-    /// Remembers that a token of it was verified just now. Only issuers from the resolver compete for a place.
+    /// Remembers that a token of it was verified just now. Only issuers from the resolver compete for a place; of the
+    /// others it is enough to know that one was.
     pub(crate) fn note_verified(&self, clock: &dyn Clock) {
         if !self.is_resolved {
+            if self.verified_at() == 0 {
+                self.verified_at.store(1, Ordering::Relaxed);
+            }
             return;
         }
         let now = u64::try_from(clock.monotonic().as_millis()).unwrap_or(u64::MAX).max(1);

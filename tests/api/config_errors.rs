@@ -277,6 +277,27 @@ fn the_names_of_claims() {
     assert_snapshot!(refused(issuer().trusted().scope_claims([""; 0])), @"`scope_claims`: the list or a name in it is empty; leave the setting out for `scope` and `scp`");
 }
 
+/// Whatever else is wrong with it.
+#[test]
+fn h12_a_password_in_a_name_or_url_is_not_repeated() {
+    let password = "s3cret";
+    for name in [
+        "https://user:s3cret@as.example.com",
+        "https://user:s3cret@as.example.com ",
+        "https://user:s3cret@as.example.com/.well-known/openid-configuration",
+        "//user:s3cret@as.example.com",
+        "https://user:s3cret@:80",
+        "https://user:s3cret@{tenant}.example.com",
+    ] {
+        let by_name = builder().issuer(Issuer::new(name)).build().unwrap_err();
+        let by_url = builder().issuer(Issuer::new("https://as.example.com").jwk_set_url(name)).build().err();
+        let by_metadata = builder().issuer(Issuer::new("https://as.example.com").metadata_url(name)).build().err();
+        for error in [Some(by_name), by_url, by_metadata].into_iter().flatten() {
+            assert!(!error.to_string().contains(password) && !format!("{error:?}").contains(password), "{error}");
+        }
+    }
+}
+
 #[test]
 fn what_routes_ask_for() {
     let none: [&str; 0] = [];

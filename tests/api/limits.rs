@@ -1,6 +1,8 @@
 //! The limits of header and claims (C07, C08, C12, D01, R55): each at its boundary, and the text of the refusal.
 
+use tower_bearer::jose::Algorithm;
 use tower_bearer::{ClaimFault, JsonFault, MalformedFault, TokenError};
+use tower_bearer_test::TestIssuer;
 
 use crate::support::*;
 
@@ -172,5 +174,37 @@ async fn d06_each_claim_that_marks_another_token_is_named_and_listed() {
         refused(&token().claim(name, value).sign(), expected, told).await;
         let rows = GUIDE.split("# Claims of other tokens").nth(1).unwrap().split("\n# ").next().unwrap();
         assert!(rows.lines().any(|line| line.starts_with('|') && line.contains(&format!("`{name}`"))), "{name}");
+    }
+}
+
+/// The reason is the same where `iss` is read before the signature: to choose among several issuers, and for an unknown
+/// `kid`.
+#[tokio::test]
+async fn d05_c07_claims_that_cannot_be_read_are_told_to_be_that_before_the_signature_too() {
+    let several = builder().issuer(issuer().trusted());
+    let several =
+        several.issuer(TestIssuer::with_algorithm("https://other.example.com", Algorithm::EdDSA).unwrap().trusted());
+    let several = several.build().unwrap();
+    let one = server();
+    let unknown_kid = header_members().replace("\"kid\":\"", "\"kid\":\"x");
+    for (claims, expected) in [
+        (format!("{{{},\"x\":1e400}}", claim_members()), "claims_json"),
+        (format!("{{{},\"x\":\"\\ud800\"}}", claim_members()), "claims_json"),
+        (format!("{{{},{}}}", claim_members(), nested(40)), "claims_json"),
+        (format!("{{{},\"iss\":\"https://as.example.com\"}}", claim_members()), "claims_duplicate"),
+        (format!("{{{}}}", claim_members()).replace("\"iss\":\"https://as.example.com\"", "\"iss\":7"), "claim_type"),
+        (
+            format!("{{{}}}", claim_members())
+                .replace("\"iss\":\"https://as.example.com\"", "\"iss\":[\"https://as.example.com\"]"),
+            "claim_type",
+        ),
+        (format!("{{{}}}", claim_members()).replace("\"iss\":", "\"other\":"), "claim_missing"),
+    ] {
+        for header in [header_members(), unknown_kid.clone()] {
+            let token = sign_raw(object(&header), claims.clone());
+            for server in [&one, &several] {
+                assert_eq!(reason(server, &token).await, expected, "{header} {claims}");
+            }
+        }
     }
 }

@@ -134,6 +134,19 @@ fn a_private_key_is_refused_whatever_stands_next_to_it() {
     }
 }
 
+/// A label in another spelling does not hide a key.
+#[test]
+fn a_key_under_a_misspelt_label_is_not_skipped() {
+    for label in ["private key", "Private Key", "PRIVATE KEY ", " RSA PRIVATE KEY"] {
+        let text = format!("{}{}", block(label), pem_of(Algorithm::ES256));
+        assert!(refused(&text).contains("private key"), "{label}: {}", refused(&text));
+    }
+    for label in ["public key", "Public Key", "PUBLIC KEY "] {
+        let text = pem_of(Algorithm::ES256).replace("PUBLIC KEY", label);
+        assert!(build(&[&text]).is_ok(), "{label}");
+    }
+}
+
 #[test]
 fn what_is_wrong_with_a_block_is_named() {
     let spki_of = |algorithm: &[u8]| pem("PUBLIC KEY", &spki(algorithm, &[4; 65]));

@@ -101,3 +101,30 @@ async fn a_credential_that_was_sent_or_is_not_configured_is_not_mentioned() {
         assert!(!said(&provider, way_out).await.0.contains("not sent"), "{name}");
     }
 }
+
+/// Error pages repeat what they were sent: a header field, or the query of a signed URL.
+#[tokio::test]
+async fn h12_a_credential_that_the_provider_repeats_is_not_quoted() {
+    let provider = Provider::start().await;
+    let signed = format!("{JWK_SET}?signature={CREDENTIAL}");
+    for body in [
+        format!("Invalid key {CREDENTIAL}"),
+        format!("<p>{CREDENTIAL}</p>"),
+        format!("Cannot GET {signed}"),
+        format!("{{not json: {CREDENTIAL}"),
+    ] {
+        for status in [200, 401, 500] {
+            let answer = Answer::Full(status, vec![("content-type", "text/plain".into())], body.clone().into());
+            provider.answer(JWK_SET, answer.clone());
+            provider.answer(&signed, answer);
+            for path in [JWK_SET, &signed] {
+                let (error, log) = said(&provider, Issuer::new(PUBLIC).jwk_set_url(provider.url(path))).await;
+                assert!(!error.contains(CREDENTIAL) && !log.contains(CREDENTIAL), "{status} {body}: {error} {log}");
+            }
+            let server = provider.resource_server_trusting(Issuer::new(PUBLIC).jwk_set_url(provider.url(&signed)));
+            let issuer = TestIssuer::with_key(PUBLIC, key(0)).with_clock(provider.clock.clone());
+            assert_eq!(reason(&server, &token(&issuer)).await, "keys_unavailable");
+            assert!(!server.key_sets().remove(0).last_error.unwrap().contains(CREDENTIAL), "{status} {body}");
+        }
+    }
+}

@@ -371,6 +371,42 @@ async fn j12_dropped_keys_outlive_the_process_with_the_set() {
     assert_eq!(next.key_sets()[0].dropped_keys, before);
 }
 
+/// What was dropped may be usable by now: with other settings, or by another release.
+#[tokio::test]
+async fn j12_an_imported_set_without_its_dropped_keys_is_fetched_in_full_and_proves_nothing() {
+    #[derive(Debug, Clone, Default)]
+    struct Asked(Given, Arc<Mutex<Vec<Option<String>>>>);
+    impl KeySource for Asked {
+        fn fetch<'a>(&'a self, etag: Option<&'a str>) -> KeySourceFuture<'a> {
+            self.1.lock().unwrap().push(etag.map(str::to_owned));
+            let set = self.0.0.lock().unwrap().clone().unwrap();
+            Box::pin(async { Ok(FetchedKeySet::new(set).with_etag("\"1\"")) })
+        }
+    }
+    let source = Asked::default();
+    let clock = ManualClock::at(tower_bearer::time::UnixTime::from_secs(1_800_000_000));
+    let server = |algorithms: &[Algorithm]| {
+        let issuer = Issuer::new("https://as.example.com").key_source(source.clone()).algorithms(algorithms.to_vec());
+        ResourceServer::builder().audience(AUDIENCE).issuer(issuer).clock(clock.clone()).build().unwrap()
+    };
+    let es256 = SigningKey::generate(Algorithm::ES256).unwrap();
+    let token = |key: &SigningKey| {
+        let issuer = tower_bearer_test::TestIssuer::with_key("https://as.example.com", key.clone());
+        issuer.with_clock(clock.clone()).token().audience(AUDIENCE).sign()
+    };
+    for (second, expected) in [(json!(null), Some("\"1\"".to_owned())), (es256.public_jwk(), None)] {
+        let keys: Vec<_> = [key(0).public_jwk(), second].into_iter().filter(Value::is_object).collect();
+        source.0.set(json!({ "keys": keys }).to_string());
+        let before = server(&[key(0).algorithm()]);
+        assert_eq!(reason(&before, &token(&key(0))).await, "accepted");
+        let after = server(&[key(0).algorithm(), Algorithm::ES256]);
+        assert_eq!(after.import_key_sets(&before.export_key_sets()), 1);
+        let by_dropped_key = reason(&after, &token(&es256)).await;
+        assert_eq!(source.1.lock().unwrap().last().unwrap(), &expected, "what the fetch after the import asks");
+        assert_eq!(by_dropped_key, if expected.is_none() { "accepted" } else { "no_matching_key" });
+    }
+}
+
 /// Without a usable key there is no set to list them in: the error names them.
 #[tokio::test]
 async fn j12_a_set_without_a_usable_key_says_why_for_each() {

@@ -220,3 +220,38 @@ async fn f10_tokens_of_the_configured_issuer_are_503_while_its_metadata_names_an
     assert_eq!(warnings.len(), 3, "{log}");
     assert!(warnings.iter().all(|line| line.contains("reason=\"issuer_mismatch\"")), "{log}");
 }
+
+/// Without `warm_up` and without a readiness probe, and with keys that do not come by discovery.
+#[tokio::test]
+async fn f10_an_issuer_that_no_token_names_is_warned_of_without_a_warm_up() {
+    let (provider, issuer) = Provider::with_keys().await;
+    let configured = provider.url("/");
+    let elsewhere = "https://elsewhere.example.com";
+    let by_url = Issuer::new(elsewhere).jwk_set_url(provider.url(JWK_SET));
+    let fixed = TestIssuer::with_key(elsewhere, key(2)).trusted();
+    for (name, trusted) in [("discovery", Issuer::new(&configured)), ("a URL", by_url), ("fixed keys", fixed)] {
+        let server = provider.resource_server_trusting(trusted);
+        log::capture();
+        for _ in 0..240 {
+            assert_eq!(reason(&server, &token(&issuer)).await, "issuer_mismatch", "{name}");
+            let is_done =
+                || matches!(server.key_sets()[0].state, KeySetState::Current) || server.key_sets()[0].failures > 0;
+            while !is_done() {
+                tokio::task::yield_now().await;
+            }
+            provider.pass(1);
+        }
+        let log = log::take();
+        let warnings = log.matches("tokens name another issuer than the configured one").count();
+        assert!((3..=4).contains(&warnings), "{name}: one a minute: {log}");
+        let requests = provider.requests().len();
+        assert!(requests <= 4, "{name}: {requests} requests");
+    }
+    // Tokens of another issuer next to good ones are nothing to warn of.
+    let server = provider.resource_server_trusting(issuer.trusted());
+    assert_eq!(reason(&server, &token(&issuer)).await, "accepted");
+    log::capture();
+    let foreign = token(&TestIssuer::with_key(elsewhere, key(2)).with_clock(provider.clock.clone()));
+    assert_eq!(reason(&server, &foreign).await, "issuer_mismatch");
+    assert!(!log::take().contains("WARN"));
+}

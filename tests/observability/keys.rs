@@ -168,6 +168,8 @@ async fn unknown_kids_are_counted_by_what_the_request_got() {
     source.clock.advance(LONG);
     assert_eq!(reason(&server, &unknown).await, "keys_unavailable");
     assert_eq!(reason(&server, &good).await, "keys_unavailable", "a known one is not counted as unknown");
+    let foreign = long().claim("iss", "https://elsewhere.example.com").header("kid", "foreign").sign();
+    assert_eq!(reason(&server, &foreign).await, "issuer_mismatch", "nor is one of another issuer");
 
     Scrape::of(address).await.assert_figures(
         "tower_bearer_unknown_kids_total",

@@ -1,12 +1,14 @@
 //! Measures the cost of a request with a plain JWT. `run` uses it to compare two commits. On its own:
 //!
 //! - `make FILE COUNT` writes a key set and COUNT RS256 tokens,
-//! - `validate-hit`, `validate-miss`, `layer-hit` and `layer-miss FILE COUNT` do that COUNT times, and print the
-//!   allocations of one; `idle-…` does only the setup.
+//! - `validate-hit`, `validate-miss`, `layer-hit` and `layer-miss FILE COUNT` do that as often, and print the allocations
+//!   and nanoseconds of one; `idle-…` does all but that, and WITHOUT_CLOCK=1 keeps it from reading a clock, which valgrind
+//!   cannot.
 
 use std::convert::Infallible;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 use std::{env, fs};
 
 use aws_lc_rs::rand::SystemRandom;
@@ -16,12 +18,17 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
+use rustix::time::{ClockId, clock_gettime};
 use serde_json::json;
 use tower::{Layer, Service, service_fn};
-use tower_bearer::{Issuer, ResourceServer};
+use tower_bearer::time::{Clock, UnixTime};
+use tower_bearer::{Issuer, ResourceServer, ValidatedToken};
 
 const ISSUER: &str = "https://as.example.com";
 const AUDIENCE: &str = "https://api.example.com";
+
+/// So many are done at once, with requests that are made before: few enough to stay in the processor's caches.
+const BATCH: usize = 100;
 
 fn main() {
     let arguments: Vec<_> = env::args().skip(1).collect();
@@ -32,7 +39,9 @@ fn main() {
     } else {
         let text = fs::read_to_string(file).expect("a file that `make` wrote");
         let (key_set, tokens) = text.split_once('\n').expect("a key set, then tokens");
-        println!("{:.2}", measure(what, key_set, &tokens.lines().collect::<Vec<_>>(), count));
+        let has_clock = env::var_os("WITHOUT_CLOCK").is_none();
+        let (allocations, nanoseconds) = measure(what, key_set, &tokens.lines().collect::<Vec<_>>(), count, has_clock);
+        println!("{allocations} {nanoseconds}");
     }
 }
 
@@ -58,40 +67,72 @@ fn make(count: usize) -> String {
     format!("{key_set}\n{}", (0..count).map(token).collect::<String>())
 }
 
-/// Runs it `count` times, with the first token or with a new one each time. Returns the allocations of one run.
-fn measure(what: &str, key_set: &str, tokens: &[&str], count: usize) -> f64 {
+/// Does it as often, with the first token again and again or with another each time. Gives the allocations of one, and
+/// its processor time in nanoseconds where a clock is wanted.
+fn measure(what: &str, key_set: &str, tokens: &[&str], count: usize, has_clock: bool) -> (f64, f64) {
     let (what, is_idle) = what.strip_prefix("idle-").map_or((what, false), |what| (what, true));
     assert!(what.ends_with("hit") || count < tokens.len(), "the file has too few tokens");
     let issuer = Issuer::new(ISSUER).jwk_set(key_set);
-    let api = ResourceServer::builder().audience(AUDIENCE).issuer(issuer).build().expect("the configuration is right");
+    let api = ResourceServer::builder().audience(AUDIENCE).issuer(issuer).clock(Standing);
+    let api = api.build().expect("the configuration is right");
     let handler = service_fn(|request: Request<()>| async move {
-        assert!(request.extensions().get::<tower_bearer::ValidatedToken>().is_some());
+        assert!(request.extensions().get::<ValidatedToken>().is_some());
         Ok::<_, Infallible>(Response::new(Bytes::new()))
     });
     let mut service = api.layer().layer(handler);
     let request = |token: &str| {
         Request::get("/leads").header("authorization", format!("Bearer {token}")).body(()).expect("a request")
     };
-    let mut requests: Vec<_> = match what {
-        "layer-hit" => (0..count).map(|_| request(tokens[0])).collect(),
-        "layer-miss" => tokens[1..=count].iter().map(|token| request(token)).collect(),
-        _ => Vec::new(),
-    };
-    // The cache allocates its memory and stores the first token before anything is counted.
+    // The cache has its memory and the first token before anything is counted.
     assert!(now(api.validate(tokens[0])).is_ok());
     assert_eq!(now(service.call(request(tokens[0]))).map(|response| response.status()), Ok(StatusCode::OK));
-    let counted = allocation_counter::measure(|| match what {
-        _ if is_idle => {}
-        "validate-hit" => (0..count).for_each(|_| assert!(now(api.validate(tokens[0])).is_ok())),
-        "validate-miss" => tokens[1..=count].iter().for_each(|token| assert!(now(api.validate(token)).is_ok())),
-        "layer-hit" | "layer-miss" => requests.drain(..).for_each(|request| {
-            assert_eq!(now(service.call(request)).map(|response| response.status()), Ok(StatusCode::OK));
-        }),
-        other => panic!("{other} is not among the things that are measured"),
-    });
-    #[expect(clippy::cast_precision_loss, reason = "some thousands")]
-    let each = counted.count_total as f64 / count as f64;
-    each
+
+    let clock = || {
+        if has_clock {
+            Duration::try_from(clock_gettime(ClockId::ProcessCPUTime)).unwrap_or_default()
+        } else {
+            Duration::ZERO
+        }
+    };
+    let (mut allocations, mut took) = (0, Duration::ZERO);
+    let mut done = 0;
+    while done < count {
+        let batch: Vec<_> = (done..count.min(done + BATCH))
+            .map(|number| if what.ends_with("hit") { tokens[0] } else { tokens[number + 1] })
+            .collect();
+        let mut requests: Vec<_> =
+            if what.starts_with("layer") { batch.iter().map(|token| request(token)).collect() } else { Vec::new() };
+        let began = clock();
+        let counted = allocation_counter::measure(|| match what {
+            _ if is_idle => {}
+            "validate-hit" | "validate-miss" => {
+                batch.iter().for_each(|token| assert!(now(api.validate(token)).is_ok()))
+            }
+            "layer-hit" | "layer-miss" => requests.drain(..).for_each(|request| {
+                assert_eq!(now(service.call(request)).map(|response| response.status()), Ok(StatusCode::OK));
+            }),
+            other => panic!("{other} is not among the things that are measured"),
+        });
+        took += clock() - began;
+        allocations += counted.count_total;
+        done += batch.len();
+    }
+    let each = |total: f64| total / count as f64;
+    (each(allocations as f64), each(took.as_nanos() as f64))
+}
+
+/// The same moment for all tokens, and no system call among what is counted.
+#[derive(Debug)]
+struct Standing;
+
+impl Clock for Standing {
+    fn now(&self) -> Option<UnixTime> {
+        Some(UnixTime::from_secs(1_800_000_000))
+    }
+
+    fn monotonic(&self) -> Duration {
+        Duration::from_secs(1)
+    }
 }
 
 /// The keys are fixed, so nothing waits.

@@ -78,8 +78,9 @@ enum Content {
 }
 
 impl Content {
+    /// Without regard to case and outer spaces: a private key under a misspelt label is a private key.
     fn of(label: &str) -> Self {
-        match label {
+        match &*label.trim().to_ascii_uppercase() {
             "PUBLIC KEY" | "RSA PUBLIC KEY" => Self::PublicKey,
             "ENCRYPTED PRIVATE KEY" => Self::PrivateKey("an encrypted one"),
             "OPENSSH PRIVATE KEY" => Self::PrivateKey("one of OpenSSH"),

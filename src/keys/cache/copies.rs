@@ -40,10 +40,12 @@ impl KeyCache {
         let set = Arc::new(set.with_dropped(&copy.dropped_keys));
         let snapshot = Snapshot {
             set: Arc::clone(&set),
-            // It goes into a header of the next fetch, which it must not spoil.
+            // A copy without the keys that were dropped must not be confirmed by a 304: with other settings, or by
+            // another release, they may be usable. What goes into a header of the next fetch must not spoil it.
             etag: copy
                 .etag
                 .as_deref()
+                .filter(|_| copy.dropped_keys.is_empty())
                 .filter(|etag| etag.bytes().all(|byte| matches!(byte, b' '..=b'~')))
                 .map(Box::from),
             fetched_at: now,

@@ -11,16 +11,16 @@ use super::snapshot::Snapshot;
 use super::{KeyCache, NEVER, millis};
 use crate::error::KeySetError;
 use crate::keys::Arrival;
-use crate::keys::decision::Attempt;
 use crate::keys::policy::{Jitter, KeyPolicy};
 use crate::keys::source::KeySource;
 use crate::keys::status::FetchCounts;
+use crate::keys::unknown_kid::Attempt;
 use crate::keys::warn_of_dropped;
 use crate::sync::Ordering;
 use crate::telemetry;
 
 #[derive(Default)]
-pub(super) struct State {
+pub(super) struct FetchState {
     /// Closed when the fetch under way ends, however it ends.
     pub(super) in_flight: Option<watch::Receiver<()>>,
     /// Where keys come from; none when the issuer is not trusted any more.
@@ -181,7 +181,13 @@ impl KeyCache {
     }
 
     /// Puts a fetched set in the place of the last one, whose keys stay the same ones or die.
-    fn publish(&self, state: &mut State, number: u64, started_at: Duration, fetched: Fetched) -> (Duration, Ended) {
+    fn publish(
+        &self,
+        state: &mut FetchState,
+        number: u64,
+        started_at: Duration,
+        fetched: Fetched,
+    ) -> (Duration, Ended) {
         let lifetime = self.policy.lifetime_of(fetched.max_age);
         let last = self.snapshot.load_full();
         let is_unchanged = matches!(fetched.set, FetchedSet::Unchanged(_));
@@ -218,7 +224,7 @@ impl KeyCache {
         (due, Ended::Published { last, next, is_unchanged, failures })
     }
 
-    fn note_failure(&self, state: &mut State, now: Duration, error: KeySetError) -> (Duration, Ended) {
+    fn note_failure(&self, state: &mut FetchState, now: Duration, error: KeySetError) -> (Duration, Ended) {
         state.counts.failed += 1;
         state.failures = state.failures.saturating_add(1);
         state.last_error = Some(error.clone());
@@ -240,7 +246,7 @@ impl KeyCache {
                 }
                 let last_age = last.as_ref().map(|last| last.age(now));
                 let (is_unchanged, now, dropped) = (*is_unchanged, self.clock.now(), next.set.dropped().len());
-                self.meter.fetched(&telemetry::Fetched { took, last_age, is_unchanged, keys, dropped, now });
+                self.meter.fetched(&telemetry::FetchRecord { took, last_age, is_unchanged, keys, dropped, now });
             }
             Ended::Failed { error, failures, retry_after } => {
                 let meanwhile = match &*self.snapshot.load() {
@@ -267,7 +273,7 @@ enum Ended {
     Failed { error: KeySetError, failures: u32, retry_after: Duration },
 }
 
-impl State {
+impl FetchState {
     pub(super) fn new(source: Arc<dyn KeySource>) -> Self {
         Self { source: Some(source), ..Self::default() }
     }

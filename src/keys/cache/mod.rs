@@ -33,13 +33,13 @@ pub(crate) use fetch::bounded;
 pub(super) use snapshot::Snapshot;
 pub(crate) use waiting::WaitingPlaces;
 
-use self::fetches::{Need, State};
-use super::decision::{Decision, KeySeen, Seen};
+use self::fetches::{FetchState, Need};
 use super::policy::KeyPolicy;
 use super::source::KeySource;
+use super::unknown_kid::{Decision, KeySeen, Seen};
 use super::{Arrival, KeysToTry, Lookup};
 use crate::error::TokenError;
-use crate::jose::{Algorithm, NoCandidates};
+use crate::jose::{Algorithm, NoCandidates, VerifyingKey};
 use crate::limits::MAX_KEY_ID_BYTES;
 use crate::sync::{AtomicU64, Mutex, MutexGuard, Ordering};
 use crate::telemetry::{IssuerMeter, UnknownKid};
@@ -62,7 +62,7 @@ pub(crate) struct KeyCache {
     waiting: WaitingPlaces,
     /// When a `kid` was looked for and not found. Bounded, and keyed against hash flooding.
     not_found: moka::sync::Cache<Box<str>, Duration>,
-    state: Mutex<State>,
+    state: Mutex<FetchState>,
     /// Ends the fetch under way, also by being dropped.
     closing: watch::Sender<()>,
 }
@@ -88,13 +88,25 @@ impl KeyCache {
             due: AtomicU64::new(0),
             waiting: WaitingPlaces::default(),
             not_found: moka::sync::Cache::new(MAX_NOT_FOUND),
-            state: Mutex::new(State::new(source)),
+            state: Mutex::new(FetchState::new(source)),
             closing: watch::Sender::new(()),
         }
     }
 
+    /// The keys of a set that serves and needs no refresh, without a lock and without waiting: nearly every request
+    /// needs nothing else.
     #[inline]
-    pub(crate) fn look_up(
+    pub(crate) fn known(&self, key_id: Option<&str>, algorithm: Algorithm) -> Option<KeysToTry<'static>> {
+        let now = self.clock.monotonic_coarse();
+        let snapshot = self.snapshot.load();
+        let current = snapshot.as_ref().filter(|current| current.bounds.serves(now) && !self.is_due(now))?;
+        let candidates = current.set.candidates(key_id, algorithm).ok()?;
+        Some(KeysToTry::cached(snapshot, candidates))
+    }
+
+    /// What there is to do for a key that is not [known](Self::known).
+    #[cold]
+    pub(crate) fn look_further(
         self: &Arc<Self>,
         key_id: Option<&str>,
         algorithm: Algorithm,
@@ -102,26 +114,6 @@ impl KeyCache {
     ) -> Lookup<'static> {
         let now = self.clock.monotonic_coarse();
         let snapshot = self.snapshot.load();
-        // What the policy says of a known key, without asking it: nearly every request ends here.
-        if let Some(current) = &*snapshot
-            && current.bounds.serves(now)
-            && !self.is_due(now)
-            && let Ok(candidates) = current.set.candidates(key_id, algorithm)
-        {
-            return Lookup::Found(KeysToTry::cached(snapshot, candidates));
-        }
-        self.look_further(snapshot, now, key_id, algorithm, waited_since)
-    }
-
-    #[cold]
-    fn look_further(
-        self: &Arc<Self>,
-        snapshot: Guard<Option<Arc<Snapshot>>>,
-        now: Duration,
-        key_id: Option<&str>,
-        algorithm: Algorithm,
-        waited_since: Option<Arrival>,
-    ) -> Lookup<'static> {
         if may_use(&snapshot, now, key_id) {
             return self.use_set(snapshot, now, key_id, algorithm);
         }
@@ -175,12 +167,14 @@ impl KeyCache {
         if self.serves(now) { Ok(()) } else { Err(self.unavailable(now)) }
     }
 
-    /// Why a token is refused when its key was withdrawn after the token was accepted.
-    pub(crate) fn withdrawn(&self) -> TokenError {
+    /// Whether a key that was withdrawn since its token was accepted is in the set again: a failover's set may have
+    /// replaced it for a while.
+    pub(crate) fn check_withdrawn(&self, key: &VerifyingKey) -> Result<(), TokenError> {
         let now = self.clock.monotonic_coarse();
         match &*self.snapshot.load() {
-            Some(snapshot) if snapshot.primary_fetch.is_none() => self.not_proven_absent(&self.state(), now),
-            _ => TokenError::NoMatchingKey,
+            Some(snapshot) if snapshot.bounds.serves(now) && snapshot.set.has_same(key) => Ok(()),
+            Some(snapshot) if snapshot.primary_fetch.is_none() => Err(self.not_proven_absent(&self.state(), now)),
+            _ => Err(TokenError::NoMatchingKey),
         }
     }
 
@@ -250,7 +244,7 @@ impl KeyCache {
     }
 
     /// Never longer than the time until a request may start its own fetch.
-    fn not_proven_absent(&self, state: &State, now: Duration) -> TokenError {
+    fn not_proven_absent(&self, state: &FetchState, now: Duration) -> TokenError {
         let until_due = self.until_due(now);
         let until_fetch = if state.in_flight.is_some() { until_due } else { until_due.min(state.until_budget(now)) };
         TokenError::KeyNotProvenAbsent { retry_after: until_fetch.min(KeyPolicy::UNKNOWN_KID_WINDOW) }
@@ -269,7 +263,7 @@ impl KeyCache {
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, FetchState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -176,6 +176,24 @@ async fn r18_f_a_key_that_only_a_failover_lacks_is_not_proven_absent_for_accepte
     assert_eq!(server.revalidate(&accepted).unwrap_err().reason(), UNKNOWN, "the provider itself lacks it");
 }
 
+/// A failover's set replaces the issuer's for a while: a connection that was accepted before goes on after that.
+#[tokio::test]
+async fn r18_f_a_key_that_comes_back_with_the_issuers_own_set_is_good_again() {
+    let ((first, issuer), second) = (Provider::with_keys().await, Provider::start().await);
+    second.publish(&first.issuer(key(1)));
+    let trusted = Issuer::new(first.url("")).jwk_set_url(first.url(JWK_SET)).failover_jwk_set_url(second.url(JWK_SET));
+    let server = first.resource_server_trusting(trusted);
+    let accepted = server.validate(&token(&issuer)).await.unwrap();
+    first.answer(JWK_SET, Answer::Status(503));
+    assert_eq!(reason(&server, &token(&first.issuer(key(1)))).await, "accepted", "the failover answers");
+    assert!(server.revalidate(&accepted).is_err());
+
+    first.publish(&issuer);
+    first.pass(30);
+    assert_eq!(reason(&server, &token(&issuer)).await, "accepted", "the issuer answers, with the same key");
+    assert_eq!(server.revalidate(&accepted), Ok(()));
+}
+
 /// Row b: without a set the `kid` does not matter.
 #[tokio::test]
 async fn r18_b_without_a_set_it_is_an_outage() {

@@ -101,7 +101,10 @@ fn resource_server(state: &ServerState) -> Result<ResourceServer, ConfigError> {
 
 /// The token of a request, with its text, if it was issued here and is neither expired nor revoked.
 fn active_token(state: &ServerState, headers: &HeaderMap) -> Option<(String, Arc<IssuedToken>)> {
-    let (scheme, text) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    // A repeated field is left to the layer, which refuses it.
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    let (value, None) = (values.next()?, values.next()) else { return None };
+    let (scheme, text) = value.to_str().ok()?.split_once(' ')?;
     let text = text.trim_start_matches(' ');
     let token = state.grants.active(text, state.issuer.now())?;
     scheme.eq_ignore_ascii_case("bearer").then(|| (text.to_owned(), token))

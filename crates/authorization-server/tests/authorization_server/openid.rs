@@ -7,10 +7,10 @@ use jsonwebtoken::jwk::JwkSet;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode};
 use reqwest::{StatusCode, header};
 use serde_json::{Value, json};
-use tower_bearer_authorization_server::{AuthorizationServer, Endpoint};
+use tower_bearer_authorization_server::{AuthorizationServer, Endpoint, User};
 
-use crate::browser::{Browser, answer, redeem, refresh, request_with, text, tokens, user_server};
-use crate::support::{client, get_json, header_of, issue};
+use crate::browser::{Browser, PASSWORD, answer, redeem, refresh, request_with, text, tokens, user_server, web};
+use crate::support::{builder, client, get_json, header_of, issue};
 
 #[tokio::test]
 async fn with_openid_the_client_learns_who_logged_in() {
@@ -104,6 +104,22 @@ async fn userinfo_refuses_as_rfc_6750_says() {
         let parameters = told.split(", ").filter(|parameter| !parameter.starts_with("error_description="));
         assert_eq!(parameters.collect::<Vec<_>>().join(", "), challenge);
     }
+}
+
+/// The layer reads JWTs, so the server exchanges opaque tokens for it.
+#[tokio::test]
+async fn userinfo_takes_opaque_tokens_and_no_repeated_ones() {
+    let server = builder().client(web().opaque_tokens()).user(User::new("alice", PASSWORD)).start().await.unwrap();
+    let tokens = openid_tokens(&server, "openid").await;
+    let bearer = format!("Bearer {}", text(&tokens, "access_token"));
+    for (others, status) in [(&[][..], 200), (&["Bearer other"], 400), (&["Basic YTpi"], 400), (&[&*bearer], 400)] {
+        let request = client().get(format!("{}/userinfo", server.issuer())).header(header::AUTHORIZATION, &bearer);
+        let request = others.iter().fold(request, |request, other| request.header(header::AUTHORIZATION, *other));
+        assert_eq!(request.send().await.unwrap().status().as_u16(), status, "{others:?}");
+    }
+    server.revoke(text(&tokens, "access_token"));
+    let request = client().get(format!("{}/userinfo", server.issuer())).header(header::AUTHORIZATION, &bearer);
+    assert_eq!(request.send().await.unwrap().status(), StatusCode::UNAUTHORIZED);
 }
 
 #[tokio::test]

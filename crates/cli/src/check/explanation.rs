@@ -14,7 +14,7 @@ pub(super) struct Explanation {
     /// Why it is refused; none for a good token.
     pub(super) error: Option<TokenError>,
     pub(super) rows: Vec<Row>,
-    pub(super) answers: Answers,
+    pub(super) answers: LayerResponses,
     pub(super) token: Untrusted,
     /// Whether one of the issuer's keys made the signature.
     pub(super) is_signed: bool,
@@ -44,7 +44,7 @@ pub(super) enum CheckResult {
 
 /// What the layer answers.
 #[derive(Debug, serde::Serialize)]
-pub(super) struct Answers {
+pub(super) struct LayerResponses {
     pub(super) default: LayerResponse,
     pub(super) rfc6750: LayerResponse,
 }

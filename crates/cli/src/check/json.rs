@@ -5,7 +5,7 @@ use std::io;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::explanation::{Answers, CheckResult, Explanation};
+use super::explanation::{CheckResult, Explanation, LayerResponses};
 use super::{moment, printable};
 
 #[derive(Serialize)]
@@ -16,7 +16,7 @@ struct Report<'a> {
     error: Option<String>,
     judged_at: Option<String>,
     checks: Vec<Check<'a>>,
-    answers: &'a Answers,
+    answers: &'a LayerResponses,
     advice: &'a [String],
     notes: &'a [String],
     #[serde(skip_serializing_if = "Option::is_none")]

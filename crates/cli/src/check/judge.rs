@@ -12,7 +12,7 @@ use tower_bearer::time::{Clock, SystemClock, UnixTime};
 use tower_bearer::{BearerLayer, Check, RequireScopes, ResourceServer, StatusPolicy, Step, StepListener, TokenError};
 
 use super::advice;
-use super::explanation::{Answers, CheckResult, Explanation, LayerResponse, Row};
+use super::explanation::{CheckResult, Explanation, LayerResponse, LayerResponses, Row};
 use super::input::Line;
 use super::moment;
 use super::settings::Settings;
@@ -63,7 +63,7 @@ impl<'a> Judge<'a> {
             let rfc6750 = self.rfc6750.answer(&credentials).await;
             agree &= reason(error.as_ref()) == reason(rfc6750.extensions.get());
             if agree || attempts == MAX_ATTEMPTS {
-                let answers = Answers {
+                let answers = LayerResponses {
                     default: LayerResponse::from_layer(&default),
                     rfc6750: LayerResponse::from_layer(&rfc6750),
                 };

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::Issuer;
-use super::key_location::KeyLocation;
+use super::key_assembly::KeyLocation;
 use crate::keys::{FileSource, KeyPolicy, KeySource};
 
 impl Issuer {
