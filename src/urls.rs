@@ -53,7 +53,7 @@ pub(crate) fn check_issuer_name(shown: &str) -> Result<(), ConfigError> {
 pub(crate) fn check_discovered_issuer(shown: &str, allows_http: bool) -> Result<Url, ConfigError> {
     let refused = |problem: &str, else_do: &str| {
         let keys_elsewhere = "if the tokens' `iss` is this, give the keys with `.jwk_set_url(..)` or another setting";
-        ConfigError::new("issuer", format!("{shown:?} {problem}; {keys_elsewhere}, else {else_do}"))
+        ConfigError::new("issuer", format!("{} {problem}; {keys_elsewhere}, else {else_do}", Quoted(shown)))
     };
     let write_url = "write it in full, from `https://` on";
     let url = Url::parse(shown)

@@ -103,7 +103,7 @@ mod tests {
         ] {
             assert_eq!(describe(body).as_deref(), Some(expected));
         }
-        let page = format!("<html>{}", "ä".repeat(1_000));
+        let page = format!("<html>{}", "ä ".repeat(1_000));
         assert_eq!(describe(page.as_bytes()).unwrap().chars().count(), "begins with \"\"".len() + MAX_CHARS + 1);
     }
 

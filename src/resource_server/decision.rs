@@ -132,7 +132,12 @@ impl ResourceServer {
         issuer.note_verified(&*server.clock);
 
         let now = server.clock.now().ok_or(TokenError::ClockUnavailable)?;
-        let (claims, expires_at) = rules.check_claims(&payload, now, listener)?;
+        let checked = rules.check_claims(&payload, now, listener);
+        if matches!(checked, Err(TokenError::IssuerMismatch)) {
+            server.issuers.warn_of_unused();
+        }
+        let (claims, expires_at) = checked?;
+        issuer.note_accepted();
         let signer = Signer { issuer: Arc::clone(issuer), key: Arc::clone(key) };
         let context = Arc::clone(&server.context);
         let claims = TokenClaims::new(claims, &payload);

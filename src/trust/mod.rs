@@ -29,7 +29,7 @@ use self::resolver::Resolutions;
 use crate::config_error::ConfigError;
 use crate::error::TokenError;
 use crate::issuer::Issuer;
-use crate::keys::{KeyPolicy, KeySetState};
+use crate::keys::{KeyPolicy, KeySetState, KeySetStatus};
 use crate::sync::{AtomicU64, Mutex, MutexGuard, Ordering};
 
 /// The issuers of one resource server. Requests read the table without a lock; changes go one after the other.
@@ -140,22 +140,24 @@ impl TrustedIssuers {
         if table.configured().iter().any(|issuer| issuer.verified_at() > 0) {
             return;
         }
-        let is_absent = |issuer: &&Arc<TrustedIssuer>| issuer.status().state == KeySetState::Absent;
-        let has_absent = table.configured().iter().any(|issuer| is_absent(&issuer));
-        for issuer in table.configured() {
-            let status = issuer.status();
+        let statuses: Vec<_> = table.configured().iter().map(|issuer| issuer.status()).collect();
+        let has_failed = |status: &KeySetStatus| status.state == KeySetState::Absent && status.last_error.is_some();
+        let any_failed = statuses.iter().any(has_failed);
+        for status in statuses {
             match (status.state, status.last_error) {
-                // The reason is worth knowing, and no other request would start the fetch that is due.
-                (KeySetState::Absent, None) => issuer.keys.fetch_if_due(),
-                (KeySetState::Absent, Some(error)) => tracing::warn!(
-                    issuer = %status.issuer, %error, failures = status.failures,
-                    "tokens name another issuer than the configured one, whose keys were never fetched"
-                ),
-                _ if has_absent => {}
-                _ => tracing::warn!(
-                    issuer = %status.issuer,
-                    "tokens name another issuer than the configured one, of which none was accepted yet"
-                ),
+                (KeySetState::Absent, Some(error)) => {
+                    tracing::warn!(
+                        issuer = %status.issuer, %error, failures = status.failures,
+                        "tokens name another issuer than the configured one, whose keys were never fetched"
+                    );
+                }
+                _ if any_failed => {}
+                _ => {
+                    tracing::warn!(
+                        issuer = %status.issuer,
+                        "tokens name another issuer than the configured one, of which none was accepted yet"
+                    );
+                }
             }
         }
     }

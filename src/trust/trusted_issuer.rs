@@ -112,13 +112,16 @@ impl TrustedIssuer {
         self.enabled.store(enabled, Ordering::Release);
     }
 
-    /// Remembers that a token of it was verified just now. Only issuers from the resolver compete for a place; of the
-    /// others it is enough to know that one was.
+    /// Remembers that a token of it was accepted. Of an issuer from the resolver more is known.
+    pub(crate) fn note_accepted(&self) {
+        if !self.is_resolved && self.verified_at() == 0 {
+            self.verified_at.store(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Remembers that a token of it was verified just now. Only issuers from the resolver compete for a place.
     pub(crate) fn note_verified(&self, clock: &dyn Clock) {
         if !self.is_resolved {
-            if self.verified_at() == 0 {
-                self.verified_at.store(1, Ordering::Relaxed);
-            }
             return;
         }
         let now = u64::try_from(clock.monotonic().as_millis()).unwrap_or(u64::MAX).max(1);

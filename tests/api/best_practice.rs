@@ -158,7 +158,7 @@ async fn r62_an_issuer_that_is_not_configured_is_refused() {
     let two = builder().issuer(issuer().trusted()).issuer(other.trusted()).build().unwrap();
     assert_eq!(reason(&one, &third.token().sign()).await, "issuer_mismatch");
     assert_eq!(reason(&two, &third.token().sign()).await, "issuer_mismatch");
-    assert_eq!(reason(&two, &token().without_claim("iss").sign()).await, "issuer_mismatch");
+    assert_eq!(reason(&two, &token().without_claim("iss").sign()).await, "claim_missing");
 }
 
 #[tokio::test]

@@ -31,9 +31,9 @@ fn c08_nesting_is_bounded_on_a_small_stack() {
             }
             for levels in [33, 127, 128, 200, 100_000] {
                 let [header, claims] = [open_header(), open_claims()].map(|open| nested(&open, levels, brackets));
-                for (server, reason) in [(&single, "claims_json"), (&several, "issuer_mismatch")] {
+                for server in [&single, &several] {
                     assert_eq!(reason_at_once(server, &over_header(&header)), "header_json", "{levels}");
-                    assert_eq!(reason_at_once(server, &over_payload(&claims)), reason, "{levels}");
+                    assert_eq!(reason_at_once(server, &over_payload(&claims)), "claims_json", "{levels}");
                 }
                 // Without an end: nobody waits for it.
                 let endless = format!("{},\"x\":{}", open_claims(), brackets[0].repeat(levels));

@@ -198,7 +198,7 @@ async fn h10_preflights_are_answered_outside_of_the_layer() {
 
 #[test]
 fn h13_h2_is_new_enough() {
-    let lock = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.lock")).unwrap();
+    let lock = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.lock")).unwrap();
     let versions: Vec<_> = lock
         .split("[[package]]")
         .filter(|package| package.contains("name = \"h2\"\n"))

@@ -95,10 +95,10 @@ async fn d05_iss_is_equal_byte_by_byte() {
         [json!(["https://evil.example.com", ISSUER]), json!([ISSUER]), json!({ "iss": ISSUER }), json!(null), json!(7)];
     for wrong in arrays {
         single.invalid(&token().claim("iss", wrong.clone()).sign(), "claim_type").await;
-        several.invalid(&token().claim("iss", wrong).sign(), "issuer_mismatch").await;
+        several.invalid(&token().claim("iss", wrong).sign(), "claim_type").await;
     }
     single.invalid(&token().without_claim("iss").sign(), "claim_missing").await;
-    several.invalid(&token().without_claim("iss").sign(), "issuer_mismatch").await;
+    several.invalid(&token().without_claim("iss").sign(), "claim_missing").await;
 }
 
 #[tokio::test]
@@ -123,10 +123,10 @@ async fn d11_an_issuer_that_is_not_ours_costs_nobody_a_request() {
         single.invalid(&lured, "issuer_mismatch").await;
         several.invalid(&lured, "issuer_mismatch").await;
     }
-    for (iss, alone) in [(json!([ISSUER]), "claim_missing"), (Value::Null, "claim_missing")] {
+    for iss in [json!([ISSUER]), Value::Null] {
         let lured = token_with(Algorithm::ES256).key(&attacker).claim("iss", iss).sign();
-        single.invalid(&lured, alone).await;
-        several.invalid(&lured, "issuer_mismatch").await;
+        single.invalid(&lured, "claim_type").await;
+        several.invalid(&lured, "claim_type").await;
     }
     assert_eq!((canary.connections(), provider.connections()), (0, 0));
     // The provider is asked as soon as a token of its own comes.

@@ -114,7 +114,7 @@ async fn h12_a_credential_that_the_provider_repeats_is_not_quoted() {
         format!("{{not json: {CREDENTIAL}"),
     ] {
         for status in [200, 401, 500] {
-            let answer = Answer::Full(status, vec![("content-type", "text/plain".into())], body.clone().into());
+            let answer = Answer::Full(status, vec![("content-type", "text/plain".into())], body.clone());
             provider.answer(JWK_SET, answer.clone());
             provider.answer(&signed, answer);
             for path in [JWK_SET, &signed] {

@@ -165,7 +165,7 @@ async fn d11_what_cannot_be_an_issuer_is_not_asked_for() {
         assert_eq!(it.reason(issuer).await, "issuer_mismatch", "{issuer}");
     }
     let missing = TestIssuer::with_key(TENANT, key(0)).token().without_claim("iss").sign();
-    assert_eq!(reason(&it.server, &missing).await, "issuer_mismatch");
+    assert_eq!(reason(&it.server, &missing).await, "claim_missing");
     assert_eq!(it.calls(), 0);
 }
 

@@ -82,7 +82,7 @@ fn the_example_of_the_model_is_calculated_right() {
 /// The size of a cached token is the one that the cache reckons with.
 #[test]
 fn the_memory_of_tokens_is_calculated_right() {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/token_cache.rs");
+    let source = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).join("src/token_cache.rs");
     let source = std::fs::read_to_string(source).unwrap();
     assert!(source.contains("const USUAL_BYTES: usize = 1_280;") && GUIDE.contains("tokens in use × 1,280 bytes"));
     assert!(source.contains("DEFAULT_BYTES: usize = 32 * 1024 * 1024;") && GUIDE.contains("default cache of 32 MiB"));

@@ -32,7 +32,7 @@ pub(crate) fn source_directory(path: &str) -> Option<&str> {
 }
 
 fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
 }
 
 fn collect(directory: &Path, prefix: &str, files: &mut Files) {

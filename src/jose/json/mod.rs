@@ -7,6 +7,7 @@
 //! nested role either.) What is JSON and what is not is the same as for serde_json; tests compare the two.
 
 #[cfg(test)]
+#[cfg(feature = "unit-tests")]
 mod comparison;
 mod names;
 mod scanner;

@@ -40,13 +40,14 @@ impl PublicKey {
     /// (RFC 8017 §A.1.1).
     pub(super) fn read(block: &Block<'_>) -> Result<Self, Unusable> {
         let der = block.content.as_deref().map_err(|problem| invalid(*problem))?;
-        let kind = match block.label {
+        let label = block.label.trim().to_ascii_uppercase();
+        let kind = match &*label {
             "PUBLIC KEY" => kind(der)?,
             "RSA PUBLIC KEY" => check_rsa(der).map(|()| Kind::Rsa)?,
             _ => return Err(Unusable::new(KeyFault::UnknownType, "PEM has no such block")),
         };
         // A general parser extracts the key from input of this shape.
-        let pem = pem_of(block.label, der);
+        let pem = pem_of(&label, der);
         let contents = |key: Result<DecodingKey, _>| -> Result<Vec<u8>, Unusable> {
             let key = key.map_err(|_| unreadable(DerFault::Shape))?;
             key.try_get_as_bytes().map(<[u8]>::to_vec).map_err(|_| unreadable(DerFault::Shape))

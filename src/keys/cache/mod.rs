@@ -15,6 +15,7 @@
 
 mod copies;
 #[cfg(test)]
+#[cfg(feature = "unit-tests")]
 mod exploration;
 mod fetch;
 mod fetches;
