@@ -158,7 +158,9 @@ fn since_boot(clock: ClockId) -> Duration {
 /// A clock that moves only when told to. Clones share one time.
 ///
 /// ```
-/// /// ///
+/// use std::time::Duration;
+/// use tower_bearer::time::{Clock, ManualClock, UnixTime};
+///
 /// let clock = ManualClock::at(UnixTime::from_secs(1_000));
 /// clock.advance(Duration::from_secs(5));
 /// assert_eq!(clock.now(), Some(UnixTime::from_secs(1_005)));
