@@ -43,13 +43,15 @@ impl<'t> CompactJws<'t> {
         &self.untrusted_payload
     }
 
-    /// Checks the signature with each key in turn, and says which one made it.
+    /// Checks the signature with each key in turn, and says which one made it. Returns itself when none did.
     pub(crate) fn verify<'a>(
         self,
         mut keys: impl Iterator<Item = &'a Arc<VerifyingKey>>,
-    ) -> Result<(VerifiedPayload, &'a Arc<VerifyingKey>), TokenError> {
-        let key = keys.find(|key| key.verify(self.signing_input, &self.signature)).ok_or(TokenError::BadSignature)?;
-        Ok((VerifiedPayload { bytes: self.untrusted_payload, typ: self.header.typ }, key))
+    ) -> Result<(VerifiedPayload, &'a Arc<VerifyingKey>), Self> {
+        match keys.find(|key| key.verify(self.signing_input, &self.signature)) {
+            Some(key) => Ok((VerifiedPayload { bytes: self.untrusted_payload, typ: self.header.typ }, key)),
+            None => Err(self),
+        }
     }
 }
 

@@ -125,7 +125,16 @@ impl ResourceServer {
         let expected = format_args!("a key of {} for {algorithm}", rules.issuer);
         let found = report(listener, Check::Key, found, expected, format_args!("kid {}", Shown(&key_id)))?;
 
-        let verified = jws.verify(found.iter());
+        let verified = match jws.verify(found.iter()) {
+            Ok(verified) => Ok(verified),
+            Err(jws) => {
+                // Claims without an issuer that can be read do not say whose the token is.
+                if matches!(untrusted_iss(jws.untrusted_payload()), Ok(Some(_))) {
+                    server.check_unproven_issuer(rules, &jws, listener)?;
+                }
+                Err(TokenError::BadSignature)
+            }
+        };
         let expected = format_args!("a signature by the key");
         let found = format_args!("a signature for {algorithm}");
         let (payload, key) = report(listener, Check::Signature, verified, expected, found)?;
@@ -149,7 +158,8 @@ impl ResourceServer {
 
 impl Inner {
     /// A token of another issuer is refused as such, whatever the state of our issuer's keys: it waits for no key,
-    /// starts no fetch, and an outage does not matter (RFC 9068 §4, "iss").
+    /// starts no fetch, and an outage does not matter (RFC 9068 §4, "iss"). Nor is a signature by another issuer's key
+    /// called a bad one.
     #[cold]
     fn check_unproven_issuer<L: StepListener>(
         &self,

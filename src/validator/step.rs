@@ -25,7 +25,8 @@ pub enum Check {
     TokenType,
     /// The token is not bound to a key that the request does not prove.
     SenderConstraint,
-    /// `iss`. A token of another issuer fails this check before [`Key`](Self::Key) if no key was found for it.
+    /// `iss`. A token of another issuer fails this check, and not [`Key`](Self::Key) or
+    /// [`Signature`](Self::Signature), when no key is found for it or none of the keys made its signature.
     Issuer,
     /// `aud`.
     Audience,

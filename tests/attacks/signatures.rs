@@ -353,7 +353,8 @@ async fn b06_a_bad_signature_is_reported_before_bad_claims() {
     let spoiled = [
         token().claim("exp", 1),
         token().claim("aud", "https://other.example.com"),
-        token().claim("iss", "https://other.example.com"),
+        token().claim("iss", json!(["https://other.example.com"])),
+        token().without_claim("iss"),
         token().claim("cnf", json!({})),
         token().header("typ", "logout+jwt"),
         token().claim("exp", "soon"),
@@ -361,6 +362,9 @@ async fn b06_a_bad_signature_is_reported_before_bad_claims() {
     for token in spoiled {
         trial.invalid(&with_signature(&token.sign(), [1; 256]), "bad_signature").await;
     }
+    // But the signature of another issuer's token is not ours to judge, with one issuer as with several.
+    let foreign = token().claim("iss", "https://other.example.com").sign();
+    trial.invalid(&with_signature(&foreign, [1; 256]), "issuer_mismatch").await;
     // No key at all comes before both.
     let strangers = Issuer::new(ISSUER).jwk_set(json!({ "keys": [key(Algorithm::ES256).public_jwk()] }).to_string());
     Trial::of(strangers).await.invalid(&token().claim("exp", 1).sign(), "no_matching_key").await;
