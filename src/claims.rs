@@ -1,10 +1,11 @@
-//! The claims of a token whose signature was verified (RFC 7519 §4, RFC 9068 §2.2).
+//! The claims of a token, once they are proven (RFC 7519 §4, RFC 9068 §2.2).
 
 use std::borrow::Cow;
 use std::time::Duration;
 
 use crate::error::{ClaimFault, TokenError};
-use crate::jose::{Members, Number, StringList, Value, VerifiedPayload, WalkError, walk_object};
+use crate::evidence::ProvenPayload;
+use crate::jose::{Members, Number, StringList, Value, WalkError, walk_object};
 use crate::scope::Scope;
 use crate::time::UnixTime;
 
@@ -76,9 +77,12 @@ pub(crate) struct RegisteredClaims<'p> {
     pub(crate) typ: Option<Cow<'p, str>>,
     pub(crate) token_use: Option<Cow<'p, str>>,
     pub(crate) has_nonce: bool,
-    pub(crate) has_confirmation: bool,
+    /// `cnf` as it stands in the payload: JSON of any type (RFC 7800 §3.1).
+    pub(crate) confirmation: Option<&'p str>,
     /// A claim that only ID tokens and security events have.
     pub(crate) foreign: Option<&'static str>,
+    /// How many claims there are.
+    pub(crate) count: usize,
 }
 
 /// The claims that time is compared with.
@@ -90,7 +94,7 @@ pub(crate) struct Times {
 }
 
 impl<'p> RegisteredClaims<'p> {
-    pub(crate) fn parse(payload: &'p VerifiedPayload, names: &ClaimNames) -> Result<Self, TokenError> {
+    pub(crate) fn parse(payload: &'p ProvenPayload, names: &ClaimNames) -> Result<Self, TokenError> {
         let mut reader = ClaimsReader { names, claims: Self::default(), reading: "", invalid: None };
         walk_object(payload.as_bytes(), MAX_CLAIMS, &mut reader).map_err(|error| match error {
             WalkError::Json(fault) => TokenError::Claims(fault),
@@ -138,6 +142,7 @@ struct ClaimsReader<'a, 'p> {
 impl<'p> Members<'p> for ClaimsReader<'_, 'p> {
     fn read(&mut self, name: &str, value: &mut Value<'_, 'p>) -> Result<bool, WalkError> {
         let claims = &mut self.claims;
+        claims.count += 1;
         let (name, place) = match name {
             "iss" => ("iss", Place::Text(&mut claims.issuer)),
             "sub" => ("sub", Place::Identifier(&mut claims.subject)),
@@ -197,9 +202,12 @@ impl<'p> ClaimsReader<'_, 'p> {
                 value.text_or_texts()?;
                 return Ok(true);
             }
+            "cnf" => {
+                self.claims.confirmation = Some(value.raw()?);
+                return Ok(true);
+            }
             // Of these only the presence counts; the walk checks and skips their values.
             "nonce" => self.claims.has_nonce = true,
-            "cnf" => self.claims.has_confirmation = true,
             "at_hash" => self.claims.foreign = Some("at_hash"),
             "c_hash" => self.claims.foreign = Some("c_hash"),
             "events" => self.claims.foreign = Some("events"),

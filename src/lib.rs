@@ -83,9 +83,9 @@
 //! # With long-lived connections
 //!
 //! The layer looks once, when a request starts. For a WebSocket or an event stream, read
-//! [`ValidatedToken::expires_at`] and end the stream then, or ask [`ResourceServer::revalidate`] from time to time: it
-//! also sees a key that was withdrawn and an issuer that was switched off. Judge a token that comes in a message with
-//! [`ResourceServer::validate`].
+//! [`ValidatedToken::expires_at`] and end the stream then, or call [`ResourceServer::revalidate_async`] from time to
+//! time: it also sees a key that was withdrawn and an issuer that was switched off. Judge a token that comes in a message
+//! with [`ResourceServer::validate`].
 //!
 //! # Tests of your own
 //!
@@ -124,13 +124,13 @@
 
 #[cfg(feature = "axum")]
 mod axum;
-mod bearer;
 mod challenge;
 mod claim_path;
-mod claim_text;
 mod claims;
 mod config_error;
+mod credentials;
 mod error;
+mod evidence;
 pub mod guide;
 mod issuer;
 pub mod jose;
@@ -139,6 +139,7 @@ pub mod layer;
 mod limits;
 #[cfg(feature = "metrics")]
 pub mod metrics;
+mod presentation;
 mod refusal;
 mod requirement;
 mod resource_server;
@@ -150,6 +151,7 @@ mod telemetry;
 pub mod time;
 mod token;
 mod token_cache;
+mod token_claims;
 mod trust;
 mod urls;
 mod validator;
@@ -165,6 +167,7 @@ pub use keys::{
 };
 #[doc(inline)]
 pub use layer::{BearerLayer, RequireRoles, RequireScopes, RequireToken};
+pub use presentation::Presentation;
 pub use refusal::Refusal;
 pub use resource_server::{Readiness, ResourceServer, ResourceServerBuilder, TokenCacheStatus, WarmUpError};
 pub use response::{RefusalBody, RefusalKind, StatusPolicy};
@@ -172,7 +175,7 @@ pub use scope::{Scope, ScopeRequirement};
 pub use speaker::{ClaimMarker, SpeaksFor};
 pub use token::ValidatedToken;
 pub use trust::{IssuerResolver, IssuerResolverError, IssuerResolverFuture};
-pub use validator::{Check, Step, StepListener};
+pub use validator::{Check, Found, Step, StepListener};
 
 /// The README's examples compile.
 #[cfg(all(doctest, feature = "axum"))]

@@ -20,7 +20,7 @@ const DEFAULT_RETRY_AFTER: Duration = Duration::from_secs(5);
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum RefusalKind {
-    /// No token: no `Authorization` header, or one of another scheme.
+    /// No token: no `Authorization` header, or one of a scheme that is not for access tokens.
     Absent,
     /// A bare token without the scheme.
     SchemeMissing,
@@ -57,7 +57,8 @@ impl From<&TokenError> for RefusalKind {
                 | RequestFault::IllegalCharacters,
             ) => Self::BrokenCredentials,
             TokenError::Malformed(_) => Self::Malformed,
-            TokenError::AlgorithmNotAllowed
+            TokenError::DpopNotConfigured
+            | TokenError::AlgorithmNotAllowed
             | TokenError::HeaderParameter(_)
             | TokenError::UnsupportedHeader(_)
             | TokenError::NoMatchingKey
@@ -189,7 +190,11 @@ impl StatusPolicy {
     }
 
     /// The `error` code, which follows the status where RFC 6750 §3.1 ties the two together.
-    fn code(&self, kind: RefusalKind) -> Option<BearerError> {
+    fn code(&self, kind: RefusalKind, error: &TokenError) -> Option<BearerError> {
+        if matches!(error, TokenError::DpopNotConfigured) {
+            // A code belongs to the challenge of the scheme that was used, and there is none for `DPoP`.
+            return None;
+        }
         let is_bad_request = self.status(kind) == StatusCode::BAD_REQUEST;
         match kind {
             // No error information when no authentication was sent, except where the answer is a plain 400.
@@ -257,7 +262,7 @@ impl Responder {
 
     fn standard_response(&self, error: &TokenError) -> Response<Bytes> {
         let kind = RefusalKind::from(error);
-        let code = self.statuses.code(kind);
+        let code = self.statuses.code(kind, error);
         let mut response = Response::new(Bytes::new());
         let status = self.statuses.status(kind);
         *response.status_mut() = status;
@@ -311,10 +316,7 @@ fn json_body(kind: RefusalKind, code: Option<BearerError>, error: &TokenError) -
 
 /// Whole seconds, rounded up, at least one (RFC 9110 §10.2.3).
 fn retry_after(error: &TokenError) -> HeaderValue {
-    let delay = match error {
-        TokenError::KeysUnavailable { retry_after } | TokenError::KeyNotProvenAbsent { retry_after } => *retry_after,
-        _ => DEFAULT_RETRY_AFTER,
-    };
+    let delay = error.retry_after().unwrap_or(DEFAULT_RETRY_AFTER);
     let seconds = delay.as_secs().saturating_add(u64::from(delay.subsec_nanos() > 0));
     HeaderValue::from(seconds.max(1))
 }

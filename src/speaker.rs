@@ -4,11 +4,12 @@
 //! gets its own `sub`, which looks like any user's. So there are three values, and a token speaks for a user only if it
 //! says so.
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::claim_path::ClaimPath;
 use crate::claims::ClaimNames;
 use crate::config_error::ConfigError;
+use crate::token_claims::TokenClaims;
 
 /// Markers that providers put into the tokens of clients: Microsoft Entra; Auth0, FusionAuth and Kinde; Cloud Foundry
 /// UAA and SAP XSUAA; WSO2.
@@ -77,14 +78,15 @@ impl ClaimMarker {
         Self { path: path.into(), value: None }
     }
 
-    fn evidence(&self, claims: &Map<String, Value>) -> Evidence {
+    fn marking(&self, claims: &TokenClaims) -> Marking {
         let mut names = self.path.names().iter();
-        let mut found = names.next().and_then(|name| claims.get(&**name));
+        let claim = names.next().and_then(|name| claims.get(name));
+        let mut found = claim.as_ref();
         for name in names {
             found = match found {
-                None => return Evidence::Absent,
+                None => return Marking::Absent,
                 Some(Value::Object(members)) => members.get(&**name),
-                Some(_) => return Evidence::Unclear,
+                Some(_) => return Marking::Unclear,
             };
         }
         let is_marked = match (found, &self.value) {
@@ -94,9 +96,9 @@ impl ClaimMarker {
             (Some(Value::Array(found)), Some(value)) if found.iter().all(Value::is_string) => {
                 found.iter().any(|found| found.as_str() == Some(&**value))
             }
-            (Some(_), Some(_)) => return Evidence::Unclear,
+            (Some(_), Some(_)) => return Marking::Unclear,
         };
-        if is_marked { Evidence::Present } else { Evidence::Absent }
+        if is_marked { Marking::Present } else { Marking::Absent }
     }
 }
 
@@ -112,7 +114,7 @@ fn is_void(value: &Value) -> bool {
 
 /// What a marker says about a token.
 #[derive(Clone, Copy, PartialEq)]
-enum Evidence {
+enum Marking {
     Absent,
     Present,
     /// The claim has a type that the marker cannot match.
@@ -162,15 +164,15 @@ impl Markers {
 
     /// Evidence for a client outweighs any for a user, and an unreadable claim gives `Unknown`: a service that is
     /// mistaken for a user gets a user's rights.
-    pub(crate) fn speaks_for(&self, claims: &Map<String, Value>, client: &ClientClaims<'_>) -> SpeaksFor {
-        let subject = claims.get("sub").and_then(Value::as_str);
-        let says = |markers: &[ClaimMarker], evidence| markers.iter().any(|marker| marker.evidence(claims) == evidence);
-        if says(&self.client, Evidence::Present) || subject.is_some_and(|subject| client.is_subject(subject, claims)) {
+    pub(crate) fn speaks_for(&self, claims: &TokenClaims, client: &ClientClaims<'_>) -> SpeaksFor {
+        let subject = claims.subject();
+        let says = |markers: &[ClaimMarker], marking| markers.iter().any(|marker| marker.marking(claims) == marking);
+        if says(&self.client, Marking::Present) || subject.is_some_and(|subject| client.is_subject(subject, claims)) {
             return SpeaksFor::Client;
         }
         let is_unclear =
-            client.is_unclear(claims) || says(&self.client, Evidence::Unclear) || says(&self.user, Evidence::Unclear);
-        if subject.is_some() && !is_unclear && says(&self.user, Evidence::Present) {
+            client.is_unclear(claims) || says(&self.client, Marking::Unclear) || says(&self.user, Marking::Unclear);
+        if subject.is_some() && !is_unclear && says(&self.user, Marking::Present) {
             SpeaksFor::User
         } else {
             SpeaksFor::Unknown
@@ -194,17 +196,18 @@ pub(crate) struct ClientClaims<'a> {
 
 impl ClientClaims<'_> {
     /// Whether `sub` is the client's id from any of the claims, plain or as Auth0 writes it.
-    fn is_subject(&self, subject: &str, claims: &Map<String, Value>) -> bool {
+    fn is_subject(&self, subject: &str, claims: &TokenClaims) -> bool {
         let without_suffix = subject.strip_suffix(CLIENT_SUFFIX);
-        let mut ids = self.names.iter().filter_map(|name| claims.get(&**name)?.as_str());
-        ids.any(|id| id == subject || Some(id) == without_suffix)
+        let is_client = |id: &str| id == subject || Some(id) == without_suffix;
+        self.names.iter().any(|name| claims.get(name).is_some_and(|id| id.as_str().is_some_and(is_client)))
     }
 
     /// Whether the first of the claims is no identifier, or one of them is a list that has `sub` in it.
-    fn is_unclear(&self, claims: &Map<String, Value>) -> bool {
-        let subject = claims.get("sub");
-        let mut present = self.names.iter().filter_map(|name| claims.get(&**name)).peekable();
+    fn is_unclear(&self, claims: &TokenClaims) -> bool {
+        let subject = claims.subject();
+        let mut present = self.names.iter().filter_map(|name| claims.get(name)).peekable();
         let is_unusable = self.client_id.is_none() && present.peek().is_some();
-        is_unusable || present.any(|value| value.as_array().is_some_and(|ids| ids.iter().any(|id| Some(id) == subject)))
+        let has_subject = |ids: &Vec<Value>| ids.iter().any(|id| id.as_str() == subject);
+        is_unusable || present.any(|value| value.as_array().is_some_and(has_subject))
     }
 }

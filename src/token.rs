@@ -6,14 +6,14 @@ use std::sync::Arc;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::claim_text::ClaimText;
-use crate::claims::{RegisteredClaims, Times};
+use crate::claims::Times;
 use crate::error::TokenError;
-use crate::jose::{StringList, VerifiedPayload, VerifyingKey};
+use crate::evidence::Evidence;
 use crate::refusal::{Refusal, ServerContext};
 use crate::scope::Scope;
 use crate::speaker::{ClientClaims, SpeaksFor};
 use crate::time::UnixTime;
+use crate::token_claims::TokenClaims;
 use crate::trust::TrustedIssuer;
 
 /// An access token that passed every check, with its claims.
@@ -39,80 +39,38 @@ pub struct ValidatedToken(Arc<Inner>);
 
 struct Inner {
     claims: TokenClaims,
-    expires_at: UnixTime,
-    payload: Vec<u8>,
+    issuer: Arc<TrustedIssuer>,
+    evidence: Evidence,
     server: Arc<ServerContext>,
-    signer: Signer,
-}
-
-/// What is asked of a good token, by where it stands in the payload.
-pub(crate) struct TokenClaims {
-    issuer: Option<ClaimText>,
-    subject: Option<ClaimText>,
-    client_id: Option<ClaimText>,
-    token_id: Option<ClaimText>,
-    audience: Option<StringList<ClaimText>>,
-    scope: Option<Scope>,
-    times: Times,
-}
-
-impl TokenClaims {
-    pub(crate) fn new(claims: RegisteredClaims<'_>, payload: &VerifiedPayload) -> Self {
-        let text = |text| ClaimText::new(text, payload.as_bytes());
-        Self {
-            issuer: claims.issuer.map(text),
-            subject: claims.subject.map(text),
-            client_id: claims.client_id.map(text),
-            token_id: claims.token_id.map(text),
-            audience: claims.audience.map(|audience| audience.map(text)),
-            scope: claims.scope,
-            times: claims.times,
-        }
-    }
-
-    fn memory_bytes(&self) -> usize {
-        let texts = [&self.issuer, &self.subject, &self.client_id, &self.token_id].into_iter().flatten();
-        let texts: usize = texts.map(ClaimText::memory_bytes).sum();
-        let names = self.audience.iter().flat_map(StringList::as_slice);
-        let names: usize = names.map(|name| size_of::<ClaimText>() + name.memory_bytes()).sum();
-        texts + names + self.scope.as_ref().map_or(0, Scope::memory_bytes)
-    }
-}
-
-/// Who vouches for a token.
-pub(crate) struct Signer {
-    pub(crate) issuer: Arc<TrustedIssuer>,
-    pub(crate) key: Arc<VerifyingKey>,
 }
 
 impl ValidatedToken {
     pub(crate) fn new(
         claims: TokenClaims,
-        expires_at: UnixTime,
-        payload: VerifiedPayload,
+        issuer: Arc<TrustedIssuer>,
+        evidence: Evidence,
         server: Arc<ServerContext>,
-        signer: Signer,
     ) -> Self {
-        Self(Arc::new(Inner { claims, expires_at, payload: payload.into_bytes(), server, signer }))
+        Self(Arc::new(Inner { claims, issuer, evidence, server }))
     }
 
     /// `iss`: the configured issuer that made the token. A `sub` is unique only within its issuer (RFC 8725 §3.8).
     #[must_use]
     pub fn issuer(&self) -> &str {
-        self.text(&self.0.claims.issuer).unwrap_or_default()
+        self.0.claims.issuer().unwrap_or_default()
     }
 
     /// `sub`: whom the token speaks for.
     #[must_use]
     pub fn subject(&self) -> Option<&str> {
-        self.text(&self.0.claims.subject)
+        self.0.claims.subject()
     }
 
     /// The client that the token was issued to: `client_id` (RFC 9068 §2.2), or the first of the claims that
     /// [`Issuer::client_id_claims`](crate::Issuer::client_id_claims) names.
     #[must_use]
     pub fn client_id(&self) -> Option<&str> {
-        self.text(&self.0.claims.client_id)
+        self.0.claims.client_id()
     }
 
     /// Whom the token speaks for: a client on its own behalf, a user, or unknown (RFC 9700 §4.15). Check this before
@@ -126,7 +84,7 @@ impl ValidatedToken {
     /// - [`Unknown`](SpeaksFor::Unknown): everything else. Without a configured user marker, that is every token that
     ///   is not a client's; also tokens in which a marker or the client's id has a type that proves nothing.
     ///
-    /// Each call reads the claims again; routes that do not call it pay nothing.
+    /// Each call looks the claims up again; routes that do not call it pay nothing.
     ///
     /// ```
     /// use tower_bearer::{RequireToken, SpeaksFor};
@@ -140,23 +98,21 @@ impl ValidatedToken {
     /// ```
     #[must_use]
     pub fn speaks_for(&self) -> SpeaksFor {
-        let rules = &self.signer().issuer.rules;
+        let rules = &self.0.issuer.rules;
         let client = ClientClaims { names: &rules.claim_names.client, client_id: self.client_id() };
-        let claims = serde_json::from_slice(&self.0.payload);
-        claims.map_or(SpeaksFor::Unknown, |claims| rules.markers.speaks_for(&claims, &client))
+        rules.markers.speaks_for(&self.0.claims, &client)
     }
 
     /// `jti`: the token's own id. Key a deny-list by this, never by the token's text: an ECDSA signature has two valid
     /// forms.
     #[must_use]
     pub fn token_id(&self) -> Option<&str> {
-        self.text(&self.0.claims.token_id)
+        self.0.claims.token_id()
     }
 
     /// `aud`: every audience that the token names, ours among them.
     pub fn audiences(&self) -> impl Iterator<Item = &str> {
-        let names = self.0.claims.audience.iter().flat_map(StringList::as_slice);
-        names.map(|name| name.of(&self.0.payload))
+        self.0.claims.audiences()
     }
 
     /// `exp`: when the token ends. The layer looks once, when a request starts: close a WebSocket or an event stream
@@ -164,7 +120,7 @@ impl ValidatedToken {
     /// time to time.
     #[must_use]
     pub fn expires_at(&self) -> UnixTime {
-        self.0.expires_at
+        self.0.claims.expires_at
     }
 
     /// `iat`: when the token was issued.
@@ -177,7 +133,7 @@ impl ValidatedToken {
     #[must_use]
     pub fn scope(&self) -> &Scope {
         static NONE: std::sync::LazyLock<Scope> = std::sync::LazyLock::new(Scope::default);
-        self.0.claims.scope.as_ref().unwrap_or(&NONE)
+        self.0.claims.scope().unwrap_or(&NONE)
     }
 
     /// The claims as a struct of the application's own.
@@ -187,34 +143,38 @@ impl ValidatedToken {
     /// [`TokenError::ClaimsShape`] when they do not fit.
     pub fn claims<T: DeserializeOwned>(&self) -> Result<T, Refusal> {
         // What does not fit is logged by its place only: serde's message can repeat a claim's value.
-        serde_json::from_slice(&self.0.payload).map_err(|error| {
+        self.0.claims.deserialize().map_err(|error| {
             tracing::debug!(column = error.column(), "the claims do not fit {}", std::any::type_name::<T>());
             self.refuse(TokenError::ClaimsShape)
         })
     }
 
-    /// One claim by its path: `["realm_access", "roles"]` is the member `roles` of the member `realm_access`.
+    /// One claim by its path: `["realm_access", "roles"]` is the member `roles` of the member `realm_access`. With an
+    /// empty path, all claims as one object.
+    ///
+    /// Only the claim that is asked for is parsed.
     #[must_use]
     pub fn claim(&self, path: &[impl AsRef<str>]) -> Option<Value> {
-        let claims: Value = serde_json::from_slice(&self.0.payload).ok()?;
-        path.iter().try_fold(&claims, |value, name| value.get(name.as_ref())).cloned()
+        let Some((name, members)) = path.split_first() else { return self.0.claims.deserialize().ok() };
+        let claim = self.0.claims.get(name.as_ref())?;
+        members.iter().try_fold(claim, |mut value, name| value.get_mut(name.as_ref()).map(Value::take))
     }
 
     /// How much memory it takes, what it shares with others and what the allocator adds aside.
     pub(crate) fn memory_bytes(&self) -> usize {
-        size_of::<Inner>() + self.0.payload.capacity() + self.0.claims.memory_bytes()
+        size_of::<Inner>() + self.0.claims.memory_bytes()
     }
 
-    pub(crate) fn signer(&self) -> &Signer {
-        &self.0.signer
+    pub(crate) fn trusted_issuer(&self) -> &Arc<TrustedIssuer> {
+        &self.0.issuer
+    }
+
+    pub(crate) fn evidence(&self) -> &Evidence {
+        &self.0.evidence
     }
 
     pub(crate) fn times(&self) -> Times {
         self.0.claims.times
-    }
-
-    fn text<'t>(&'t self, text: &'t Option<ClaimText>) -> Option<&'t str> {
-        text.as_ref().map(|text| text.of(&self.0.payload))
     }
 
     pub(crate) fn server(&self) -> &Arc<ServerContext> {

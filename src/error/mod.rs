@@ -20,12 +20,15 @@ use crate::scope::ScopeRequirement;
 #[non_exhaustive]
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum TokenError {
-    /// The request has no `Authorization` header, or one of another scheme.
+    /// The request has no `Authorization` header, or one of a scheme that is not for access tokens.
     #[error("the request has no bearer token")]
     Absent,
     /// The credentials cannot be read as one bearer token (RFC 6750 §2.1).
     #[error("{0}")]
     Request(RequestFault),
+    /// The token was sent under the scheme `DPoP` (RFC 9449 §7.1), which this service does not accept.
+    #[error("the token was sent under the scheme `DPoP`, which is not configured")]
+    DpopNotConfigured,
     /// The token is known to be bad before any key is used (RFC 7515 §5.2).
     #[error("{0}")]
     Malformed(MalformedFault),
@@ -146,6 +149,7 @@ impl TokenError {
         match self {
             Self::Absent => "token_absent",
             Self::Request(fault) => fault.reason(),
+            Self::DpopNotConfigured => "dpop_not_configured",
             Self::Malformed(fault) => fault.reason(),
             Self::AlgorithmNotAllowed => "algorithm_not_allowed",
             Self::HeaderParameter(_) => "header_parameter",
@@ -185,6 +189,7 @@ impl TokenError {
         match self {
             Self::Absent => "no bearer token: send Authorization: Bearer <token>",
             Self::Request(fault) => fault.error_description(),
+            Self::DpopNotConfigured => "the DPoP scheme is not accepted: send Authorization: Bearer <token>",
             Self::Malformed(fault) => fault.error_description(),
             Self::AlgorithmNotAllowed => "the token is signed with an algorithm that is not accepted",
             Self::HeaderParameter(_) => "a header parameter of the token has the wrong type",
@@ -211,6 +216,21 @@ impl TokenError {
             Self::KeyNotProvenAbsent { .. } => "whether the token's key exists cannot be checked at the moment",
             Self::LayerMissing | Self::OtherResourceServer => "the service is misconfigured",
         }
+    }
+
+    /// When the decision can be tried again, if our side could not decide for lack of something that comes back: the
+    /// `Retry-After` of the response. `None` for all other refusals.
+    #[must_use]
+    pub const fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::KeysUnavailable { retry_after } | Self::KeyNotProvenAbsent { retry_after } => Some(*retry_after),
+            _ => None,
+        }
+    }
+
+    /// Our side cannot decide, and waiting may help.
+    pub(crate) const fn is_undecided(&self) -> bool {
+        self.retry_after().is_some()
     }
 
     pub(crate) fn claim(name: impl Into<Cow<'static, str>>, fault: ClaimFault) -> Self {

@@ -43,14 +43,17 @@ pub(crate) struct Header {
 
 /// The kind of token that `typ` states, compared as media types are: without regard to case, with or without
 /// `application/` (RFC 7515 §4.1.9).
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(crate) enum TokenType {
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum TokenType {
+    /// There is no `typ`.
     #[default]
     Absent,
     /// `at+jwt` (RFC 9068 §2.1).
     AccessToken,
     /// `JWT`, which says nothing about the use.
     Jwt,
+    /// That of another kind of token.
     Other,
 }
 
@@ -153,7 +156,9 @@ fn one_of(names: &[&'static str], name: &str) -> Option<&'static str> {
 
 impl TokenType {
     /// As a header writes it, where it is one of those that a decision knows apart.
-    pub(crate) const fn name(self) -> &'static str {
+    /// For reports: the type itself, `absent` or `of another kind`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Absent => "absent",
             Self::AccessToken => "at+jwt",

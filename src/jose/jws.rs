@@ -16,10 +16,11 @@ pub(crate) struct CompactJws<'t> {
     signature: Vec<u8>,
 }
 
-/// The claims of a token whose signature was verified. Only [`CompactJws::verify`] makes one.
+/// The claims of a token whose signature was verified, and the key that made it. Only [`CompactJws::verify`] makes one.
 pub(crate) struct VerifiedPayload {
     bytes: Vec<u8>,
     typ: TokenType,
+    key: Arc<VerifyingKey>,
 }
 
 impl<'t> CompactJws<'t> {
@@ -43,29 +44,20 @@ impl<'t> CompactJws<'t> {
         &self.untrusted_payload
     }
 
-    /// Checks the signature with each key in turn, and says which one made it. Returns itself when none did.
+    /// Checks the signature with each key in turn, and hands out the claims when one made it.
     pub(crate) fn verify<'a>(
-        self,
+        &mut self,
         mut keys: impl Iterator<Item = &'a Arc<VerifyingKey>>,
-    ) -> Result<(VerifiedPayload, &'a Arc<VerifyingKey>), Self> {
-        match keys.find(|key| key.verify(self.signing_input, &self.signature)) {
-            Some(key) => Ok((VerifiedPayload { bytes: self.untrusted_payload, typ: self.header.typ }, key)),
-            None => Err(self),
-        }
+    ) -> Result<VerifiedPayload, TokenError> {
+        let key = keys.find(|key| key.verify(self.signing_input, &self.signature)).ok_or(TokenError::BadSignature)?;
+        let bytes = std::mem::take(&mut self.untrusted_payload);
+        Ok(VerifiedPayload { bytes, typ: self.header.typ, key: Arc::clone(key) })
     }
 }
 
 impl VerifiedPayload {
-    pub(crate) const fn typ(&self) -> TokenType {
-        self.typ
-    }
-
-    pub(crate) fn as_bytes(&self) -> &[u8] {
-        &self.bytes
-    }
-
-    pub(crate) fn into_bytes(self) -> Vec<u8> {
-        self.bytes
+    pub(crate) fn into_parts(self) -> (Vec<u8>, TokenType, Arc<VerifyingKey>) {
+        (self.bytes, self.typ, self.key)
     }
 }
 

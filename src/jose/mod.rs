@@ -19,13 +19,13 @@ mod verifying_key;
 
 pub use algorithm::Algorithm;
 pub use dropped_key::DroppedKey;
+pub use header::TokenType;
 pub use key_fault::KeyFault;
 pub use verifying_key::VerifyingKey;
 
 #[cfg(feature = "remote-keys")]
 pub(crate) use document::parse_document;
 pub(crate) use dropped_key::describe as describe_dropped;
-pub(crate) use header::TokenType;
-pub(crate) use json::{Members, Number, StringList, Value, WalkError, walk_object};
+pub(crate) use json::{MemberPlaces, Members, Number, StringList, Value, WalkError, walk_object};
 pub(crate) use jwk_set::{Candidates, JwkSet, NoCandidates};
 pub(crate) use jws::{CompactJws, VerifiedPayload};

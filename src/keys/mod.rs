@@ -168,19 +168,21 @@ impl Keys {
         }
     }
 
-    /// Whether a token that was good when it came may still be: nothing to fetch, no key looked for.
-    pub(crate) fn check_serves(&self) -> Result<(), TokenError> {
+    /// Whether a key that made a good signature still counts: it is in the set, and the set is not too old to say.
+    /// Nothing is fetched.
+    pub(crate) fn check_in_force(&self, key: &VerifyingKey) -> Result<(), TokenError> {
         match self {
+            Self::Fixed(_) if key.is_withdrawn() => Err(TokenError::NoMatchingKey),
             Self::Fixed(_) => Ok(()),
-            Self::Cached(cache) => cache.check_serves(),
+            Self::Cached(cache) => cache.check_in_force(key),
         }
     }
 
-    /// Whether a key that was withdrawn after its token was accepted is in the set again.
-    pub(crate) fn check_withdrawn(&self, key: &VerifyingKey) -> Result<(), TokenError> {
+    /// The moment of a request that arrives now.
+    pub(crate) fn arrival(&self) -> Arrival {
         match self {
-            Self::Fixed(_) => Err(TokenError::NoMatchingKey),
-            Self::Cached(cache) => cache.check_withdrawn(key),
+            Self::Fixed(_) => Arrival { fetches_begun: 0 },
+            Self::Cached(cache) => cache.arrival(),
         }
     }
 

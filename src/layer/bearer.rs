@@ -19,12 +19,12 @@ use tower::{Layer, Service};
 use super::body::ResponseBody;
 use super::extensions::admit;
 use super::future::BearerFuture;
-use crate::bearer::BearerToken;
+use super::watch::Watch;
 use crate::error::TokenError;
+use crate::presentation::{Parked, Presentation};
 use crate::refusal::Refusal;
-use crate::resource_server::{Pending, ResourceServer, Stop};
+use crate::resource_server::{Pending, ResourceServer, Stop, Subject, Waited};
 use crate::telemetry::Judgement;
-use crate::time::UnixTime;
 use crate::token::ValidatedToken;
 
 type PublicRequests = dyn Fn(&Method, &Uri) -> bool + Send + Sync;
@@ -46,8 +46,8 @@ impl ResourceServer {
 }
 
 impl BearerLayer {
-    /// Lets requests *without* a token through as well: no `Authorization` header, or one of another scheme. A bad
-    /// token is refused as ever. Handlers take `Option<ValidatedToken>`.
+    /// Lets requests *without* a token through as well: no `Authorization` header, or one of a scheme that is not for
+    /// access tokens. A bad token is refused as ever, and so is one under the scheme `DPoP`. Handlers take `Option<ValidatedToken>`.
     pub const fn optional(mut self) -> Self {
         self.is_optional = true;
         self
@@ -98,36 +98,9 @@ pub struct BearerService<S> {
     layer: BearerLayer,
 }
 
-/// What becomes of a request whose token has to be looked at.
-enum Verdict {
-    Pass(Option<ValidatedToken>),
-    Refuse(TokenError),
-    /// Only a fetch of keys, or the resolver, can tell.
-    Wait(Pending, Vec<u8>),
-}
-
 impl BearerLayer {
     fn is_public<B>(&self, request: &Request<B>) -> bool {
         self.is_public.as_ref().is_some_and(|is_public| is_public(request.method(), request.uri()))
-    }
-
-    /// A token that was accepted before and still is, and the time it was compared with.
-    fn recall<B>(&self, request: &Request<B>) -> Option<(ValidatedToken, UnixTime)> {
-        BearerToken::unread(request.headers(), request.uri()).and_then(|token| self.server.recall(token))
-    }
-
-    fn judge<B>(&self, request: &Request<B>) -> Verdict {
-        let token = match BearerToken::from_request(request.headers(), request.uri()) {
-            Ok(Some(token)) => token.as_bytes(),
-            Ok(None) if self.is_optional => return Verdict::Pass(None),
-            Ok(None) => return Verdict::Refuse(TokenError::Absent),
-            Err(error) => return Verdict::Refuse(error),
-        };
-        match self.server.decide_now(token) {
-            Ok(token) => Verdict::Pass(Some(token)),
-            Err(Stop::Refused(error)) => Verdict::Refuse(error),
-            Err(Stop::Pending(pending)) => Verdict::Wait(pending, token.to_owned()),
-        }
     }
 }
 
@@ -144,45 +117,50 @@ where
     }
 
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
-        let server = &self.layer.server;
-        let context = server.context();
         if self.layer.is_public(&request) {
             Judgement::anonymous();
             return self.pass(request, None);
         }
-        if let Some((token, now)) = self.layer.recall(&request) {
-            Judgement::recalled(now, token.expires_at());
-            return self.pass(request, Some(token));
-        }
-        let judgement = Judgement::begin(server.clock());
-        match self.layer.judge(&request) {
-            Verdict::Pass(token) => {
-                match &token {
-                    Some(token) => judgement.accepted(server.clock(), token.expires_at()),
-                    None => Judgement::anonymous(),
+        let server = &self.layer.server;
+        let presented = Presentation::in_request(&request);
+        let mut watch = Watch::default();
+        match server.decide(Subject::Presented(presented), Waited::Nothing, &mut watch) {
+            Ok(token) => {
+                watch.accepted(server.clock(), &token);
+                self.pass(request, Some(token))
+            }
+            Err(Stop::Refused(TokenError::Absent)) if self.layer.is_optional => {
+                Judgement::anonymous();
+                self.pass(request, None)
+            }
+            Err(Stop::Refused(error)) => {
+                watch.refused(server.clock(), &error);
+                self.refuse(error)
+            }
+            Err(Stop::Pending(pending)) => match presented.park() {
+                Ok(parked) => {
+                    let decision = decide_after(server.clone(), pending, parked, watch);
+                    let context = Arc::clone(server.context());
+                    BearerFuture::wait(decision, context, take_ready(&mut self.inner), request)
                 }
-                self.pass(request, token)
-            }
-            Verdict::Refuse(error) => {
-                judgement.refused(server.clock(), &error);
-                drop(take_ready(&mut self.inner));
-                BearerFuture::refuse(&Refusal::new(error, Some(Arc::clone(context))))
-            }
-            Verdict::Wait(pending, token) => {
-                let ready = take_ready(&mut self.inner);
-                let server = server.clone();
-                let decision = async move {
-                    let decision = server.decide_after(token, pending).await;
-                    match &decision {
-                        Ok(token) => judgement.accepted(server.clock(), token.expires_at()),
-                        Err(error) => judgement.refused(server.clock(), error),
-                    }
-                    decision
-                };
-                BearerFuture::wait(decision, Arc::clone(context), ready, request)
-            }
+                Err(error) => self.refuse(error),
+            },
         }
     }
+}
+
+async fn decide_after(
+    server: ResourceServer,
+    pending: Pending,
+    parked: Parked,
+    mut watch: Watch,
+) -> Result<ValidatedToken, TokenError> {
+    let decision = server.decide_after(pending, parked, &mut watch).await;
+    match &decision {
+        Ok(token) => watch.accepted(server.clock(), token),
+        Err(error) => watch.refused(server.clock(), error),
+    }
+    decision
 }
 
 impl<S> BearerService<S> {
@@ -192,6 +170,14 @@ impl<S> BearerService<S> {
     {
         admit(request.extensions_mut(), token, self.layer.server.context());
         BearerFuture::pass(self.inner.call(request))
+    }
+
+    fn refuse<B>(&mut self, error: TokenError) -> BearerFuture<S, B>
+    where
+        S: Service<Request<B>> + Clone,
+    {
+        drop(take_ready(&mut self.inner));
+        BearerFuture::refuse(&Refusal::new(error, Some(Arc::clone(self.layer.server.context()))))
     }
 }
 

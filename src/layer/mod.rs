@@ -46,6 +46,7 @@ mod body;
 mod extensions;
 mod future;
 mod require;
+mod watch;
 
 pub use bearer::{BearerLayer, BearerService};
 pub use body::ResponseBody;

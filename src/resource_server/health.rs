@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use super::ResourceServer;
 use crate::error::KeySetError;
 use crate::keys::{ExportedKeySet, ExportedKeySets, KeySetStatus};
-use crate::trust::TrustedIssuer;
+use crate::trust::{Proof, TrustedIssuer};
 
 impl ResourceServer {
     /// Fetches the keys of every configured issuer that has none yet, all at once, and waits for them up to `deadline`.
@@ -63,7 +63,8 @@ impl ResourceServer {
         let status = |issuer: &Arc<TrustedIssuer>| {
             let status = issuer.status();
             if !status.is_ready() {
-                issuer.keys.fetch_if_due();
+                let Proof::Keys(keys) = &issuer.proof;
+                keys.fetch_if_due();
             }
             status
         };
@@ -84,7 +85,10 @@ impl ResourceServer {
     pub fn export_key_sets(&self) -> ExportedKeySets {
         let Some(now) = self.0.clock.now() else { return ExportedKeySets::default() };
         let table = self.0.issuers.table();
-        let copy = |issuer: &Arc<TrustedIssuer>| issuer.keys.export(&issuer.rules.issuer, now);
+        let copy = |issuer: &Arc<TrustedIssuer>| {
+            let Proof::Keys(keys) = &issuer.proof;
+            keys.export(&issuer.rules.issuer, now)
+        };
         ExportedKeySets { key_sets: table.iter().filter_map(copy).collect() }
     }
 
@@ -111,7 +115,8 @@ impl ResourceServer {
         let table = self.0.issuers.table();
         let is_taken = |copy: &&ExportedKeySet| {
             let Some(issuer) = table.get(&copy.issuer) else { return false };
-            issuer.keys.import(copy, now).unwrap_or_else(|error| {
+            let Proof::Keys(keys) = &issuer.proof;
+            keys.import(copy, now).unwrap_or_else(|error| {
                 let (issuer, reason) = (&issuer.rules.issuer, error.reason());
                 tracing::warn!(%issuer, reason, %error, "an exported key set cannot be used");
                 false
@@ -165,6 +170,7 @@ impl fmt::Display for WarmUpError {
 impl std::error::Error for WarmUpError {}
 
 async fn load(issuer: Arc<TrustedIssuer>, deadline: Duration) -> Option<(Arc<str>, KeySetError)> {
-    let loaded = issuer.keys.load(deadline).await;
+    let Proof::Keys(keys) = &issuer.proof;
+    let loaded = keys.load(deadline).await;
     loaded.err().map(|error| (Arc::clone(&issuer.rules.issuer), error))
 }

@@ -7,9 +7,12 @@
 use serde::Serialize;
 
 use super::ResourceServer;
+use crate::credentials::Credentials;
 use crate::error::TokenError;
+use crate::presentation::Presentation;
 use crate::time::UnixTime;
 use crate::token::ValidatedToken;
+use crate::trust::Proof;
 
 impl ResourceServer {
     /// How many accepted tokens are kept and how much memory they take; none when [`token_cache_bytes`] is 0. It looks
@@ -36,8 +39,9 @@ impl ResourceServer {
 
     /// Finds a token that was accepted before and is still good. Whatever else there is to say about a token is for the
     /// whole judgement to say: memory makes a good answer faster, and no other.
-    pub(crate) fn recall(&self, text: &[u8]) -> Option<(ValidatedToken, UnixTime)> {
-        let cache = self.0.token_cache.as_ref().filter(|_| text.len() <= self.0.max_token_bytes)?;
+    pub(super) fn recall(&self, presented: &Presentation<'_>) -> Option<(ValidatedToken, UnixTime)> {
+        let cache = self.0.token_cache.as_ref()?;
+        let text = presented.unread().filter(|text| text.len() <= self.0.max_token_bytes)?;
         let digest = cache.digest(text);
         let still_good = |token| Some((self.still_good_at(&token, || cache.remove(&digest))?, token));
         let Some((now, token)) = cache.get(&digest).and_then(still_good) else {
@@ -48,17 +52,18 @@ impl ResourceServer {
         Some((token, now))
     }
 
-    pub(super) fn remember(&self, text: &[u8], token: &ValidatedToken) {
+    pub(super) fn remember(&self, credentials: Credentials<'_>, token: &ValidatedToken) {
         if let Some(cache) = &self.0.token_cache {
-            cache.insert(cache.digest(text), token.clone());
+            cache.insert(cache.digest(credentials.token), token.clone());
         }
     }
 
     fn still_good_at(&self, token: &ValidatedToken, forget: impl FnOnce()) -> Option<UnixTime> {
-        match self.check_again(token) {
+        match self.check_use(token) {
             Ok(now) => {
                 // Requests that are recalled are those that keep the keys fresh.
-                token.signer().issuer.keys.fetch_if_due();
+                let Proof::Keys(keys) = &token.trusted_issuer().proof;
+                keys.fetch_if_due();
                 return Some(now);
             }
             // The last two mean that the key was withdrawn, which is permanent.

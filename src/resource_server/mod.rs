@@ -1,27 +1,32 @@
 //! The resource server: configuration, and the decision about one token.
 
 mod builder;
-mod decision;
+mod door;
 mod health;
 mod issuers;
 mod memory;
-mod shown;
+mod observer;
+mod proof;
+mod proof_rules;
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 pub use builder::ResourceServerBuilder;
 pub use health::{Readiness, WarmUpError};
 pub use memory::TokenCacheStatus;
 
-pub(crate) use decision::{Pending, Stop};
+pub(crate) use door::{Pending, Stop, Subject, Waited};
+pub(crate) use observer::Observer;
 
-use self::decision::Waited;
+use self::observer::EveryStep;
 use crate::error::TokenError;
+use crate::presentation::Presentation;
 use crate::refusal::ServerContext;
 use crate::response::{Responder, StatusPolicy};
-use crate::time::{Clock, UnixTime};
-use crate::token::{Signer, ValidatedToken};
+use crate::time::Clock;
+use crate::token::ValidatedToken;
 use crate::token_cache::TokenCache;
 use crate::trust::TrustedIssuers;
 use crate::validator::{NoListener, StepListener};
@@ -92,10 +97,16 @@ impl ResourceServer {
     ///
     /// Why the token was refused.
     pub async fn validate(&self, token: &str) -> Result<ValidatedToken, TokenError> {
-        if let Some((token, _)) = self.recall(token.as_bytes()) {
-            return Ok(token);
-        }
-        self.judge_to_the_end(token.as_bytes(), Waited::Nothing, &mut NoListener).await
+        self.validate_presentation(Presentation::bearer(token)).await
+    }
+
+    /// Judges what a client presents, with the rules of the layer, for code that is not behind it.
+    ///
+    /// # Errors
+    ///
+    /// Why the token was refused, or [`TokenError::Absent`] if there is none.
+    pub async fn validate_presentation(&self, presentation: Presentation<'_>) -> Result<ValidatedToken, TokenError> {
+        self.decide_at_length(presentation, Waited::Nothing, &mut NoListener).await
     }
 
     /// As [`validate`](Self::validate), and tells each step to a listener, also those that the cache of tokens would
@@ -109,7 +120,7 @@ impl ResourceServer {
         token: &str,
         listener: &mut (impl StepListener + Send),
     ) -> Result<ValidatedToken, TokenError> {
-        self.judge_to_the_end(token.as_bytes(), Waited::Nothing, listener).await
+        self.decide_at_length(Presentation::bearer(token), Waited::Nothing, &mut EveryStep(listener)).await
     }
 
     /// Judges a token again that was good when it came, without its text: for connections that outlive a request, such
@@ -139,28 +150,42 @@ impl ResourceServer {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn revalidate(&self, token: &ValidatedToken) -> Result<(), TokenError> {
-        let server = &*self.0;
-        if token.server().id() != server.context.id() {
-            return Err(TokenError::OtherResourceServer);
+        match self.decide(Subject::Held(token), Waited::Nothing, &mut NoListener) {
+            Ok(_) => Ok(()),
+            Err(Stop::Refused(error)) => Err(error),
+            Err(Stop::Pending(_)) => Err(TokenError::KeysUnavailable { retry_after: Duration::ZERO }),
         }
-        self.check_again(token).map(drop)
     }
 
-    /// What can change about a token that was good. Also says what time it was.
-    fn check_again(&self, token: &ValidatedToken) -> Result<UnixTime, TokenError> {
-        let server = &*self.0;
-        let Signer { issuer, key } = token.signer();
-        if !issuer.is_enabled() {
-            return Err(TokenError::IssuerDisabled);
+    /// As [`revalidate`](Self::revalidate), but where the answer would be that our side cannot decide, waits for what
+    /// may tell, such as a fetch of the keys that is due: at most for the
+    /// [`request_wait`](crate::KeyPolicy::request_wait) of the issuer's policy.
+    ///
+    /// # Errors
+    ///
+    /// Those of `revalidate`.
+    ///
+    /// ```
+    /// # use tower_bearer::ResourceServer;
+    /// # use tower_bearer_test::TestIssuer;
+    /// # let issuer = TestIssuer::new("https://as.example.com")?;
+    /// # let text = issuer.token().sign();
+    /// # let api = ResourceServer::builder().audience("https://api.example.com").issuer(issuer.trusted()).build()?;
+    /// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+    /// let token = api.validate(&text).await?;
+    /// // Every minute, for as long as the connection lasts:
+    /// assert!(api.revalidate_async(&token).await.is_ok());
+    /// # Ok::<(), tower_bearer::TokenError>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub async fn revalidate_async(&self, token: &ValidatedToken) -> Result<(), TokenError> {
+        let decided = self.revalidate(token);
+        if decided.as_ref().is_err_and(TokenError::is_undecided) {
+            self.wait_for_evidence(token).await;
+            return self.revalidate(token);
         }
-        if key.is_withdrawn() {
-            issuer.keys.check_withdrawn(key)?;
-        }
-        server.issuers.table().check_serves(issuer)?;
-        let now = server.clock.now().ok_or(TokenError::ClockUnavailable)?;
-        issuer.rules.check_times(token.times(), now)?;
-        issuer.note_verified(&*server.clock);
-        Ok(now)
+        decided
     }
 
     pub(crate) fn context(&self) -> &Arc<ServerContext> {

@@ -23,7 +23,7 @@ use tokio::sync::watch;
 pub use resolver::{IssuerResolver, IssuerResolverError, IssuerResolverFuture};
 
 pub(crate) use table::Table;
-pub(crate) use trusted_issuer::{CommonRules, TrustedIssuer};
+pub(crate) use trusted_issuer::{CommonRules, Proof, TrustedIssuer};
 
 use self::resolver::Resolutions;
 use crate::config_error::ConfigError;

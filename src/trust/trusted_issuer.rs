@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config_error::ConfigError;
+use crate::error::TokenError;
 use crate::issuer::Issuer;
 use crate::keys::{KeyEnvironment, KeySetStatus, Keys};
 use crate::sync::{AtomicBool, AtomicU64, Ordering};
@@ -23,10 +24,17 @@ pub(crate) struct CommonRules {
     pub(crate) environment: KeyEnvironment,
 }
 
+/// How an issuer proves the claims of its tokens.
+#[derive(Debug)]
+pub(crate) enum Proof {
+    /// It signs them with one of these keys.
+    Keys(Keys),
+}
+
 #[derive(Debug)]
 pub(crate) struct TrustedIssuer {
     pub(crate) rules: TokenRules,
-    pub(crate) keys: Keys,
+    pub(crate) proof: Proof,
     /// The resolver brought it, not the configuration.
     pub(super) is_resolved: bool,
     enabled: AtomicBool,
@@ -99,13 +107,18 @@ impl CommonRules {
             allow_nonce: issuer.allow_nonce,
             accept_sender_constrained: issuer.accept_sender_constrained,
         };
-        Ok(TrustedIssuer { rules, keys, is_resolved, enabled: AtomicBool::new(true), verified_at: AtomicU64::new(0) })
+        let (proof, enabled, verified_at) = (Proof::Keys(keys), AtomicBool::new(true), AtomicU64::new(0));
+        Ok(TrustedIssuer { rules, proof, is_resolved, enabled, verified_at })
     }
 }
 
 impl TrustedIssuer {
     pub(crate) fn is_enabled(&self) -> bool {
         self.enabled.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn check_enabled(&self) -> Result<(), TokenError> {
+        if self.is_enabled() { Ok(()) } else { Err(TokenError::IssuerDisabled) }
     }
 
     pub(crate) fn set_enabled(&self, enabled: bool) {
@@ -135,12 +148,14 @@ impl TrustedIssuer {
     }
 
     pub(crate) fn status(&self) -> KeySetStatus {
-        self.keys.status(&self.rules.issuer, self.is_enabled())
+        let Proof::Keys(keys) = &self.proof;
+        keys.status(&self.rules.issuer, self.is_enabled())
     }
 
     /// Ends it: tokens that were accepted are not good any more, and nothing is fetched.
     pub(crate) fn revoke(&self) {
         self.set_enabled(false);
-        self.keys.close();
+        let Proof::Keys(keys) = &self.proof;
+        keys.close();
     }
 }

@@ -1,6 +1,10 @@
 //! What the validator says about each step, for whoever explains a verdict.
 
+use std::borrow::Cow;
 use std::fmt;
+
+use crate::jose::{Algorithm, TokenType};
+use crate::time::UnixTime;
 
 /// The checks of a token, in the order in which they are made.
 #[non_exhaustive]
@@ -99,7 +103,77 @@ pub struct Step<'a> {
     /// What the configuration expects.
     pub expected: fmt::Arguments<'a>,
     /// What the token has.
-    pub found: fmt::Arguments<'a>,
+    pub found: Found<'a>,
+}
+
+/// What a token has where a check looked. Its `Display` is a short text for reports.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug)]
+pub enum Found<'a> {
+    /// Nothing: the claim is absent.
+    Absent,
+    /// So many bytes: the size of the token, or of its claims.
+    Bytes(usize),
+    /// A text: an issuer, or a single audience.
+    Text(&'a str),
+    /// Several texts: the audiences.
+    Texts(&'a [Cow<'a, str>]),
+    /// The algorithm that `alg` names.
+    Algorithm(Algorithm),
+    /// `alg` names no algorithm that is known here.
+    UnknownAlgorithm,
+    /// The header's `kid`.
+    KeyId(Option<&'a str>),
+    /// A signature, for this algorithm.
+    Signature(Algorithm),
+    /// The header's `typ`, as the kind of token that it stands for.
+    Type(TokenType),
+    /// The claim of this name shows another kind of token.
+    OtherKind(&'static str),
+    /// `cnf`, as JSON: the key that the token is bound to (RFC 7800 §3.1).
+    Confirmation(Option<&'a str>),
+    /// A time.
+    Time(UnixTime),
+    /// The claims of RFC 9068 §2.2 that no other check asks for, as far as they are present.
+    Claims([Option<&'static str>; 4]),
+}
+
+impl fmt::Display for Found<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::Absent => f.write_str("absent"),
+            Self::Bytes(bytes) => write!(f, "{bytes} bytes"),
+            Self::Text(text) => write!(f, "{text:?}"),
+            Self::Texts(texts) => write!(f, "{texts:?}"),
+            Self::Algorithm(algorithm) => f.write_str(algorithm.name()),
+            Self::UnknownAlgorithm => f.write_str("an unknown one"),
+            Self::KeyId(Some(key_id)) => write!(f, "kid {key_id:?}"),
+            Self::KeyId(None) => f.write_str("kid absent"),
+            Self::Signature(algorithm) => write!(f, "a signature for {algorithm}"),
+            Self::Type(typ) => write!(f, "typ {}", typ.name()),
+            Self::OtherKind(claim) => write!(f, "claim {claim}"),
+            Self::Confirmation(Some(_)) => f.write_str("`cnf`"),
+            Self::Confirmation(None) => f.write_str("no `cnf`"),
+            Self::Time(time) => time.fmt(f),
+            Self::Claims(names) => {
+                let mut names = names.into_iter().flatten();
+                f.write_str(names.next().unwrap_or("none"))?;
+                names.try_for_each(|name| write!(f, ", {name}"))
+            }
+        }
+    }
+}
+
+impl<'a> From<Option<&'a str>> for Found<'a> {
+    fn from(text: Option<&'a str>) -> Self {
+        text.map_or(Self::Absent, Self::Text)
+    }
+}
+
+impl From<Option<UnixTime>> for Found<'_> {
+    fn from(time: Option<UnixTime>) -> Self {
+        time.map_or(Self::Absent, Self::Time)
+    }
 }
 
 /// Hears of each step the validator took, up to the first that failed.
@@ -121,29 +195,5 @@ impl<L: StepListener + ?Sized> StepListener for &mut L {
     #[inline(always)]
     fn step(&mut self, step: Step<'_>) {
         (**self).step(step);
-    }
-}
-
-/// Reports a step and passes its verdict on.
-pub(crate) fn report<L: StepListener, T, E>(
-    listener: &mut L,
-    check: Check,
-    verdict: Result<T, E>,
-    expected: fmt::Arguments<'_>,
-    found: fmt::Arguments<'_>,
-) -> Result<T, E> {
-    listener.step(Step { check, passed: verdict.is_ok(), expected, found });
-    verdict
-}
-
-/// A value in quotes, or that it is absent.
-pub(crate) struct Shown<'a, T>(pub(crate) &'a Option<T>);
-
-impl<T: fmt::Debug> fmt::Display for Shown<'_, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Some(value) => write!(f, "{value:?}"),
-            None => f.write_str("absent"),
-        }
     }
 }

@@ -27,7 +27,7 @@ async fn r02_the_scheme_is_matched_without_regard_to_case() {
     for scheme in ["Bearer", "bearer", "BEARER", "bEaReR"] {
         assert_eq!(present(format!("{scheme} {token}")).await, (200, "accepted"), "{scheme}");
     }
-    for scheme in ["Bearer2", "Beare", "Token", "DPoP"] {
+    for scheme in ["Bearer2", "Beare", "Token", "DPoP2", "DPo"] {
         assert_eq!(present(format!("{scheme} {token}")).await, (401, "token_absent"), "{scheme}");
     }
 }

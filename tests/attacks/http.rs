@@ -6,6 +6,7 @@ use ::http::{HeaderValue, Request};
 use axum::Router;
 use axum::routing::any;
 use http_body_util::BodyExt;
+use serde_json::json;
 use tower::{ServiceExt, service_fn};
 use tower_bearer::{TokenError, ValidatedToken};
 
@@ -16,10 +17,51 @@ async fn h01_no_token_and_other_schemes() {
     let trial = Trial::start().await;
     trial.absent(&[]).await;
     for value in
-        ["", "Basic YTpi", "Basic", "Negotiate", "DPoP abc.def.ghi", "Bearerx abc", "Bearer-x abc", "Token abc"]
+        ["", "Basic YTpi", "Basic", "Negotiate", "DPoPx abc.def.ghi", "Bearerx abc", "Bearer-x abc", "Token abc"]
     {
         trial.absent(&[("authorization", value.as_bytes())]).await;
     }
+}
+
+/// The scheme `DPoP` always carries an access token (RFC 9449 §7.1): it is refused as such, never as "no token", which an
+/// optional layer would let through.
+#[tokio::test]
+async fn h01_the_scheme_dpop_is_refused_and_never_counts_as_no_token() {
+    let trial = Trial::start().await;
+    let optional = trial.server.layer().optional();
+    let good = token().sign();
+    let bound = token().claim("cnf", json!({ "jkt": "x" })).sign();
+    let refused = [
+        (format!("DPoP {good}"), 401, "dpop_not_configured"),
+        (format!("dpop   {bound}"), 401, "dpop_not_configured"),
+        ("DPOP opaque".to_owned(), 401, "dpop_not_configured"),
+        ("DPoP".to_owned(), 400, "token_empty"),
+        ("DPoP ".to_owned(), 400, "token_empty"),
+        (format!("DPoP\t{good}"), 400, "token_illegal_characters"),
+        (format!("DPoP \"{good}\""), 400, "token_illegal_characters"),
+        (format!("DPoP {good}, DPoP {good}"), 400, "credentials_repeated"),
+        (format!("DPoP {good}, Bearer {good}"), 400, "credentials_repeated"),
+        (format!("Bearer {good}, DPoP {good}"), 400, "credentials_repeated"),
+        (format!("Basic YTpi, dpop {good}"), 400, "credentials_repeated"),
+    ];
+    for (value, status, reason) in refused {
+        for api in [&trial.default, &trial.rfc6750] {
+            let response = api.get(&[("authorization", value.as_bytes())]).await;
+            assert_eq!(response.status(), status, "{reason}: {value:.20}");
+            let challenge = response.headers()["www-authenticate"].to_str().unwrap().to_owned();
+            assert!(challenge.starts_with("Bearer realm="), "{challenge}");
+            assert_eq!(challenge.contains("error"), status == 400, "{value:.20}: {challenge}");
+            assert_eq!(response.headers()["cache-control"], "no-store");
+        }
+        let request = Request::builder().header("authorization", HeaderValue::from_str(&value).unwrap());
+        let handler =
+            service_fn(async |_: Request<()>| -> Result<_, std::convert::Infallible> { Ok(::http::Response::new(())) });
+        let response = tower::Layer::layer(&optional, handler).oneshot(request.body(()).unwrap()).await.unwrap();
+        assert_eq!(response.status(), status, "optional: {value:.20}");
+        assert_eq!(response.extensions().get::<TokenError>().map(TokenError::reason), Some(reason), "{value:.20}");
+    }
+    let both: [(&str, &[u8]); 2] = [("authorization", b"DPoP a.b.c"), ("authorization", b"Bearer a.b.c")];
+    trial.broken(&both, "credentials_repeated").await;
 }
 
 #[tokio::test]

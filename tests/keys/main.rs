@@ -15,6 +15,7 @@ mod credentials;
 mod discovery;
 mod discovery_errors;
 mod dropped;
+mod every_use;
 mod failover;
 mod failures;
 mod file;

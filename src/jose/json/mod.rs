@@ -10,12 +10,14 @@
 #[cfg(feature = "unit-tests")]
 mod comparison;
 mod names;
+mod places;
 mod scanner;
 
 use std::borrow::Cow;
 
 use crate::error::JsonFault;
 
+pub(crate) use places::MemberPlaces;
 pub(crate) use scanner::Number;
 
 use names::Names;
@@ -112,6 +114,14 @@ impl<'t> Value<'_, 't> {
             return self.texts().map(StringList::Several);
         }
         self.text().map(StringList::One)
+    }
+
+    /// Any value, checked, as it stands in the text.
+    pub(crate) fn raw(&mut self) -> Result<&'t str, WalkError> {
+        self.walk.scanner.peek();
+        let start = self.walk.scanner.position();
+        self.skip()?;
+        Ok(self.walk.scanner.since(start))
     }
 
     /// An object that is checked and skipped.

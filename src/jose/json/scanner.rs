@@ -35,6 +35,11 @@ impl<'t> Scanner<'t> {
         self.position
     }
 
+    /// What was passed since then.
+    pub(super) fn since(&self, start: usize) -> &'t str {
+        self.text.get(start..self.position).unwrap_or_default()
+    }
+
     pub(super) const fn go_back(&mut self, position: usize) {
         self.position = position;
     }

@@ -13,10 +13,12 @@ use super::{KeyCache, KeyPolicy};
 use crate::error::{KeySetError, TokenError};
 use crate::jose::{Algorithm, JwkSet, VerifyingKey};
 use crate::keys::{Arrival, FetchedKeySet, KeySource, KeySourceFuture, Lookup};
+use crate::resource_server::{Subject, Waited};
 use crate::sync::{AtomicBool, AtomicUsize, Ordering};
 use crate::telemetry::IssuerMeter;
 use crate::time::{ManualClock, UnixTime};
-use crate::{Issuer, ResourceServer};
+use crate::validator::NoListener;
+use crate::{Issuer, Presentation, ResourceServer};
 
 const ISSUER: &str = "https://as.example.com";
 
@@ -282,8 +284,9 @@ fn d10_a_disabled_issuer_lets_no_later_request_through() {
             thread::spawn(move || {
                 for _ in 0..2 {
                     let came_after = disabled.load(Ordering::SeqCst);
-                    let passed =
-                        server.decide_now(TOKEN.1.as_bytes()).is_ok_and(|token| server.revalidate(&token).is_ok());
+                    let presented = Subject::Presented(Presentation::bearer(&TOKEN.1));
+                    let decided = server.decide(presented, Waited::Nothing, &mut NoListener);
+                    let passed = decided.is_ok_and(|token| server.revalidate(&token).is_ok());
                     assert!(!(came_after && passed));
                 }
             })

@@ -162,15 +162,25 @@ impl KeyCache {
         self.note_missing(key_id, arrival);
     }
 
-    /// Whether the set is there and not older than the staleness bound allows.
-    pub(crate) fn check_serves(&self) -> Result<(), TokenError> {
+    /// Whether a key that made a good signature is still in the set, and the set not older than the staleness bound
+    /// allows.
+    pub(crate) fn check_in_force(&self, key: &VerifyingKey) -> Result<(), TokenError> {
+        if key.is_withdrawn() {
+            self.check_withdrawn(key)?;
+        }
         let now = self.clock.monotonic_coarse();
         if self.serves(now) { Ok(()) } else { Err(self.unavailable(now)) }
     }
 
+    /// The moment of a request that arrives now.
+    pub(crate) fn arrival(&self) -> Arrival {
+        self.state().arrival()
+    }
+
     /// Whether a key that was withdrawn since its token was accepted is in the set again: a failover's set may have
     /// replaced it for a while.
-    pub(crate) fn check_withdrawn(&self, key: &VerifyingKey) -> Result<(), TokenError> {
+    #[cold]
+    fn check_withdrawn(&self, key: &VerifyingKey) -> Result<(), TokenError> {
         let now = self.clock.monotonic_coarse();
         match &*self.snapshot.load() {
             Some(snapshot) if snapshot.bounds.serves(now) && snapshot.set.has_same(key) => Ok(()),

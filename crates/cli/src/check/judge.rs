@@ -8,8 +8,11 @@ use http::header::AUTHORIZATION;
 use http::response::Parts;
 use http::{HeaderValue, Request, Response};
 use tower::{Layer, ServiceExt, service_fn};
+use tower_bearer::jose::TokenType;
 use tower_bearer::time::{Clock, SystemClock, UnixTime};
-use tower_bearer::{BearerLayer, Check, RequireScopes, ResourceServer, StatusPolicy, Step, StepListener, TokenError};
+use tower_bearer::{
+    BearerLayer, Check, Found, RequireScopes, ResourceServer, StatusPolicy, Step, StepListener, TokenError,
+};
 
 use super::advice;
 use super::explanation::{CheckResult, Explanation, LayerResponse, LayerResponses, Row};
@@ -103,12 +106,7 @@ impl<'a> Judge<'a> {
                 found: step.map_or_else(|| token.found(*check, self.settings), |step| step.found.clone()),
             };
             // The library says which kind it is, the header which name it has.
-            let name = match check {
-                Check::Algorithm if row.found == "an unknown one" => token.header("alg"),
-                Check::TokenType if row.found == "typ of another kind" => token.header("typ"),
-                _ => None,
-            };
-            if let Some(name) = name {
+            if let Some(name) = step.and_then(|step| step.named_by).and_then(|parameter| token.header(parameter)) {
                 row.found = name.to_string();
             }
             let time = time_claim(*check).and_then(|claim| token.time(claim));
@@ -193,6 +191,8 @@ struct Told {
     passed: bool,
     expected: String,
     found: String,
+    /// The header parameter that has the name of something unknown.
+    named_by: Option<&'static str>,
 }
 
 impl Told {
@@ -207,8 +207,13 @@ impl StepListener for Steps {
         if step.check == Check::Structure {
             self.0.clear();
         }
+        let named_by = match step.found {
+            Found::UnknownAlgorithm => Some("alg"),
+            Found::Type(TokenType::Other) => Some("typ"),
+            _ => None,
+        };
         let (expected, found) = (step.expected.to_string(), step.found.to_string());
-        self.0.push(Told { check: step.check, passed: step.passed, expected, found });
+        self.0.push(Told { check: step.check, passed: step.passed, expected, found, named_by });
     }
 }
 

@@ -5,14 +5,14 @@ use std::ops::Range;
 
 /// A text that a payload has: usually a part of it, and a copy only where something in it was escaped. So a token needs
 /// no memory for what its payload says already.
-pub(crate) enum ClaimText {
+pub(super) enum ClaimText {
     Part(Range<usize>),
     Unescaped(Box<str>),
 }
 
 impl ClaimText {
     /// Takes a text that was read from this payload.
-    pub(crate) fn new(text: Cow<'_, str>, payload: &[u8]) -> Self {
+    pub(super) fn new(text: Cow<'_, str>, payload: &[u8]) -> Self {
         let text = match text {
             Cow::Owned(text) => return Self::Unescaped(text.into()),
             Cow::Borrowed(text) => text,
@@ -26,7 +26,7 @@ impl ClaimText {
     }
 
     /// The text. The payload must be the one that it was taken from.
-    pub(crate) fn of<'p>(&'p self, payload: &'p [u8]) -> &'p str {
+    pub(super) fn of<'p>(&'p self, payload: &'p [u8]) -> &'p str {
         match self {
             Self::Part(part) => {
                 payload.get(part.clone()).and_then(|part| str::from_utf8(part).ok()).unwrap_or_default()
@@ -36,7 +36,7 @@ impl ClaimText {
     }
 
     /// How much memory it takes beside the payload.
-    pub(crate) fn memory_bytes(&self) -> usize {
+    pub(super) fn memory_bytes(&self) -> usize {
         match self {
             Self::Part(_) => 0,
             Self::Unescaped(text) => text.len(),

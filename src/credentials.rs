@@ -1,17 +1,40 @@
-//! The token in a request: one `Authorization` header, one scheme, one token (RFC 6750 §2.1).
+//! The credentials in a request: one `Authorization` header, one scheme, one token (RFC 6750 §2.1, RFC 9449 §7.1).
 
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, Uri};
 
 use crate::error::{RequestFault, TokenError};
 
-const SCHEME: &[u8] = b"bearer";
+/// The schemes under which an access token is sent.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Scheme {
+    /// RFC 6750 §2.1.
+    Bearer,
+    /// RFC 9449 §7.1.
+    Dpop,
+}
 
-/// A bearer token as it stood in the request, with the characters that RFC 6750 §2.1 allows. It has no `Debug`.
+/// An access token as it stood in the request, with the characters that RFC 6750 §2.1 allows. It has no `Debug`.
 #[derive(Clone, Copy)]
-pub(crate) struct BearerToken<'r>(&'r [u8]);
+pub(crate) struct Credentials<'r> {
+    pub(crate) scheme: Scheme,
+    pub(crate) token: &'r [u8],
+}
 
-impl<'r> BearerToken<'r> {
+impl Scheme {
+    /// Without regard to case (RFC 9110 §11.1).
+    fn named(name: &[u8]) -> Option<Self> {
+        if name.eq_ignore_ascii_case(b"bearer") {
+            Some(Self::Bearer)
+        } else if name.eq_ignore_ascii_case(b"dpop") {
+            Some(Self::Dpop)
+        } else {
+            None
+        }
+    }
+}
+
+impl<'r> Credentials<'r> {
     /// Finds the token. A request without one, or with another scheme, gives `None`.
     ///
     /// Tokens in the query or in a form body are not read (RFC 9700 §4.3.2); one in the query beside one in the header
@@ -22,45 +45,36 @@ impl<'r> BearerToken<'r> {
         if values.next().is_some() {
             return Err(TokenError::Request(RequestFault::Repeated));
         }
-        let token = Self::from_header(value.as_bytes()).map_err(TokenError::Request)?;
-        if token.is_some() && has_token_in_query(uri) {
+        let credentials = Self::from_header(value.as_bytes()).map_err(TokenError::Request)?;
+        if credentials.is_some() && has_token_in_query(uri) {
             return Err(TokenError::Request(RequestFault::TwoPlaces));
         }
-        Ok(token)
+        Ok(credentials)
     }
 
-    /// What stands in the place of a token, unread: good for looking whether this very text was read before, and for
-    /// nothing else. None where more than the text would have to be judged.
+    /// What stands in the place of a bearer token, unread: good for looking whether this very text was read before, and
+    /// for nothing else. None where more than the text would have to be judged.
     pub(crate) fn unread(headers: &'r HeaderMap, uri: &Uri) -> Option<&'r [u8]> {
         let mut values = headers.get_all(AUTHORIZATION).iter();
         let (value, None) = (values.next()?.as_bytes(), values.next()) else { return None };
-        let (scheme, token) = value.split_at_checked(SCHEME.len())?;
+        let (scheme, token) = value.split_at_checked(b"bearer".len())?;
         let token = token.strip_prefix(b" ")?;
-        (scheme.eq_ignore_ascii_case(SCHEME) && !has_token_in_query(uri)).then_some(token)
+        (scheme.eq_ignore_ascii_case(b"bearer") && !has_token_in_query(uri)).then_some(token)
     }
 
-    pub(crate) const fn as_bytes(self) -> &'r [u8] {
-        self.0
-    }
-
-    /// `credentials = "Bearer" 1*SP b64token`, the scheme without regard to case (RFC 9110 §11.1).
+    /// `credentials = scheme 1*SP b64token`.
     fn from_header(value: &'r [u8]) -> Result<Option<Self>, RequestFault> {
         let scheme_end = value.iter().position(|byte| !is_tchar(*byte)).unwrap_or(value.len());
         let (scheme, rest) = value.split_at(scheme_end);
         let token = trim_spaces(rest);
-        let (is_ours, is_apart) = (scheme.eq_ignore_ascii_case(SCHEME), token.len() < rest.len());
-        if is_ours && is_apart && is_b64token(token) {
-            Ok(Some(Self(token)))
-        } else if !value.is_ascii() {
-            Err(RequestFault::IllegalCharacters)
-        } else if !is_ours {
-            Self::refuse_other_scheme(value, rest)
-        } else if token.is_empty() {
-            Err(RequestFault::Empty)
-        } else if is_apart && hides_bearer(token) {
-            Err(RequestFault::Repeated)
-        } else {
-            Err(RequestFault::IllegalCharacters)
+        let (scheme, is_apart) = (Scheme::named(scheme), token.len() < rest.len());
+        match scheme {
+            Some(scheme) if is_apart && is_b64token(token) => Ok(Some(Self { scheme, token })),
+            _ if !value.is_ascii() => Err(RequestFault::IllegalCharacters),
+            None => Self::refuse_other_scheme(value, rest),
+            Some(_) if token.is_empty() => Err(RequestFault::Empty),
+            Some(_) if is_apart && hides_token(token) => Err(RequestFault::Repeated),
+            Some(_) => Err(RequestFault::IllegalCharacters),
         }
     }
 
@@ -71,7 +85,7 @@ impl<'r> BearerToken<'r> {
             Ok(None)
         } else if rest.is_empty() && value.iter().filter(|byte| **byte == b'.').count() >= 2 {
             Err(RequestFault::SchemeMissing)
-        } else if hides_bearer(rest) {
+        } else if hides_token(rest) {
             Err(RequestFault::Repeated)
         } else if !rest.is_empty() && (rest.len() == value.len() || !rest.starts_with(b" ")) {
             Err(RequestFault::IllegalCharacters)
@@ -81,11 +95,13 @@ impl<'r> BearerToken<'r> {
     }
 }
 
-/// Whether another credential with our scheme follows after a comma: some clients and proxies join headers so.
-fn hides_bearer(rest: &[u8]) -> bool {
+/// Whether another credential with a scheme for access tokens follows after a comma: some clients and proxies join
+/// headers so.
+fn hides_token(rest: &[u8]) -> bool {
     rest.split(|byte| *byte == b',').skip(1).any(|part| {
-        let Some((scheme, after)) = part.trim_ascii_start().split_at_checked(SCHEME.len()) else { return false };
-        scheme.eq_ignore_ascii_case(SCHEME) && after.first().is_none_or(|byte| !is_tchar(*byte))
+        let part = part.trim_ascii_start();
+        let scheme_end = part.iter().position(|byte| !is_tchar(*byte)).unwrap_or(part.len());
+        part.get(..scheme_end).is_some_and(|scheme| Scheme::named(scheme).is_some())
     })
 }
 

@@ -1,0 +1,48 @@
+//! From a token to claims that are proven and accepted: all steps, in order.
+
+use std::sync::Arc;
+
+use super::ResourceServer;
+use super::door::{Stop, Waited};
+use super::proof_rules::{
+    AllowedAlgorithm, IssuerChoice, IssuerKey, Signature, Structure, refuse_foreign, refuse_if_named,
+};
+use crate::credentials::{Credentials, Scheme};
+use crate::error::TokenError;
+use crate::token::ValidatedToken;
+use crate::token_claims::TokenClaims;
+use crate::trust::{Proof, TrustedIssuer};
+use crate::validator::{StepListener, check, check_or};
+
+impl ResourceServer {
+    /// RFC 9068 §4: what the token says counts only once its signature is verified.
+    pub(super) fn prove<L: StepListener>(
+        &self,
+        credentials: Credentials<'_>,
+        waited: Waited,
+        listener: &mut L,
+    ) -> Result<ValidatedToken, Stop> {
+        if credentials.scheme == Scheme::Dpop {
+            return Err(TokenError::DpopNotConfigured.into());
+        }
+        let server = &*self.0;
+        let jws = check(listener, Structure { token: credentials.token, max_bytes: server.max_token_bytes })?;
+        let table = server.issuers.table();
+        let issuer = check(listener, IssuerChoice::new(&server.issuers, &table, &jws, waited))?;
+        let TrustedIssuer { rules, proof: Proof::Keys(keys), .. } = &**issuer;
+
+        let algorithm = AllowedAlgorithm { rules, jws: &jws };
+        let algorithm = check_or(listener, algorithm, |_, listener| refuse_foreign(rules, &jws, listener))?;
+        let key = IssuerKey { issuer, keys, jws: &jws, algorithm, waited };
+        let found = check_or(listener, key, |_, listener| refuse_foreign(rules, &jws, listener))?;
+        let signature = Signature { jws, keys: &found, algorithm };
+        let payload = check_or(listener, signature, |rule, listener| refuse_if_named(rules, &rule.jws, listener))?;
+        issuer.note_verified(&*server.clock);
+
+        let now = server.clock.now().ok_or(TokenError::ClockUnavailable)?;
+        let accepted = TokenClaims::accept(payload.into(), |payload| rules.check_claims(payload, now, listener));
+        let (claims, evidence) = accepted?;
+        issuer.note_accepted();
+        Ok(ValidatedToken::new(claims, Arc::clone(issuer), evidence, Arc::clone(&server.context)))
+    }
+}

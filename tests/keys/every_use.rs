@@ -1,0 +1,245 @@
+//! What can change about a token that was good is asked on every use of it, whichever way it comes. Each change is made
+//! at the last moment: between two uses, or, where there is but one, while the token is being judged.
+
+use std::convert::Infallible;
+use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use http::{Request, Response};
+use tower::{Layer, ServiceExt, service_fn};
+use tower_bearer::time::{Clock, ManualClock, UnixTime};
+use tower_bearer::{
+    FetchedKeySet, Issuer, KeySetError, KeySource, KeySourceFuture, Presentation, ResourceServer, TokenError,
+    ValidatedToken,
+};
+use tower_bearer_test::{SigningKey, TestIssuer};
+
+use crate::provider::{AUDIENCE, key, token};
+
+const ISSUER: &str = "https://as.example.com";
+
+/// What time, the issuer or the operator does to a token.
+#[derive(Clone, Copy, Debug)]
+enum Change {
+    Nothing,
+    Expiry,
+    KeyWithdrawn,
+    IssuerDisabled,
+    KeysTooOld,
+}
+
+/// How a token is used.
+#[derive(Clone, Copy, Debug)]
+enum Way {
+    Layer,
+    Validate,
+    ValidatePresentation,
+    Revalidate,
+    RevalidateAsync,
+}
+
+const CHANGES: [(Change, &str); 5] = [
+    (Change::Nothing, "accepted"),
+    (Change::Expiry, "expired"),
+    (Change::KeyWithdrawn, "no_matching_key"),
+    (Change::IssuerDisabled, "issuer_disabled"),
+    (Change::KeysTooOld, "keys_unavailable"),
+];
+
+#[derive(Clone)]
+struct World {
+    server: ResourceServer,
+    clock: WatchedClock,
+    source: Source,
+}
+
+impl World {
+    fn new() -> Self {
+        let clock = WatchedClock::new();
+        let source = Source::default();
+        source.publish(Some(key(0)));
+        let trusted = Issuer::new(ISSUER).key_source(source.clone());
+        let builder = ResourceServer::builder().audience(AUDIENCE).issuer(trusted).clock(clock.clone());
+        Self { server: builder.build().unwrap(), clock, source }
+    }
+
+    fn issuer(&self, signing: usize) -> TestIssuer {
+        TestIssuer::with_key(ISSUER, key(signing)).with_clock(self.clock.time.clone())
+    }
+
+    fn make(&self, change: Change) {
+        match change {
+            Change::Nothing => {}
+            Change::Expiry => self.clock.time.set_wall(Some(UnixTime::from_secs(1_900_000_000))),
+            Change::KeyWithdrawn => {
+                self.source.publish(Some(key(1)));
+                let (server, rotated) = (self.server.clone(), token(&self.issuer(1)));
+                // In a runtime of its own: the one of the test may be in the middle of a judgement.
+                let fetches = std::thread::spawn(move || runtime().block_on(async { server.validate(&rotated).await }));
+                fetches.join().unwrap().unwrap();
+            }
+            Change::IssuerDisabled => assert!(self.server.disable_issuer(ISSUER)),
+            Change::KeysTooOld => {
+                self.source.publish(None);
+                self.clock.time.advance(Duration::from_secs(300 + 3_600 + 1));
+            }
+        }
+    }
+
+    async fn use_token(&self, way: Way, text: &str, held: &ValidatedToken) -> &'static str {
+        let request = || Request::builder().header("authorization", format!("Bearer {text}")).body(()).unwrap();
+        let verdict = match way {
+            Way::Layer => {
+                let handler = service_fn(async |_: Request<()>| Ok::<_, Infallible>(Response::new(())));
+                let response = self.server.layer().layer(handler).oneshot(request()).await.unwrap();
+                response.extensions().get::<TokenError>().cloned().map_or(Ok(()), Err)
+            }
+            Way::Validate => self.server.validate(text).await.map(drop),
+            Way::ValidatePresentation => {
+                self.server.validate_presentation(Presentation::in_request(&request())).await.map(drop)
+            }
+            Way::Revalidate => self.server.revalidate(held),
+            Way::RevalidateAsync => self.server.revalidate_async(held).await,
+        };
+        verdict.map_or_else(|error| error.reason(), |()| "accepted")
+    }
+}
+
+#[tokio::test]
+async fn k02_what_can_change_is_asked_on_every_use_of_a_known_token() {
+    let ways = [Way::Layer, Way::Validate, Way::ValidatePresentation, Way::Revalidate, Way::RevalidateAsync];
+    for (way, (change, expected)) in ways.into_iter().flat_map(|way| CHANGES.map(|change| (way, change))) {
+        let world = World::new();
+        let text = token(&world.issuer(0));
+        let held = world.server.validate(&text).await.unwrap();
+        assert_eq!(world.server.token_cache().unwrap().tokens, 1);
+        world.make(change);
+        assert_eq!(world.use_token(way, &text, &held).await, expected, "{way:?}, {change:?}");
+    }
+}
+
+/// The change comes after the rules have read the claims: nothing but the door itself can notice it.
+#[tokio::test]
+async fn k02_what_can_change_is_asked_of_a_new_token_last_of_all() {
+    let ways = [Way::Layer, Way::Validate, Way::ValidatePresentation];
+    for (way, (change, expected)) in ways.into_iter().flat_map(|way| CHANGES.map(|change| (way, change))) {
+        for must_wait in [false, true] {
+            let world = World::new();
+            let others = token(&world.issuer(0));
+            let held = if must_wait {
+                // Of another world, so that no key is known in this one.
+                World::new().server.validate(&others).await.unwrap()
+            } else {
+                world.server.validate(&others).await.unwrap()
+            };
+            let text = world.issuer(0).token().audience(AUDIENCE).subject("new").expires_in(DAY).sign();
+            let changed = world.clone();
+            // A fetch, too, reads the clock once, when it ends.
+            world.clock.at_read(usize::from(must_wait), move || changed.make(change));
+            let verdict = world.use_token(way, &text, &held).await;
+            assert_eq!(verdict, expected, "{way:?}, {change:?}, waited: {must_wait}");
+            assert!(world.clock.has_acted(), "{way:?}, {change:?}");
+        }
+    }
+}
+
+/// The sync form says that it cannot tell; the async one waits for what can.
+#[tokio::test]
+async fn k02_revalidation_waits_for_the_keys_only_in_its_async_form() {
+    let world = World::new();
+    let held = world.server.validate(&token(&world.issuer(0))).await.unwrap();
+    world.clock.time.advance(Duration::from_secs(300 + 3_600 + 1));
+    assert_eq!(world.server.revalidate(&held).unwrap_err().reason(), "keys_unavailable");
+    assert_eq!(world.source.fetches(), 1, "it fetches nothing");
+    assert_eq!(world.server.revalidate_async(&held).await, Ok(()));
+    assert_eq!(world.source.fetches(), 2);
+    // What is decided is decided at once.
+    assert_eq!(World::new().server.revalidate_async(&held).await.unwrap_err().reason(), "other_resource_server");
+    world.server.disable_issuer(ISSUER);
+    assert_eq!(world.server.revalidate_async(&held).await.unwrap_err().reason(), "issuer_disabled");
+    assert_eq!(world.source.fetches(), 2);
+}
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+}
+
+/// Keys in memory; fetching them fails while there are none.
+#[derive(Clone, Debug, Default)]
+struct Source {
+    json: Arc<Mutex<Option<String>>>,
+    fetches: Arc<AtomicUsize>,
+}
+
+impl Source {
+    fn publish(&self, signing: Option<SigningKey>) {
+        *self.json.lock().unwrap() = signing.map(|key| TestIssuer::with_key(ISSUER, key).jwk_set().to_string());
+    }
+
+    fn fetches(&self) -> usize {
+        self.fetches.load(Ordering::SeqCst)
+    }
+}
+
+impl KeySource for Source {
+    fn fetch<'a>(&'a self, _: Option<&'a str>) -> KeySourceFuture<'a> {
+        self.fetches.fetch_add(1, Ordering::SeqCst);
+        let json = self.json.lock().unwrap().clone();
+        Box::pin(async {
+            json.map(FetchedKeySet::new).ok_or_else(|| KeySetError::source_failed(std::io::Error::other("no keys")))
+        })
+    }
+}
+
+/// A clock that does something once, when its wall time is read.
+#[derive(Clone)]
+struct WatchedClock {
+    time: ManualClock,
+    action: Arc<Mutex<Option<(usize, Action)>>>,
+}
+
+type Action = Box<dyn FnOnce() + Send>;
+
+impl WatchedClock {
+    fn new() -> Self {
+        Self { time: ManualClock::at(UnixTime::from_secs(1_800_000_000)), action: Arc::default() }
+    }
+
+    /// Acts when the time was read so many times and once more; the reader still gets the time of before.
+    fn at_read(&self, earlier_reads: usize, action: impl FnOnce() + Send + 'static) {
+        *self.action.lock().unwrap() = Some((earlier_reads, Box::new(action)));
+    }
+
+    fn has_acted(&self) -> bool {
+        self.action.lock().unwrap().is_none()
+    }
+}
+
+impl Clock for WatchedClock {
+    fn now(&self) -> Option<UnixTime> {
+        let now = self.time.now();
+        let mut action = self.action.lock().unwrap();
+        match action.take() {
+            Some((0, act)) => {
+                drop(action);
+                act();
+            }
+            later => *action = later.map(|(reads, act)| (reads - 1, act)),
+        }
+        now
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.time.monotonic()
+    }
+}
+
+impl fmt::Debug for WatchedClock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.time.fmt(f)
+    }
+}
