@@ -99,18 +99,19 @@ impl Answers {
 
 impl Kind {
     fn new(sent: Sent, reply: Reply<'_>) -> Self {
-        let (status, told, reason) = match reply {
-            Reply::Status(status, told) => (Some(status), told, (status != 200).then(|| reason(told)).flatten()),
-            Reply::Lost(why) => (None, why.as_bytes(), Some(why.to_owned())),
+        let (status, told, refusal) = match reply {
+            Reply::Status(status, told) => (Some(status), told, (status != 200).then(|| Refusal::read(told)).flatten()),
+            Reply::Lost(why) => (None, why.as_bytes(), Some(Refusal { error: why.to_owned(), description: None })),
         };
         let is_wrong = match sent {
             Sent::Good => status != Some(200),
             Sent::Bad => match status {
-                Some(401) => !reason.as_deref().is_some_and(|text| text.starts_with("invalid_token")),
+                Some(401) => refusal.as_ref().is_none_or(|refusal| refusal.error != "invalid_token"),
                 Some(503) => !is_unproven(told),
                 _ => true,
             },
         };
+        let reason = refusal.map(Refusal::into_text);
         Self { sent, status, reason, is_wrong, over_time: Vec::new(), told: told.into() }
     }
 
@@ -141,18 +142,30 @@ impl Kind {
     }
 }
 
-/// The error and its description out of a challenge (RFC 6750 §3) or a JSON body.
-fn reason(told: &[u8]) -> Option<String> {
-    let text = std::str::from_utf8(told).ok()?;
-    let json: Option<Value> = serde_json::from_str(text).ok();
-    let find = |name: &str| match &json {
-        Some(json) => json.get(name)?.as_str().map(str::to_owned),
-        None => auth_param(text, name).map(str::to_owned),
-    };
-    let error = find("error").filter(|text| is_safe(text))?;
-    match find("error_description").filter(|text| is_safe(text)) {
-        Some(description) => Some(format!("{error}: {description}")),
-        None => Some(error),
+/// What a server says about a refusal.
+struct Refusal {
+    error: String,
+    description: Option<String>,
+}
+
+impl Refusal {
+    /// Out of a challenge (RFC 6750 §3) or a JSON body.
+    fn read(told: &[u8]) -> Option<Self> {
+        let text = std::str::from_utf8(told).ok()?;
+        let json: Option<Value> = serde_json::from_str(text).ok();
+        let find = |name: &str| match &json {
+            Some(json) => json.get(name)?.as_str().map(str::to_owned),
+            None => auth_param(text, name).map(str::to_owned),
+        };
+        let error = find("error").filter(|text| is_safe(text))?;
+        Some(Self { error, description: find("error_description").filter(|text| is_safe(text)) })
+    }
+
+    fn into_text(self) -> String {
+        match self.description {
+            Some(description) => format!("{}: {description}", self.error),
+            None => self.error,
+        }
     }
 }
 
@@ -185,6 +198,10 @@ mod tests {
     const CHALLENGE: &[u8] =
         b"Bearer realm=\"x\", error=\"invalid_token\", error_description=\"the signature is wrong\"";
 
+    fn reason(told: &[u8]) -> Option<String> {
+        Refusal::read(told).map(Refusal::into_text)
+    }
+
     #[test]
     fn reasons_are_read_from_challenges_and_bodies() {
         assert_eq!(reason(CHALLENGE).as_deref(), Some("invalid_token: the signature is wrong"));
@@ -211,6 +228,7 @@ mod tests {
         assert!(answers.count(Sent::Good, Reply::Status(503, b""), 0));
         assert!(answers.count(Sent::Bad, Reply::Status(200, b""), 0));
         assert!(answers.count(Sent::Bad, Reply::Status(401, b"Bearer error=\"invalid_request\""), 0));
+        assert!(answers.count(Sent::Bad, Reply::Status(401, b"Bearer error=\"invalid_token_of_ours\""), 0));
         assert!(answers.count(Sent::Bad, Reply::Status(403, CHALLENGE), 0));
         assert!(answers.count(Sent::Good, Reply::Lost("closed"), 0));
         let unproven = br#"{"error_description":"whether the token's key exists cannot be checked at the moment"}"#;
@@ -221,7 +239,7 @@ mod tests {
         let mut twice = answers.clone();
         twice.merge(answers);
         let kinds = twice.into_kinds();
-        assert_eq!(kinds.len(), 11);
+        assert_eq!(kinds.len(), 12);
         assert!(kinds.iter().all(|kind| kind.count() == 2));
     }
 
