@@ -59,6 +59,12 @@ async fn live(
     // The other policy is to end here.
     if let Err(error) = api.warm_up(Duration::from_secs(1)).await {
         println!("starting without keys: {error}");
+        for status in api.key_sets() {
+            // Codes and URLs are for programs, as in the JSON of `/health/ready`; the text is for people.
+            if let Some(failure) = status.last_error {
+                println!("{} at {}", failure.reason, failure.url.as_deref().unwrap_or("several places"));
+            }
+        }
     }
     axum::serve(listener, app(&api)).with_graceful_shutdown(end).await?;
     Ok(std::fs::write(copy, serde_json::to_vec(&api.export_key_sets())?)?)

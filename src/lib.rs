@@ -160,10 +160,11 @@ mod validator;
 pub use axum::Claims;
 pub use claim_path::ClaimPath;
 pub use config_error::ConfigError;
-pub use error::{ClaimFault, JsonFault, KeySetError, MalformedFault, RequestFault, TokenError};
+pub use error::{ClaimFault, JsonFault, KeySetError, MalformedFault, RequestFault, TokenError, TransportFault};
 pub use issuer::Issuer;
 pub use keys::{
-    ExportedKeySets, FetchCounts, FetchedKeySet, KeyPolicy, KeySetState, KeySetStatus, KeySource, KeySourceFuture,
+    ExportedKeySets, FetchCounts, FetchedKeySet, KeyPolicy, KeySetFailure, KeySetState, KeySetStatus, KeySource,
+    KeySourceFuture,
 };
 #[doc(inline)]
 pub use layer::{BearerLayer, RequireRoles, RequireScopes, RequireToken};

@@ -93,11 +93,13 @@ pub(crate) fn is_secure_enough(url: &Url, allows_http: bool) -> bool {
     }
 }
 
-/// As errors, logs and health reports show it: a query may be a credential, as in the signed URLs of object stores.
+/// As errors, logs and health reports show it: a query may be a credential, as in the signed URLs of object stores, and
+/// so may a fragment.
 #[cfg(feature = "remote-keys")]
 pub(crate) fn shown(url: &Url) -> Arc<str> {
-    match url.as_str().split_once('?') {
-        Some((place, _)) => format!("{place}?…").into(),
+    match url.as_str().split_once(['?', '#']) {
+        Some((place, _)) if url.query().is_some() => format!("{place}?…").into(),
+        Some((place, _)) => format!("{place}#…").into(),
         None => url.as_str().into(),
     }
 }

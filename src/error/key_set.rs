@@ -5,6 +5,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::TransportFault;
+
 /// Why a key set could not be fetched.
 ///
 /// Requests never see it: they are validated with the last good set, or get 503. It is logged and counted.
@@ -12,8 +14,13 @@ use std::time::Duration;
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum KeySetError {
     /// The document is not a JWK Set (RFC 7517 §5).
-    #[error("the document is not a JWK Set: {0}")]
-    NotAJwkSet(Arc<str>),
+    #[error("the document is not a JWK Set: {problem}")]
+    NotAJwkSet {
+        /// What is wrong with it.
+        problem: Arc<str>,
+        /// Whether it is JSON at all.
+        is_json: bool,
+    },
     /// The set has more keys than a set may have: more than 100.
     #[error("the set has {found} keys, more than {}", crate::limits::MAX_KEYS)]
     TooManyKeys {
@@ -27,8 +34,13 @@ pub enum KeySetError {
         dropped: Arc<str>,
     },
     /// The metadata is not a JSON object with `issuer` and `jwks_uri` (RFC 8414 §2).
-    #[error("the metadata cannot be read: {0}")]
-    Metadata(Arc<str>),
+    #[error("the metadata cannot be read: {problem}")]
+    Metadata {
+        /// What is wrong with it.
+        problem: Arc<str>,
+        /// Whether it is JSON at all.
+        is_json: bool,
+    },
     /// No well-known place has metadata that can be used (RFC 8414 §3.1 and §5, OpenID Connect Discovery 1.0 §4).
     ///
     /// Its [reason](Self::reason) is that of the most informative failure, such as `issuer_mismatch`.
@@ -51,7 +63,9 @@ pub enum KeySetError {
     At {
         /// What is wrong.
         error: Box<Self>,
-        /// The place, and what was found there.
+        /// The place, if it is a URL, without query and fragment.
+        url: Option<Arc<str>>,
+        /// The place, and what was found there, in words.
         place: Arc<str>,
     },
     /// The metadata is of another issuer (RFC 8414 §3.3).
@@ -121,6 +135,8 @@ pub enum KeySetError {
     Transport {
         /// What was asked.
         url: Arc<str>,
+        /// Why there is no response.
+        fault: TransportFault,
         /// What the HTTP client said.
         #[source]
         source: Arc<dyn Error + Send + Sync>,
@@ -149,12 +165,12 @@ impl KeySetError {
     /// A stable code for logs, metrics and alerts. It never changes within a major version.
     #[must_use]
     pub fn reason(&self) -> &'static str {
-        match self {
-            Self::NotAJwkSet(_) => "not_a_jwk_set",
+        match self.reported() {
+            Self::NotAJwkSet { .. } => "not_a_jwk_set",
             Self::TooManyKeys { .. } => "too_many_keys",
             Self::NoUsableKey { .. } => "no_usable_key",
-            Self::Metadata(_) => "metadata",
-            Self::NoMetadata { .. } | Self::Places { .. } => self.decisive().map_or("no_metadata", Self::reason),
+            Self::Metadata { .. } => "metadata",
+            Self::NoMetadata { .. } | Self::Places { .. } => "no_metadata",
             Self::At { error, .. } => error.reason(),
             Self::IssuerMismatch { .. } => "issuer_mismatch",
             Self::InsecureUrl(_) => "insecure_url",
@@ -172,6 +188,43 @@ impl KeySetError {
         }
     }
 
+    /// The URL of the place whose failure gives the [reason](Self::reason), without query and fragment, which may be a
+    /// credential. If all places failed alike, it is that of the first.
+    ///
+    /// None for a file and for a source of the application's own, and where the reason is that of several places or
+    /// sources: [`causes`](Self::causes) has each.
+    #[must_use]
+    pub fn url(&self) -> Option<&str> {
+        match self {
+            Self::At { error, url, .. } => error.url().or(url.as_deref()),
+            Self::NoMetadata { .. } | Self::Places { .. } => self.decisive()?.url(),
+            Self::RefusedAddress { url, .. }
+            | Self::Status { url, .. }
+            | Self::ContentCoding { url, .. }
+            | Self::TooLarge { url, .. }
+            | Self::Transport { url, .. } => Some(url),
+            Self::OtherOrigin { metadata, .. } => Some(metadata),
+            _ => None,
+        }
+    }
+
+    /// What went wrong at each place and source that was tried, in order: for code that acts on a failure. None of
+    /// them is [`At`](Self::At), [`NoMetadata`](Self::NoMetadata), [`Places`](Self::Places) or
+    /// [`AllSources`](Self::AllSources).
+    ///
+    /// ```
+    /// use tower_bearer::KeySetError;
+    ///
+    /// let status = |status| KeySetError::Status { url: "https://as.example.com/".into(), status, retry_after: None };
+    /// let error = KeySetError::NoMetadata { oauth: Box::new(status(404)), openid: Box::new(status(503)) };
+    /// let is_down = |cause: &&KeySetError| matches!(cause, KeySetError::Status { status: 500.., .. });
+    /// assert!(error.causes().iter().any(is_down));
+    /// ```
+    #[must_use]
+    pub fn causes(&self) -> Vec<&Self> {
+        self.each().into_iter().map(Self::unlocated).collect()
+    }
+
     /// The provider's `Retry-After`, if it sent one. The longest of several sources or places counts, because all are
     /// tried again.
     pub(crate) fn retry_after(&self) -> Option<Duration> {
@@ -187,7 +240,12 @@ impl KeySetError {
     }
 
     pub(crate) fn at(self, place: impl Into<Arc<str>>) -> Self {
-        Self::At { error: Box::new(self), place: place.into() }
+        Self::At { error: Box::new(self), url: None, place: place.into() }
+    }
+
+    #[cfg(feature = "remote-keys")]
+    pub(crate) fn at_url(self, url: Arc<str>, place: impl Into<Arc<str>>) -> Self {
+        Self::At { error: Box::new(self), url: Some(url), place: place.into() }
     }
 }
 

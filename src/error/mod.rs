@@ -3,12 +3,14 @@
 mod fault;
 mod key_set;
 mod places;
+mod transport;
 
 use std::borrow::Cow;
 use std::time::Duration;
 
 pub use fault::{ClaimFault, JsonFault, MalformedFault, RequestFault};
 pub use key_set::KeySetError;
+pub use transport::TransportFault;
 
 use crate::scope::ScopeRequirement;
 

@@ -1,5 +1,7 @@
 //! Combines the failures at several places of an issuer's metadata into one reason, and one text that names them all.
 
+use std::mem::discriminant;
+
 use super::KeySetError;
 
 impl KeySetError {
@@ -8,6 +10,42 @@ impl KeySetError {
     pub(crate) fn is_transient(&self) -> bool {
         let leaves = self.leaves();
         leaves.iter().any(|leaf| leaf.is_temporary()) || !leaves.iter().any(|leaf| leaf.contradicts())
+    }
+
+    /// Whether the metadata is of another issuer, and no place has ours.
+    pub(crate) fn is_issuer_mismatch(&self) -> bool {
+        matches!(self.reported(), Self::IssuerMismatch { .. })
+    }
+
+    /// The failure that gives the reason: the most informative one, if there is one, of several places.
+    pub(crate) fn reported(&self) -> &Self {
+        match self {
+            Self::At { error, .. } => error.reported(),
+            Self::NoMetadata { .. } | Self::Places { .. } => self.decisive().map_or(self, Self::unlocated),
+            _ => self,
+        }
+    }
+
+    /// The failure at each place and of each source, with its place.
+    pub(crate) fn each(&self) -> Vec<&Self> {
+        match self {
+            Self::NoMetadata { oauth, openid } => [oauth.each(), openid.each()].concat(),
+            Self::Places { failures } | Self::AllSources { failures } => failures.iter().flat_map(Self::each).collect(),
+            Self::At { .. } if self.unlocated().is_of_several() => self.unlocated().each(),
+            _ => vec![self],
+        }
+    }
+
+    /// The failure without its place.
+    pub(super) fn unlocated(&self) -> &Self {
+        match self {
+            Self::At { error, .. } => error.unlocated(),
+            _ => self,
+        }
+    }
+
+    const fn is_of_several(&self) -> bool {
+        matches!(self, Self::NoMetadata { .. } | Self::Places { .. } | Self::AllSources { .. })
     }
 
     /// The most informative failure comes first.
@@ -47,7 +85,8 @@ impl KeySetError {
             return Some(leaf);
         }
         let (first, others) = leaves.split_first()?;
-        let are_alike = others.iter().all(|other| other.reason() == first.reason());
+        let kind = |leaf: &Self| discriminant(leaf.unlocated());
+        let are_alike = others.iter().all(|other| kind(other) == kind(first));
         let is_of_the_host = matches!(first.unlocated(), Self::Transport { .. } | Self::Timeout(_));
         (are_alike && is_of_the_host).then_some(*first)
     }
@@ -58,7 +97,7 @@ impl KeySetError {
             Self::IssuerMismatch { .. } => Some(0),
             Self::InsecureUrl(_) | Self::OtherOrigin { .. } | Self::RefusedAddress { .. } => Some(1),
             Self::ContentCoding { .. } => Some(2),
-            Self::Metadata(_) => Some(3),
+            Self::Metadata { .. } => Some(3),
             _ => None,
         }
     }
@@ -72,13 +111,6 @@ impl KeySetError {
             Self::Timeout(_) | Self::Transport { .. } => true,
             Self::Status { status, .. } => matches!(status, 408 | 429 | 500..),
             _ => false,
-        }
-    }
-
-    fn unlocated(&self) -> &Self {
-        match self {
-            Self::At { error, .. } => error.unlocated(),
-            _ => self,
         }
     }
 }
@@ -115,7 +147,7 @@ mod tests {
     }
 
     fn page() -> KeySetError {
-        KeySetError::Metadata("it is not a JSON object".into()).at("https://b/")
+        KeySetError::Metadata { problem: "it is not a JSON object".into(), is_json: false }.at("https://b/")
     }
 
     fn other_issuer() -> KeySetError {

@@ -73,9 +73,11 @@ impl JwkSet {
     /// When it is not a JWK Set, has more than [`MAX_KEYS`] keys, or none that can be used.
     pub(crate) fn parse(json: &[u8], allowed: &[Algorithm]) -> Result<Self, KeySetError> {
         if json.trim_ascii_start().starts_with(b"-----BEGIN ") {
-            return Err(KeySetError::NotAJwkSet("it is PEM, which `Issuer::pem` takes as text".into()));
+            let problem = "it is PEM, which `Issuer::pem` takes as text".into();
+            return Err(KeySetError::NotAJwkSet { problem, is_json: false });
         }
-        let document: Document<'_> = parse_document(json).map_err(|problem| KeySetError::NotAJwkSet(problem.into()))?;
+        let document: Document<'_> = parse_document(json)
+            .map_err(|error| KeySetError::NotAJwkSet { problem: error.problem.into(), is_json: error.is_json })?;
         if document.keys.len() > MAX_KEYS {
             return Err(KeySetError::TooManyKeys { found: document.keys.len() });
         }

@@ -10,6 +10,7 @@ use ipnet::{IpNet, Ipv4Net};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use url::{Host, Url};
 
+use super::transport::chain;
 use crate::config_error::ConfigError;
 use crate::error::KeySetError;
 use crate::urls::shown;
@@ -121,7 +122,7 @@ pub(crate) struct RefusedAddress {
 impl RefusedAddress {
     /// The one that made a request fail, if one did.
     pub(crate) fn in_chain<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a Self> {
-        std::iter::successors(Some(error), |&error| error.source()).find_map(|error| error.downcast_ref())
+        chain(error).find_map(|error| error.downcast_ref())
     }
 
     pub(crate) fn of_url(&self, url: &Url) -> KeySetError {

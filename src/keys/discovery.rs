@@ -106,8 +106,9 @@ impl Discovery {
             issuer: Option<Value>,
             jwks_uri: Option<Value>,
         }
-        let invalid = |problem: String| KeySetError::Metadata(problem.into());
-        let metadata: Metadata = parse_document(metadata).map_err(invalid)?;
+        let metadata: Metadata = parse_document(metadata)
+            .map_err(|error| KeySetError::Metadata { problem: error.problem.into(), is_json: error.is_json })?;
+        let invalid = |problem: String| KeySetError::Metadata { problem: problem.into(), is_json: true };
         // RFC 8414 §3.3: equal byte for byte, or nothing in it may be used.
         let issuer = text("issuer", metadata.issuer).map_err(invalid)?;
         if *issuer != *self.issuer {
@@ -161,7 +162,7 @@ impl Attempts {
     ) -> Option<T> {
         let position = {
             let mut failures = self.failures();
-            failures.push(KeySetError::Timeout(self.limit).at(shown(url)));
+            failures.push(KeySetError::Timeout(self.limit).at_url(shown(url), shown(url)));
             failures.len() - 1
         };
         match attempt.await {

@@ -11,7 +11,7 @@ use url::Url;
 
 use super::address_guard::{AddressGuard, RefusedAddress};
 use super::source::{FetchedKeySet, Origin};
-use super::{MAX_BODY_BYTES, caching, excerpt};
+use super::{MAX_BODY_BYTES, caching, excerpt, transport};
 use crate::config_error::ConfigError;
 use crate::error::KeySetError;
 use crate::urls::shown;
@@ -190,8 +190,7 @@ impl HttpClient {
             }
             body.extend_from_slice(&chunk);
         }
-        let response = format!("{} answered with status 200, {content_type}", shown(url)).into();
-        let origin = Some(Origin::Response { response, note: None, may_quote });
+        let origin = Some(Origin::Response { url: shown(url), content_type, note: None, may_quote });
         Ok(FetchedKeySet { origin, ..headers.describe(FetchedKeySet::new(body)) })
     }
 
@@ -200,9 +199,13 @@ impl HttpClient {
             Some(refused) => refused.of_url(url),
             None if error.is_timeout() => {
                 let limit = if error.is_connect() { self.connect_timeout } else { self.fetch_timeout };
-                KeySetError::Timeout(limit).at(shown(url))
+                KeySetError::Timeout(limit).at_url(shown(url), shown(url))
             }
-            None => KeySetError::Transport { url: shown(url), source: Arc::new(Chain(describe(&error.without_url()))) },
+            None => KeySetError::Transport {
+                url: shown(url),
+                fault: transport::fault_of(&error, url),
+                source: Arc::new(Chain(describe(&error.without_url()))),
+            },
         }
     }
 }

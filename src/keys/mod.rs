@@ -11,6 +11,7 @@ mod discovery;
 mod excerpt;
 mod export;
 mod failover;
+mod failure;
 mod file;
 #[cfg(feature = "remote-keys")]
 mod http_client;
@@ -19,6 +20,8 @@ mod policy;
 mod remote;
 mod source;
 mod status;
+#[cfg(feature = "remote-keys")]
+mod transport;
 mod unknown_kid;
 
 use std::sync::Arc;
@@ -26,6 +29,7 @@ use std::time::Duration;
 
 use arc_swap::Guard;
 pub use export::ExportedKeySets;
+pub use failure::KeySetFailure;
 pub use policy::KeyPolicy;
 pub use source::{FetchedKeySet, KeySource, KeySourceFuture};
 pub use status::{FetchCounts, KeySetState, KeySetStatus};

@@ -66,9 +66,10 @@ pub struct FetchedKeySet {
 /// Where a document came from, for the error if it cannot be used.
 #[derive(Clone, Debug)]
 pub(super) enum Origin {
-    /// A description of the server's response, a note that may explain a failure, and whether the body may be quoted.
+    /// A response with the status 200: its URL and content type, a note that may explain a failure, and whether the
+    /// body may be quoted.
     #[cfg(feature = "remote-keys")]
-    Response { response: Arc<str>, note: Option<Arc<str>>, may_quote: bool },
+    Response { url: Arc<str>, content_type: String, note: Option<Arc<str>>, may_quote: bool },
     /// A local file. It is not quoted, because it may hold the private key.
     File(Arc<str>),
 }
@@ -109,12 +110,13 @@ impl FetchedKeySet {
             None => error,
             Some(Origin::File(path)) => error.at(Arc::clone(path)),
             #[cfg(feature = "remote-keys")]
-            Some(Origin::Response { response, note, may_quote }) => {
+            Some(Origin::Response { url, content_type, note, may_quote }) => {
                 let json = self.json.as_deref().filter(|_| *may_quote);
                 let beginning = json.and_then(excerpt::describe);
                 let beginning = beginning.map(|beginning| format!(", and {beginning}")).unwrap_or_default();
                 let note = note.as_ref().map(|note| format!("; {note}")).unwrap_or_default();
-                error.at(format!("{response}{beginning}{note}"))
+                let place = format!("{url} answered with status 200, {content_type}{beginning}{note}");
+                error.at_url(Arc::clone(url), place)
             }
         }
     }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
+use super::failure::KeySetFailure;
 use crate::jose::{DroppedKey, JwkSet};
 
 /// How the keys of one issuer are. It holds public things only and can be served as JSON; durations are in seconds.
@@ -42,7 +43,7 @@ pub struct KeySetStatus {
     /// How many fetches failed since the last good one.
     pub failures: u32,
     /// Why the last fetch failed; none after a good one.
-    pub last_error: Option<String>,
+    pub last_error: Option<KeySetFailure>,
     /// The `kid`s of the set, in alphabetical order.
     pub key_ids: Vec<String>,
     /// The keys of the set that are not used, and why, in the order of the set. A set without any usable key is a

@@ -147,7 +147,7 @@ impl TrustedIssuers {
             match (status.state, status.last_error) {
                 (KeySetState::Absent, Some(error)) => {
                     tracing::warn!(
-                        issuer = %status.issuer, %error, failures = status.failures,
+                        issuer = %status.issuer, reason = error.reason, %error, failures = status.failures,
                         "tokens name another issuer than the configured one, whose keys were never fetched"
                     );
                 }

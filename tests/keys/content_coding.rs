@@ -51,7 +51,7 @@ async fn j02_every_content_coding_is_refused_by_name() {
         ] {
             let server = provider.resource_server_trusting(trusted);
             assert_eq!(reason(&server, &token(&issuer)).await, "keys_unavailable", "{named}");
-            let error = server.key_sets().remove(0).last_error.unwrap();
+            let error = server.key_sets().remove(0).last_error.unwrap().text;
             assert!(error.contains(&format!("{url} answered in the content coding {named:?}")), "{error}");
         }
     }

@@ -35,7 +35,7 @@ async fn said(provider: &Provider, trusted: Issuer) -> (String, String) {
     let server = provider.resource_server_trusting(trusted);
     let issuer = TestIssuer::with_key(&server.key_sets()[0].issuer, key(0)).with_clock(provider.clock.clone());
     assert_eq!(reason(&server, &token(&issuer)).await, "keys_unavailable");
-    (server.key_sets().remove(0).last_error.unwrap(), log::take())
+    (server.key_sets().remove(0).last_error.unwrap().text, log::take())
 }
 
 #[tokio::test]
@@ -95,7 +95,7 @@ async fn a_credential_that_was_sent_or_is_not_configured_is_not_mentioned() {
         provider.answer(OAUTH_METADATA, Answer::Json(metadata.to_string()));
         let server = provider.resource_server();
         assert_eq!(reason(&server, &token(&provider.issuer(key(0)))).await, "keys_unavailable");
-        assert!(!server.key_sets().remove(0).last_error.unwrap().contains("not sent"), "{name}");
+        assert!(!server.key_sets().remove(0).last_error.unwrap().text.contains("not sent"), "{name}");
         // The remedy works: the credential is sent there.
         let way_out = Issuer::new(provider.url("")).jwk_set_url(keys);
         assert!(!said(&provider, way_out).await.0.contains("not sent"), "{name}");
@@ -124,7 +124,7 @@ async fn h12_a_credential_that_the_provider_repeats_is_not_quoted() {
             let server = provider.resource_server_trusting(Issuer::new(PUBLIC).jwk_set_url(provider.url(&signed)));
             let issuer = TestIssuer::with_key(PUBLIC, key(0)).with_clock(provider.clock.clone());
             assert_eq!(reason(&server, &token(&issuer)).await, "keys_unavailable");
-            assert!(!server.key_sets().remove(0).last_error.unwrap().contains(CREDENTIAL), "{status} {body}");
+            assert!(!server.key_sets().remove(0).last_error.unwrap().text.contains(CREDENTIAL), "{status} {body}");
         }
     }
 }

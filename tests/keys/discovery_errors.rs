@@ -175,8 +175,8 @@ async fn r31_an_error_of_discovery_names_every_url_and_what_was_there() {
         log::capture();
         let server = provider.resource_server_trusting(Issuer::new(issuer.url()));
         assert_eq!(reason(&server, &token(&issuer)).await, "keys_unavailable", "{name}");
-        let error = server.key_sets().remove(0).last_error.unwrap();
-        assert_eq!(server.readiness().issuers[0].last_error.as_ref(), Some(&error), "{name}");
+        let error = server.key_sets().remove(0).last_error.unwrap().text;
+        assert_eq!(server.readiness().issuers[0].last_error.as_ref().unwrap().text, error, "{name}");
         for place in places() {
             assert!(error.contains(&format!("{} ", provider.url(&place))), "{name}: {error}");
         }
@@ -235,7 +235,7 @@ async fn r31_a_place_that_hangs_leaves_the_others_their_turn() {
     provider.answer(&places()[2], Answer::Status(404));
     let server = provider.resource_server_trusting(Issuer::new(issuer.url()).key_policy(policy));
     assert_eq!(reason(&server, &token(&issuer)).await, "keys_unavailable");
-    let error = server.key_sets().remove(0).last_error.unwrap();
+    let error = server.key_sets().remove(0).last_error.unwrap().text;
     for place in &places()[..2] {
         assert!(error.contains(&format!("longer than 4000 ms ({})", provider.url(place))), "{error}");
     }
@@ -249,7 +249,7 @@ async fn r31_a_host_that_refuses_connections_is_named_with_every_place() {
     log::capture();
     let server = provider.resource_server_trusting(Issuer::new(issuer.url()));
     assert_eq!(reason(&server, &token(&issuer)).await, "keys_unavailable");
-    let error = server.key_sets().remove(0).last_error.unwrap();
+    let error = server.key_sets().remove(0).last_error.unwrap().text;
     for place in [OAUTH_METADATA, OPENID_METADATA] {
         assert!(error.contains(&format!("{}{place} could not be fetched", issuer.url())), "{error}");
     }
@@ -296,7 +296,7 @@ async fn j04_a_key_set_that_is_not_json_is_named_with_its_url_and_beginning() {
         for (name, trusted) in &sources {
             let server = provider.resource_server_trusting(trusted.clone());
             assert_eq!(reason(&server, &token(&issuer)).await, "keys_unavailable", "{name}");
-            let error = server.key_sets().remove(0).last_error.unwrap();
+            let error = server.key_sets().remove(0).last_error.unwrap().text;
             assert!(error.contains(&expected.replace("URL", &url)), "{name}: {error}");
             assert!(!error.contains("c2VjcmV0"), "{name}: {error}");
         }

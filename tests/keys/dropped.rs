@@ -415,7 +415,7 @@ async fn j12_a_set_without_a_usable_key_says_why_for_each() {
     let (server, clock) = given_server(&given);
     let issuer = tower_bearer_test::TestIssuer::with_key("https://as.example.com", key(0)).with_clock(clock);
     assert_eq!(reason(&server, &token(&issuer)).await, "keys_unavailable");
-    let error = server.key_sets()[0].last_error.clone().unwrap();
+    let error = server.key_sets()[0].last_error.clone().unwrap().text;
     let why = r#"the set has no usable key ("a": for another use: `use` is "enc"; "b": for another use: `use` is "enc"; number 3: not a JWK)"#;
     assert_eq!(error, why);
     // As many keys as a set may have, with the longest names: the text stays short.
@@ -423,7 +423,7 @@ async fn j12_a_set_without_a_usable_key_says_why_for_each() {
     given.set(json!({ "keys": many }).to_string());
     let (server, _) = given_server(&given);
     assert_eq!(reason(&server, &token(&issuer)).await, "keys_unavailable");
-    assert!(server.key_sets()[0].last_error.clone().unwrap().len() < 10_000);
+    assert!(server.key_sets()[0].last_error.clone().unwrap().text.len() < 10_000);
 }
 
 /// Leading zero octets do not matter, neither for the key nor for its size (RFC 7518 §6.3.1.1).

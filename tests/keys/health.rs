@@ -162,7 +162,8 @@ async fn a_status_tells_the_whole_life_of_a_set() {
     }
     let stale = status(&it.server);
     assert_eq!((&stale["state"], &stale["failures"]), (&json!("stale"), &json!(1)));
-    assert_eq!(stale["last_error"], "the key source failed: no store");
+    let failure = json!({ "reason": "source", "url": null, "text": "the key source failed: no store" });
+    assert_eq!(stale["last_error"], failure);
     assert_eq!(stale["fetches"], fetches(1, 1));
     assert!(it.server.readiness().is_ready());
 

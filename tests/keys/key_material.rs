@@ -280,7 +280,7 @@ async fn j13_a_set_that_is_too_large_in_any_way_leaves_the_old_one() {
         assert_eq!(reason(&server, &good).await, "accepted");
         provider.answer(JWK_SET, Answer::Json(set.to_string()));
         assert_eq!(reason(&server, &token(&provider.issuer(key(1)))).await, "key_not_proven_absent");
-        let error = server.key_sets()[0].last_error.clone().unwrap();
+        let error = server.key_sets()[0].last_error.clone().unwrap().text;
         assert!(error.contains(why), "{error}");
         assert_eq!(reason(&server, &good).await, "accepted");
     }

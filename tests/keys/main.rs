@@ -16,6 +16,7 @@ mod discovery;
 mod discovery_errors;
 mod dropped;
 mod every_use;
+mod facts;
 mod failover;
 mod failures;
 mod file;

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use metrics::set_default_local_recorder;
-use tower_bearer::KeySetError;
+use tower_bearer::{KeySetError, TransportFault};
 use tower_bearer_test::Defect;
 
 use crate::fixtures::*;
@@ -129,10 +129,10 @@ fn each_failure_of_a_fetch_has_a_code_of_its_own_and_the_guide_names_it() {
     let status = KeySetError::Status { url: url.clone(), status: 404, retry_after: None };
     let error: std::sync::Arc<dyn std::error::Error + Send + Sync> = std::sync::Arc::new(std::io::Error::other("text"));
     let codes = [
-        KeySetError::NotAJwkSet(text.clone()),
+        KeySetError::NotAJwkSet { problem: text.clone(), is_json: false },
         KeySetError::TooManyKeys { found: 101 },
         KeySetError::NoUsableKey { dropped: text.clone() },
-        KeySetError::Metadata(text.clone()),
+        KeySetError::Metadata { problem: text.clone(), is_json: false },
         KeySetError::NoMetadata { oauth: Box::new(status.clone()), openid: Box::new(status.clone()) },
         KeySetError::IssuerMismatch { expected: text.clone(), found: text },
         KeySetError::InsecureUrl(url.clone()),
@@ -140,7 +140,7 @@ fn each_failure_of_a_fetch_has_a_code_of_its_own_and_the_guide_names_it() {
         KeySetError::UnchangedFromNothing,
         KeySetError::TooLarge { url: url.clone(), limit: 1 },
         KeySetError::Timeout(Duration::from_secs(5)),
-        KeySetError::Transport { url: url.clone(), source: error.clone() },
+        KeySetError::Transport { url: url.clone(), fault: TransportFault::Other, source: error.clone() },
         KeySetError::Source(error),
         KeySetError::OtherOrigin { metadata: url.clone(), jwks_uri: url.clone() },
         KeySetError::RefusedAddress { url: url.clone(), address: [10, 0, 0, 1].into(), network: "10.0.0.0/8".into() },
@@ -151,6 +151,11 @@ fn each_failure_of_a_fetch_has_a_code_of_its_own_and_the_guide_names_it() {
     assert_eq!(codes.iter().collect::<BTreeSet<_>>().len(), codes.len());
     for code in codes {
         assert!(GUIDE.contains(&format!("| `{code}` |")), "{code}");
+    }
+    for fault in TransportFault::ALL {
+        let code = fault.reason();
+        assert!(GUIDE.contains(&format!("| `{code}` |")), "{code}");
+        assert_eq!(serde_json::to_value(fault).unwrap(), code);
     }
 }
 

@@ -252,7 +252,7 @@ impl KeyCache {
                 let meanwhile = match &*self.snapshot.load() {
                     Some(last) if last.bounds.serves(now) => "the last good set is kept",
                     Some(_) => "the last good set is too old, requests are answered with 503",
-                    None if error.reason() == "issuer_mismatch" => {
+                    None if error.is_issuer_mismatch() => {
                         "there are none: tokens with the configured `iss` are answered with 503, all others with 401"
                     }
                     None => "there are none, tokens of this issuer are answered with 503",

@@ -2,6 +2,7 @@
 
 use super::KeyCache;
 use crate::error::KeySetError;
+use crate::keys::failure::KeySetFailure;
 use crate::keys::policy::SetAge;
 use crate::keys::status::{KeySetState, KeySetStatus};
 
@@ -23,7 +24,7 @@ impl KeyCache {
             lifetime: snapshot.as_ref().map(|snapshot| snapshot.lifetime),
             next_refresh: state.in_flight.is_none().then(|| self.until_due(now)),
             failures: state.failures,
-            last_error: state.last_error.as_ref().map(ToString::to_string),
+            last_error: state.last_error.as_ref().map(KeySetFailure::new),
             key_ids: snapshot.iter().flat_map(|it| it.set.key_ids()).map(str::to_owned).collect(),
             dropped_keys: snapshot.iter().flat_map(|it| it.set.dropped()).cloned().collect(),
             fetches: state.counts,

@@ -34,7 +34,9 @@ pub(super) async fn load(server: &ResourceServer, settings: &Settings) -> Result
 
 /// Why there are no keys, and what to do about it.
 pub(super) fn problem(status: &KeySetStatus, settings: &Settings) -> String {
-    let error = status.last_error.as_deref().unwrap_or("they were not fetched yet");
-    let remedy = remedy::for_keys(error, &status.issuer, settings);
-    format!("no keys of {:?}: {error}\n  {remedy}", status.issuer)
+    let Some(failure) = &status.last_error else {
+        return format!("no keys of {:?}: they were not fetched yet", status.issuer);
+    };
+    let remedy = remedy::for_keys(failure.error(), &status.issuer, settings);
+    format!("no keys of {:?}: {failure}\n  {remedy}", status.issuer)
 }

@@ -3,6 +3,7 @@
 mod as_the_layer;
 mod input;
 mod keys;
+mod remedies;
 
 use std::io::Write as _;
 use std::process::{Output, Stdio};
