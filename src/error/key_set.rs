@@ -98,6 +98,17 @@ pub enum KeySetError {
         /// The network that it is in.
         network: Arc<str>,
     },
+    /// [Networks are refused](crate::Issuer::refuse_networks), and
+    /// [`http_client`](crate::Issuer::http_client) leads to an address that was not checked: one that it fixes for the
+    /// name, or a Unix socket.
+    #[error(
+        "{url} is at an address that cannot be checked, because `.http_client(..)` fixes it; remove that, or leave the \
+         refused networks to a firewall"
+    )]
+    UncheckedAddress {
+        /// What was to be asked.
+        url: Arc<str>,
+    },
     /// The provider answered with another status than 200.
     #[error("{url} answered with status {status}")]
     Status {
@@ -183,6 +194,7 @@ impl KeySetError {
             Self::Source(_) => "source",
             Self::OtherOrigin { .. } => "other_origin",
             Self::RefusedAddress { .. } => "refused_address",
+            Self::UncheckedAddress { .. } => "unchecked_address",
             Self::AllSources { .. } => "all_sources",
             Self::Interrupted => "interrupted",
         }
@@ -199,6 +211,7 @@ impl KeySetError {
             Self::At { error, url, .. } => error.url().or(url.as_deref()),
             Self::NoMetadata { .. } | Self::Places { .. } => self.decisive()?.url(),
             Self::RefusedAddress { url, .. }
+            | Self::UncheckedAddress { url }
             | Self::Status { url, .. }
             | Self::ContentCoding { url, .. }
             | Self::TooLarge { url, .. }

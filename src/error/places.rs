@@ -95,7 +95,10 @@ impl KeySetError {
     fn rank(&self) -> Option<u8> {
         match self.unlocated() {
             Self::IssuerMismatch { .. } => Some(0),
-            Self::InsecureUrl(_) | Self::OtherOrigin { .. } | Self::RefusedAddress { .. } => Some(1),
+            Self::InsecureUrl(_)
+            | Self::OtherOrigin { .. }
+            | Self::RefusedAddress { .. }
+            | Self::UncheckedAddress { .. } => Some(1),
             Self::ContentCoding { .. } => Some(2),
             Self::Metadata { .. } => Some(3),
             _ => None,
@@ -103,7 +106,13 @@ impl KeySetError {
     }
 
     fn contradicts(&self) -> bool {
-        matches!(self.unlocated(), Self::IssuerMismatch { .. } | Self::InsecureUrl(_) | Self::OtherOrigin { .. })
+        matches!(
+            self.unlocated(),
+            Self::IssuerMismatch { .. }
+                | Self::InsecureUrl(_)
+                | Self::OtherOrigin { .. }
+                | Self::UncheckedAddress { .. }
+        )
     }
 
     fn is_temporary(&self) -> bool {

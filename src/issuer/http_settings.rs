@@ -97,8 +97,11 @@ impl Issuer {
     /// Of a name with several addresses, the refused ones are left out. IPv6 addresses that stand for an IPv4 address
     /// are checked as both.
     ///
-    /// Names are looked up with the system's resolver, whatever [`http_client`](Self::http_client) says. A proxy, a
-    /// Unix socket or fixed addresses set there cannot be checked, and `build()` refuses them beside this.
+    /// Names are looked up with the system's resolver, whatever [`http_client`](Self::http_client) says, and a proxy
+    /// that is set there is not used. A connection to an address that is fixed there, or to a Unix socket, cannot be
+    /// checked: the fetch fails with the reason `unchecked_address`, and [`warm_up`](crate::ResourceServer::warm_up)
+    /// at once. The connection is closed before the request is sent; only a URL with an address in the place of a name
+    /// is sent to a Unix socket, whose response is then not read.
     ///
     /// ```
     /// use tower_bearer::Issuer;

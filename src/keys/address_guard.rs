@@ -11,6 +11,7 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use url::{Host, Url};
 
 use super::transport::chain;
+use super::witness;
 use crate::config_error::ConfigError;
 use crate::error::KeySetError;
 use crate::urls::shown;
@@ -107,6 +108,7 @@ impl Resolve for AddressGuard {
         Box::pin(async move {
             let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
             let allowed: Addrs = Box::new(guard.filter(found)?.into_iter());
+            witness::note_lookup();
             Ok(allowed)
         })
     }

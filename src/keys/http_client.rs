@@ -6,12 +6,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use reqwest::header::{ACCEPT_ENCODING, CONTENT_TYPE, HeaderMap, IF_NONE_MATCH, LOCATION};
-use reqwest::{Response, StatusCode};
+use reqwest::{RequestBuilder, Response, StatusCode};
 use url::Url;
 
 use super::address_guard::{AddressGuard, RefusedAddress};
 use super::source::{FetchedKeySet, Origin};
-use super::{MAX_BODY_BYTES, caching, excerpt, transport};
+use super::witness::{Unchecked, WitnessLayer};
+use super::{MAX_BODY_BYTES, caching, excerpt, transport, witness};
 use crate::config_error::ConfigError;
 use crate::error::KeySetError;
 use crate::urls::shown;
@@ -91,14 +92,7 @@ impl ClientSettings {
             .no_deflate()
             .no_zstd();
         if !self.guard.is_off() {
-            if let Some(bypass) = bypass(&builder) {
-                let problem = format!(
-                    "`.http_client(..)` sets `{bypass}`, which reaches addresses that cannot be checked; remove it, or \
-                     leave the refused networks to the proxy or firewall"
-                );
-                return Err(ConfigError::new("refuse_networks", problem));
-            }
-            builder = builder.no_proxy().dns_resolver(self.guard.clone());
+            builder = builder.no_proxy().dns_resolver(self.guard.clone()).connector_layer(WitnessLayer);
         }
         builder.build().map_err(|error| {
             let problem = format!(
@@ -167,7 +161,7 @@ impl HttpClient {
         // Without this field every coding is acceptable (RFC 9110 §12.5.3), and some servers then compress.
         request = request.header(ACCEPT_ENCODING, "identity");
         let request = etag.into_iter().fold(request, |request, etag| request.header(IF_NONE_MATCH, etag));
-        let mut response = request.send().await.map_err(failed)?;
+        let mut response = self.send(url, request).await?;
         let headers = caching::Headers::read(response.headers());
         match response.status() {
             StatusCode::OK => {}
@@ -194,7 +188,23 @@ impl HttpClient {
         Ok(FetchedKeySet { origin, ..headers.describe(FetchedKeySet::new(body)) })
     }
 
+    async fn send(&self, url: &Url, request: RequestBuilder) -> Result<Response, KeySetError> {
+        let failed = |error| self.failed(url, error);
+        if self.guard.is_off() {
+            return request.send().await.map_err(failed);
+        }
+        let response = witness::watch(url, request.send()).await.map_err(failed)?;
+        // No address was looked up for a URL without a name, and a Unix socket has none.
+        match response.remote_addr() {
+            Some(_) => Ok(response),
+            None => Err(KeySetError::UncheckedAddress { url: shown(url) }),
+        }
+    }
+
     fn failed(&self, url: &Url, error: reqwest::Error) -> KeySetError {
+        if transport::chain(&error).any(|error| error.is::<Unchecked>()) {
+            return KeySetError::UncheckedAddress { url: shown(url) };
+        }
         match RefusedAddress::in_chain(&error) {
             Some(refused) => refused.of_url(url),
             None if error.is_timeout() => {
@@ -252,19 +262,6 @@ fn may_be_sent(etag: &str) -> bool {
     !etag.contains(' ') || (quoted.starts_with('"') && quoted.ends_with('"'))
 }
 
-/// What goes around the resolver of the [`AddressGuard`].
-///
-/// reqwest tells only in its debug output, one line a field; a test below watches over that. Should a field slip
-/// through, proxies are taken out all the same.
-fn bypass(builder: &reqwest::ClientBuilder) -> Option<&'static str> {
-    let shown = format!("{builder:#?}");
-    let is_set = |field: &&str| {
-        let value = |line: &str| line.strip_prefix("    ")?.strip_prefix(*field)?.strip_prefix(": ").map(drop);
-        shown.lines().any(|line| value(line).is_some())
-    };
-    ["proxies", "dns_overrides", "unix_socket"].into_iter().find(is_set)
-}
-
 /// reqwest's errors say little by themselves; the cause is in the chain.
 fn describe(error: &dyn StdError) -> String {
     let mut text = error.to_string();
@@ -301,20 +298,6 @@ mod tests {
         {
             assert_eq!(may_be_sent(etag), sent, "{etag}");
         }
-    }
-
-    #[test]
-    fn reqwest_tells_what_goes_around_the_resolver() {
-        let builder = || reqwest::Client::builder().no_proxy();
-        let proxy = || reqwest::Proxy::all("http://127.0.0.1:1").unwrap();
-        let misleading = HeaderMap::from_iter([(IF_NONE_MATCH, "    proxies: ".parse().unwrap())]);
-        assert_eq!(bypass(&builder().default_headers(misleading).user_agent("proxies: []")), None);
-        assert_eq!(bypass(&builder().proxy(proxy())), Some("proxies"));
-        assert_eq!(bypass(&builder().proxy(proxy()).no_proxy()), None);
-        let address = ([127, 0, 0, 1], 1).into();
-        assert_eq!(bypass(&builder().resolve("keys.example.com", address)), Some("dns_overrides"));
-        #[cfg(unix)]
-        assert_eq!(bypass(&builder().unix_socket("/run/keys.sock")), Some("unix_socket"));
     }
 
     #[test]

@@ -23,6 +23,8 @@ mod status;
 #[cfg(feature = "remote-keys")]
 mod transport;
 mod unknown_kid;
+#[cfg(feature = "remote-keys")]
+mod witness;
 
 use std::sync::Arc;
 use std::time::Duration;

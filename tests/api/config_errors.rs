@@ -189,15 +189,6 @@ fn refused_networks() {
 }
 
 #[test]
-fn what_goes_around_refused_networks() {
-    let with = |configure: fn(reqwest::ClientBuilder) -> reqwest::ClientBuilder| {
-        refused(Issuer::new(ISSUER).refuse_private_networks().http_client(configure))
-    };
-    assert_snapshot!(with(|client| client.proxy(reqwest::Proxy::all("http://proxy.internal:3128").unwrap())), @"`refuse_networks`: `.http_client(..)` sets `proxies`, which reaches addresses that cannot be checked; remove it, or leave the refused networks to the proxy or firewall");
-    assert_snapshot!(with(|client| client.resolve("as.example.com", ([10, 0, 0, 1], 443).into())), @"`refuse_networks`: `.http_client(..)` sets `dns_overrides`, which reaches addresses that cannot be checked; remove it, or leave the refused networks to the proxy or firewall");
-}
-
-#[test]
 fn settings_for_requests_that_nobody_makes() {
     assert_snapshot!(refused(with_fixed_keys().refuse_private_networks()), @"`refuse_networks`: has no effect, for no key of this issuer comes from a URL; remove it");
     let from_file = || Issuer::new(ISSUER).jwk_set_file("/keys.json");

@@ -244,6 +244,93 @@ impl Resolve for Here {
     }
 }
 
+/// Addresses that the application fixes are not looked up. What listens there gets no request.
+#[tokio::test]
+async fn j16_an_address_that_goes_around_the_guard_is_not_asked() {
+    let (provider, issuer) = inside().await;
+    let address = provider.address;
+    let url = format!("http://keys.internal:{}{JWK_SET}", address.port());
+    let trusted = || Issuer::new(PUBLIC).jwk_set_url(&url).dangerously_allow_http().key_policy(impatient());
+    let fixed = |issuer: Issuer| named(&provider, issuer);
+    let several = |issuer: Issuer| issuer.http_client(move |it| it.resolve_to_addrs("keys.internal", &[address; 2]));
+    for guarded in [fixed(trusted().refuse_private_networks()), several(trusted().refuse_networks(["10.0.0.0/8"]))] {
+        log::capture();
+        let server = provider.resource_server_trusting(guarded);
+        let error = server.warm_up(std::time::Duration::from_secs(3_600)).await.unwrap_err().to_string();
+        assert!(error.contains(&format!("{url} is at an address that cannot be checked")), "{error}");
+        let failure = server.key_sets().remove(0).last_error.unwrap();
+        assert_eq!((failure.reason, failure.url.as_deref()), ("unchecked_address", Some(&*url)));
+        assert_eq!(reason(&server, &token(&issuer)).await, "keys_unavailable");
+        assert!(log::take().contains("reason=\"unchecked_address\""));
+    }
+    assert_eq!(provider.requests(), [""; 0]);
+    assert_eq!(verdict(&provider, &issuer, fixed(trusted())).await, "accepted");
+}
+
+/// The connections of one request are watched apart from those of another, and what was looked up is not held against
+/// what was not.
+#[tokio::test]
+async fn j16_a_guarded_client_still_reaches_what_was_checked() {
+    let (provider, issuer) = inside().await;
+    let address = provider.address;
+    let at = |host: &str| format!("http://{host}:{}{JWK_SET}", address.port());
+    let guarded = |first: String, second: String| {
+        let trusted = Issuer::new(PUBLIC).jwk_set_url(first).failover_jwk_set_url(second).dangerously_allow_http();
+        named(&provider, trusted.refuse_networks(["10.0.0.0/8"]).key_policy(impatient()))
+    };
+    for (first, second) in [
+        (at("keys.internal"), at("localhost")),
+        (at("keys.internal"), at("127.0.0.1")),
+        (at("localhost"), at("keys.internal")),
+    ] {
+        assert_eq!(verdict(&provider, &issuer, guarded(first, second)).await, "accepted");
+    }
+}
+
+#[tokio::test]
+async fn j16_a_proxy_is_not_used_around_the_guard() {
+    let ((provider, issuer), proxy) = (inside().await, Provider::start().await);
+    let url = format!("http://localhost:{}{JWK_SET}", provider.address.port());
+    let through = proxy.url("");
+    let trusted = Issuer::new(PUBLIC).jwk_set_url(url).refuse_networks(["10.0.0.0/8"]);
+    let trusted = trusted.http_client(move |client| client.proxy(reqwest::Proxy::all(&through).unwrap()));
+    assert_eq!(verdict(&provider, &issuer, trusted).await, "accepted");
+    assert_eq!(proxy.requests(), [""; 0]);
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn j16_a_unix_socket_cannot_be_checked() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    let (provider, issuer) = inside().await;
+    let path = std::path::PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{}.sock", std::process::id()));
+    let _ = std::fs::remove_file(&path);
+    let listener = tokio::net::UnixListener::bind(&path).unwrap();
+    let (heard, mut all_heard) = tokio::sync::mpsc::unbounded_channel();
+    let keys = issuer.jwk_set().to_string();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut request = [0; 1_024];
+            let length = stream.read(&mut request).await.unwrap_or_default();
+            heard.send(length).unwrap();
+            let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", keys.len());
+            let _ = stream.write_all(format!("{head}{keys}").as_bytes()).await;
+        }
+    });
+    for (host, is_sent) in [("localhost", false), ("keys.example.com", false), ("1.2.3.4", true)] {
+        let trusted = Issuer::new(PUBLIC).jwk_set_url(format!("http://{host}/jwks")).dangerously_allow_http();
+        let socket = path.clone();
+        let trusted = trusted.http_client(move |client| client.unix_socket(socket.clone())).key_policy(impatient());
+        let server = provider.resource_server_trusting(trusted.clone().refuse_private_networks());
+        assert_eq!(reason(&server, &token(&issuer)).await, "keys_unavailable", "{host}");
+        assert_eq!(server.key_sets()[0].last_error.as_ref().unwrap().reason, "unchecked_address", "{host}");
+        assert_eq!(all_heard.recv().await.unwrap() > 0, is_sent, "{host}");
+        assert_eq!(verdict(&provider, &issuer, trusted).await, "accepted", "without the guard");
+        all_heard.recv().await.unwrap();
+    }
+}
+
 #[tokio::test]
 async fn of_a_name_with_several_addresses_the_others_are_asked() {
     let (provider, issuer) = inside().await;

@@ -144,6 +144,7 @@ fn each_failure_of_a_fetch_has_a_code_of_its_own_and_the_guide_names_it() {
         KeySetError::Source(error),
         KeySetError::OtherOrigin { metadata: url.clone(), jwks_uri: url.clone() },
         KeySetError::RefusedAddress { url: url.clone(), address: [10, 0, 0, 1].into(), network: "10.0.0.0/8".into() },
+        KeySetError::UncheckedAddress { url: url.clone() },
         KeySetError::AllSources { failures: [KeySetError::Interrupted].into() },
         KeySetError::Interrupted,
     ]
