@@ -145,6 +145,7 @@ mod requirement;
 mod resource_server;
 mod response;
 mod scope;
+mod single_flight;
 mod speaker;
 mod sync;
 mod telemetry;

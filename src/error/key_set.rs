@@ -161,9 +161,16 @@ pub enum KeySetError {
     /// A source of the application's own failed.
     #[error("the key source failed: {0}")]
     Source(#[source] Arc<dyn Error + Send + Sync>),
-    /// The fetch ended without a result.
+    /// The fetch ended without a result: its source panicked, or its runtime ended.
     #[error("the fetch was interrupted")]
     Interrupted,
+    /// The fetch was still under way after its limit, since nobody polled it, and another one superseded it: the runtime
+    /// that a request, `readiness()` or `warm_up()` started it on is blocked, or is no longer driven.
+    #[error("the fetch did not end within {} ms, because its runtime is blocked or no longer driven", .0.as_millis())]
+    Abandoned(Duration),
+    /// Keys cannot be fetched on this thread: it runs no tokio runtime, or one without timers.
+    #[error("keys cannot be fetched here: {0}")]
+    Runtime(Arc<str>),
 }
 
 impl KeySetError {
@@ -197,6 +204,8 @@ impl KeySetError {
             Self::UncheckedAddress { .. } => "unchecked_address",
             Self::AllSources { .. } => "all_sources",
             Self::Interrupted => "interrupted",
+            Self::Abandoned(_) => "abandoned",
+            Self::Runtime(_) => "runtime",
         }
     }
 

@@ -38,7 +38,7 @@ pub use status::{FetchCounts, KeySetState, KeySetStatus};
 
 #[cfg(feature = "remote-keys")]
 pub(crate) use address_guard::{AddressGuard, PRIVATE_NETWORKS};
-pub(crate) use cache::{KeyCache, WaitingPlaces, bounded};
+pub(crate) use cache::KeyCache;
 #[cfg(feature = "remote-keys")]
 pub(crate) use discovery::Discovery;
 pub(crate) use export::ExportedKeySet;
@@ -52,6 +52,7 @@ pub(crate) use remote::{RemoteLocation, RemoteSource};
 use self::cache::Snapshot;
 use crate::error::{KeySetError, TokenError};
 use crate::jose::{Algorithm, Candidates, JwkSet, VerifyingKey, describe_dropped};
+use crate::single_flight::current_runtime;
 use crate::time::{Clock, UnixTime};
 
 /// The largest key set or metadata document that is read, in bytes.
@@ -160,6 +161,7 @@ impl Keys {
         match self {
             Self::Fixed(_) => Ok(()),
             Self::Cached(cache) => {
+                current_runtime().map_err(|missing| KeySetError::Runtime(missing.to_string().into()))?;
                 let too_late = || cache.last_error().unwrap_or(KeySetError::Timeout(deadline));
                 tokio::time::timeout(deadline, cache.load()).await.unwrap_or_else(|_| Err(too_late()))
             }

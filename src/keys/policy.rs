@@ -81,6 +81,10 @@ impl KeyPolicy {
     }
 
     /// For how long one fetch may take, discovery included. Default 5 seconds.
+    ///
+    /// The runtime that the fetch was started on ends it then. Should that runtime be blocked or no longer driven, the next
+    /// request, `readiness()` or `warm_up()` starts another fetch in its place: see
+    /// [runtimes](crate::guide::keys#runtimes).
     #[must_use]
     pub const fn fetch_timeout(mut self, timeout: Duration) -> Self {
         self.fetch_timeout = timeout;

@@ -14,7 +14,8 @@ use crate::jose::{Algorithm, JwkSet};
 /// Where a cached key set comes from, for keys that are neither at a URL nor fixed: a secret store, a database.
 ///
 /// The cache decides when to fetch; a source only fetches, once for each call. The cache ends a fetch that takes longer
-/// than [`KeyPolicy::fetch_timeout`](crate::KeyPolicy::fetch_timeout).
+/// than [`KeyPolicy::fetch_timeout`](crate::KeyPolicy::fetch_timeout). A fetch that panics has failed; one whose runtime
+/// ends is [started again](crate::guide::keys#runtimes) on another.
 ///
 /// ```
 /// use tower_bearer::{FetchedKeySet, Issuer, KeySetError, KeySource, KeySourceFuture};

@@ -10,6 +10,7 @@
 //!    40 to 66 with three issuers, where 100 take 79 to 94.
 
 mod resolver;
+mod resolver_policy;
 mod table;
 mod trusted_issuer;
 
@@ -18,7 +19,6 @@ use std::sync::{Arc, OnceLock, PoisonError};
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, Guard};
-use tokio::sync::watch;
 
 pub use resolver::{IssuerResolver, IssuerResolverError, IssuerResolverFuture};
 
@@ -45,8 +45,6 @@ pub(crate) struct TrustedIssuers {
     resolutions: Option<Resolutions>,
     /// When [`warn_of_unused`](Self::warn_of_unused) last looked, in milliseconds of monotonic time; zero for never.
     looked_for_unused_at: AtomicU64,
-    /// Ends resolutions under way by being dropped.
-    closing: watch::Sender<()>,
 }
 
 /// The issuers that are trusted now; they stay so for whoever holds it.
@@ -75,7 +73,6 @@ impl TrustedIssuers {
             changing: Mutex::default(),
             resolutions: resolver.map(Resolutions::new),
             looked_for_unused_at: AtomicU64::new(0),
-            closing: watch::Sender::new(()),
         })
     }
 
@@ -162,11 +159,10 @@ impl TrustedIssuers {
         }
     }
 
-    /// Takes in what the resolver said, in the place of the issuer that was verified least recently if there are too
+    /// Takes in an issuer from the resolver, in the place of the one that was verified least recently if there are too
     /// many. False when nobody had used that one either.
-    fn take_in(&self, issuer: &Issuer) -> Result<bool, ConfigError> {
-        let trusted = Arc::new(self.common.trust(issuer, true)?);
-        Ok(self.change(|table| table.insert_resolved(trusted)))
+    fn insert(&self, issuer: Arc<TrustedIssuer>) -> bool {
+        self.change(|table| table.insert_resolved(issuer))
     }
 
     fn now(&self) -> Duration {

@@ -1,6 +1,5 @@
 //! Issuers that are not in the configuration: the application says who they are.
 
-use std::collections::{HashMap, VecDeque};
 use std::error::Error;
 use std::fmt;
 use std::future::Future;
@@ -8,31 +7,16 @@ use std::pin::Pin;
 use std::sync::{Arc, PoisonError, Weak};
 use std::time::Duration;
 
-use tokio::runtime::Handle;
-use tokio::sync::watch;
-
-use super::TrustedIssuers;
+use super::resolver_policy::{BUDGET, Decision, MAX_ISSUER_BYTES, MAX_REMEMBERED, Outcome, Seen};
+use super::{TrustedIssuer, TrustedIssuers};
 use crate::error::TokenError;
 use crate::issuer::Issuer;
-use crate::keys::{WaitingPlaces, bounded};
+use crate::keys::KeyPolicy;
+use crate::single_flight::{
+    Call, Caller, Ending, Flights, NegativeMemory, NoRuntime, Waiter, WaitingPlaces, Window, current_runtime, wait,
+};
 use crate::sync::{Mutex, MutexGuard};
 use crate::urls::check_issuer_name;
-
-/// Longer issuers are nobody's honest choice.
-const MAX_ISSUER_BYTES: usize = 512;
-
-/// How many issuers are remembered as not ours.
-const MAX_REMEMBERED: u64 = 10_000;
-
-/// For how long an issuer that is not ours is not asked for again.
-const NOT_OURS_FOR: Duration = Duration::from_secs(30);
-
-/// For how long an issuer is not asked for again after the resolver failed.
-const FAILED_FOR: Duration = Duration::from_secs(5);
-
-/// How many calls may be under way, or have come to nothing, within [`WINDOW`].
-const MAX_CALLS: usize = 100;
-const WINDOW: Duration = Duration::from_secs(30);
 
 /// For how long one call may take, and for how long a request waits for it.
 const CALL_TIMEOUT: Duration = Duration::from_secs(5);
@@ -76,103 +60,123 @@ where
 pub(super) struct Resolutions {
     resolver: Arc<dyn IssuerResolver>,
     waiting: WaitingPlaces,
-    /// Bounded, and keyed against hash flooding.
-    negative: moka::sync::Cache<Box<str>, NegativeEntry>,
+    negative: NegativeMemory<Outcome>,
     state: Mutex<Resolving>,
 }
 
-/// A call that brought no issuer, or one in the place of another that had not been of use.
-#[derive(Clone, Copy)]
-struct NegativeEntry {
-    at: Duration,
-    outcome: Outcome,
-}
-
-#[derive(Clone, Copy, PartialEq)]
-enum Outcome {
-    NotOurs,
-    Failed,
-    /// It is ours, and pushed out one that had not been of use yet: whoever names tenants in turn, with tokens that are
-    /// not theirs, must not have each resolved again and again, and its keys fetched.
-    Evicting,
-}
-
-#[derive(Default)]
 struct Resolving {
-    /// Each is closed when its call ends. No more than [`MAX_CALLS`].
-    in_flight: HashMap<Box<str>, watch::Receiver<()>>,
-    /// When the last calls ended that came to nothing, or to no more than churn. No more than [`MAX_CALLS`].
-    negative_at: VecDeque<Duration>,
+    /// By issuer. No more than the budget has calls.
+    calls: Flights<Box<str>>,
+    /// Calls that came to nothing, or to no more than churn.
+    fruitless: Window,
 }
 
 impl Resolutions {
     pub(super) fn new(resolver: Arc<dyn IssuerResolver>) -> Self {
         Self {
             resolver,
-            waiting: WaitingPlaces::default(),
-            negative: moka::sync::Cache::new(MAX_REMEMBERED),
-            state: Mutex::default(),
+            waiting: WaitingPlaces::new(KeyPolicy::MAX_WAITING_REQUESTS),
+            negative: NegativeMemory::new(MAX_REMEMBERED),
+            state: Mutex::new(Resolving { calls: Flights::default(), fruitless: Window::new(BUDGET) }),
         }
     }
 
     /// `Ok` when waiting may bring the issuer.
     pub(super) fn look_up(&self, url: &str, now: Duration, has_waited: bool) -> Result<(), TokenError> {
-        if url.len() > MAX_ISSUER_BYTES || check_issuer_name(url).is_err() {
-            return Err(TokenError::IssuerMismatch);
-        }
-        let unavailable = |retry_after| TokenError::KeysUnavailable { retry_after };
-        match self.negative.get(url).and_then(|negative| negative.left(now).map(|left| (negative.outcome, left))) {
-            Some((Outcome::NotOurs, _)) => Err(TokenError::IssuerMismatch),
-            Some((Outcome::Failed | Outcome::Evicting, left)) => Err(unavailable(left)),
-            None if has_waited => Err(unavailable(FAILED_FOR)),
-            None => Ok(()),
+        let decision = Decision::of(&Seen {
+            can_be_an_issuer: url.len() <= MAX_ISSUER_BYTES && check_issuer_name(url).is_ok(),
+            remembered: self.remembered(url, now),
+            has_waited,
+        });
+        match decision {
+            Decision::Wait => Ok(()),
+            Decision::NotOurs => Err(TokenError::IssuerMismatch),
+            Decision::Unavailable { retry_after } => Err(TokenError::KeysUnavailable { retry_after }),
         }
     }
 
     pub(super) async fn wait(&self, issuers: &Arc<TrustedIssuers>, url: &str) {
         let Some(_waiting) = self.waiting.take() else { return };
-        let Some(mut done) = self.join_or_start(issuers, url) else { return };
-        let _ = tokio::time::timeout(REQUEST_WAIT, done.changed()).await;
+        let call = || self.join_or_start(issuers, url);
+        let Some(first) = call() else { return };
+        wait(first, REQUEST_WAIT, call).await;
     }
 
-    fn join_or_start(&self, issuers: &Arc<TrustedIssuers>, url: &str) -> Option<watch::Receiver<()>> {
+    fn join_or_start(&self, issuers: &Arc<TrustedIssuers>, url: &str) -> Option<Waiter> {
+        let runtime = current_runtime().map_err(report_no_runtime).ok()?;
+        // The lock is not held here: a runtime that shuts down drops the task at once, which then takes the lock.
+        let (call, waiter) = self.join(issuers, url)?;
+        if let Some(call) = call {
+            let job = resolve(Arc::clone(&self.resolver), url.to_owned(), Arc::downgrade(issuers));
+            runtime.spawn(call.run(job));
+        }
+        Some(waiter)
+    }
+
+    pub(super) fn join(&self, issuers: &Arc<TrustedIssuers>, url: &str) -> Option<(Option<Call<Resolution>>, Waiter)> {
         let now = issuers.now();
-        let Ok(runtime) = Handle::try_current() else {
-            tracing::error!("issuers cannot be resolved outside of a tokio runtime");
-            return None;
-        };
         let mut state = self.state();
-        if let Some(in_flight) = state.in_flight.get(url) {
-            return Some(in_flight.clone());
+        if let Some(waiter) = state.calls.join(url, now) {
+            return Some((None, waiter));
         }
         let is_settled = issuers.table().get(url).is_some() || self.look_up(url, now, false).is_err();
-        if is_settled || !state.has_budget(now) {
+        if is_settled || !state.has_budget(url, now) {
             return None;
         }
-        let (done, in_flight) = watch::channel(());
-        state.in_flight.insert(url.into(), in_flight.clone());
-        // A runtime that shuts down drops the task here and now, which then takes the lock.
-        drop(state);
-        let call = Call {
-            issuers: Arc::downgrade(issuers),
-            resolver: Arc::clone(&self.resolver),
-            url: url.into(),
-            ended: false,
-            _done: done,
-        };
-        runtime.spawn(call.run(issuers.closing.subscribe()));
-        Some(in_flight)
+        let (started, waiter) = state.calls.start(url.into(), now, CALL_TIMEOUT);
+        let caller = Resolution { issuers: Arc::downgrade(issuers), url: url.into(), number: started.number };
+        Some((Some(Call::new(caller, started)), waiter))
     }
 
-    fn finish(&self, url: &str, negative: Option<NegativeEntry>) {
-        let mut state = self.state();
-        state.in_flight.remove(url);
-        if let Some(negative) = negative {
-            state.negative_at.push_back(negative.at);
-            if negative.outcome != Outcome::Evicting {
-                self.negative.insert(url.into(), negative);
+    fn supersede(&self, url: &str, number: u64, now: Duration) -> bool {
+        {
+            let mut state = self.state();
+            if state.calls.take_over(url, number).is_none() {
+                return false;
             }
+            state.fruitless.note(now);
         }
+        tracing::warn!("a call of the issuer resolver was superseded by another: its runtime did not poll it for 5 s");
+        true
+    }
+
+    fn finish(&self, issuers: &TrustedIssuers, call: &Resolution, ending: Ending<Answer>) {
+        if !self.state().calls.begin_landing(&*call.url, call.number) {
+            return;
+        }
+        // Neither the log nor the table is touched under the lock.
+        let now = issuers.now();
+        let (outcome, error) = match ending {
+            Ending::Finished(Ok(None)) => (Some(Outcome::NotOurs), None),
+            Ending::Finished(Ok(Some(issuer))) => ((!issuers.insert(issuer)).then_some(Outcome::Evicting), None),
+            Ending::Finished(Err(error)) => (Some(Outcome::Failed), Some(error)),
+            Ending::TimedOut => (Some(Outcome::Failed), Some("the resolver took longer than 5 s".into())),
+            Ending::Panicked => (Some(Outcome::Failed), Some("the call panicked".into())),
+            Ending::Interrupted => (
+                Some(Outcome::of_interruption(self.remembered(&call.url, now))),
+                Some("the call was interrupted".into()),
+            ),
+        };
+        if let Some(error) = error {
+            tracing::warn!(%error, "an issuer could not be resolved");
+        }
+        let landed = {
+            let mut state = self.state();
+            if let Some(outcome) = outcome {
+                state.fruitless.note(now);
+                if outcome.retention().is_some() {
+                    self.negative.insert(&call.url, now, outcome);
+                }
+            }
+            state.calls.land(&*call.url, call.number)
+        };
+        if let (Some(Outcome::Interrupted), Some(landed)) = (outcome, landed) {
+            landed.interrupted();
+        }
+    }
+
+    fn remembered(&self, url: &str, now: Duration) -> Option<(Outcome, Duration)> {
+        self.negative.get(url, now, |outcome| outcome.retention().unwrap_or_default())
     }
 
     fn state(&self) -> MutexGuard<'_, Resolving> {
@@ -181,72 +185,67 @@ impl Resolutions {
 }
 
 impl Resolving {
-    fn has_budget(&mut self, now: Duration) -> bool {
-        while self.negative_at.front().is_some_and(|at| now.saturating_sub(*at) >= WINDOW) {
-            self.negative_at.pop_front();
-        }
-        self.in_flight.len() + self.negative_at.len() < MAX_CALLS
-    }
-}
-
-impl NegativeEntry {
-    /// For how long it still counts.
-    fn left(self, now: Duration) -> Option<Duration> {
-        let counts_for = match self.outcome {
-            Outcome::NotOurs => NOT_OURS_FOR,
-            Outcome::Failed | Outcome::Evicting => FAILED_FOR,
-        };
-        let left = counts_for.saturating_sub(now.saturating_sub(self.at));
-        (!left.is_zero()).then_some(left)
-    }
-}
-
-/// One call, in a task of its own: a cancelled request cannot cancel it, and the last handle's end does.
-struct Call {
-    issuers: Weak<TrustedIssuers>,
-    resolver: Arc<dyn IssuerResolver>,
-    url: Box<str>,
-    ended: bool,
-    _done: watch::Sender<()>,
-}
-
-impl Call {
-    async fn run(mut self, closed: watch::Receiver<()>) {
-        let resolver = Arc::clone(&self.resolver);
-        let answer = match bounded(resolver.resolve(&self.url), CALL_TIMEOUT, closed).await {
-            Some(Ok(answer)) => answer,
-            Some(Err(_)) => Err("the resolver took longer than 5 s".into()),
-            None => Err("the resource server is gone".into()),
-        };
-        self.end(answer);
-    }
-
-    /// Should it panic, for the issuer's configuration may have code of the application's, it is done again as a
-    /// failure.
-    fn end(&mut self, answer: Result<Option<Issuer>, IssuerResolverError>) {
-        let Some(issuers) = self.issuers.upgrade() else { return };
-        let Some(resolutions) = &issuers.resolutions else { return };
-        let taken_in = answer.and_then(|answer| match answer {
-            None => Ok(Some(Outcome::NotOurs)),
-            Some(issuer) if *issuer.url != *self.url => Err("the resolver answered with another issuer".into()),
-            Some(issuer) => Ok((!issuers.take_in(&issuer)?).then_some(Outcome::Evicting)),
-        });
-        let outcome = match taken_in {
-            Ok(outcome) => outcome,
-            Err(error) => {
-                tracing::warn!(%error, "an issuer could not be resolved");
-                Some(Outcome::Failed)
+    /// Whether one more call may be under way for this issuer. The one that it supersedes does not count, nor do calls
+    /// that were given up: else calls that nobody polls would lock all other issuers out.
+    fn has_budget(&mut self, url: &str, now: Duration) -> bool {
+        if !self.has_room(url, now) {
+            for given_up in self.calls.cancel_lost(now) {
+                self.fruitless.note(now);
+                drop(given_up);
             }
-        };
-        self.ended = true;
-        resolutions.finish(&self.url, outcome.map(|outcome| NegativeEntry { at: issuers.now(), outcome }));
+        }
+        self.has_room(url, now)
+    }
+
+    fn has_room(&self, url: &str, now: Duration) -> bool {
+        let others = self.calls.len() - usize::from(self.calls.is_under_way(url));
+        BUDGET.has_room(others + self.fruitless.spent(now))
     }
 }
 
-impl Drop for Call {
-    fn drop(&mut self) {
-        if !self.ended {
-            self.end(Err("the call was interrupted".into()));
+/// What the resolver says, its configuration checked.
+type Answer = Result<Option<Arc<TrustedIssuer>>, IssuerResolverError>;
+
+/// Asks the resolver, and checks what it answers. Both may run code of the application's.
+async fn resolve(resolver: Arc<dyn IssuerResolver>, url: String, issuers: Weak<TrustedIssuers>) -> Answer {
+    let Some(issuer) = resolver.resolve(&url).await? else { return Ok(None) };
+    if *issuer.url != *url {
+        return Err("the resolver answered with another issuer".into());
+    }
+    let issuers = issuers.upgrade().ok_or("the resource server is gone")?;
+    Ok(Some(Arc::new(issuers.common.trust(&issuer, true)?)))
+}
+
+/// One call. It does not keep the issuers alive: when the last handle is dropped, it is cancelled.
+pub(super) struct Resolution {
+    issuers: Weak<TrustedIssuers>,
+    url: Box<str>,
+    number: u64,
+}
+
+impl Caller for Resolution {
+    type Output = Answer;
+
+    fn take_over(&self) -> bool {
+        let Some(issuers) = self.issuers.upgrade() else { return false };
+        issuers.resolutions.as_ref().is_some_and(|it| it.supersede(&self.url, self.number, issuers.now()))
+    }
+
+    fn ended(&mut self, ending: Ending<Answer>) {
+        let Some(issuers) = self.issuers.upgrade() else { return };
+        if let Some(resolutions) = &issuers.resolutions {
+            resolutions.finish(&issuers, self, ending);
+        }
+    }
+}
+
+fn report_no_runtime(missing: NoRuntime) {
+    match missing {
+        NoRuntime::Absent => {
+            tracing::error!("issuers cannot be resolved outside of a tokio runtime");
+        }
+        NoRuntime::WithoutTimers => {
+            tracing::error!("issuers cannot be resolved in a tokio runtime without timers");
         }
     }
 }

@@ -32,9 +32,11 @@ mod misbehaviour;
 mod provider;
 mod refresh;
 mod resolver;
+mod resolver_runtimes;
 #[path = "../fixtures/rsa_moduli.rs"]
 mod rsa_moduli;
 mod run_time;
+mod runtimes;
 mod scaling;
 mod source;
 mod tls;

@@ -147,6 +147,8 @@ fn each_failure_of_a_fetch_has_a_code_of_its_own_and_the_guide_names_it() {
         KeySetError::UncheckedAddress { url: url.clone() },
         KeySetError::AllSources { failures: [KeySetError::Interrupted].into() },
         KeySetError::Interrupted,
+        KeySetError::Abandoned(Duration::from_secs(5)),
+        KeySetError::Runtime("text".into()),
     ]
     .map(|error| error.reason());
     assert_eq!(codes.iter().collect::<BTreeSet<_>>().len(), codes.len());

@@ -55,15 +55,21 @@ impl KeyCache {
             primary_fetch: None,
         };
         let refresh_after = KeyPolicy::refresh_after(lifetime, jitter()).saturating_sub(age_then);
-        let state = self.state();
-        let is_late = state.source.is_none() || state.in_flight.is_some() || self.snapshot.load().is_some();
+        let mut state = self.state();
+        // A fetch that nobody polls any more brings nothing newer.
+        let is_late = state.source.is_none() || state.fetches.is_awaited(&(), now) || self.snapshot.load().is_some();
         // A copy from the future would outlive every bound.
         if is_late || fetched_at > wall || !snapshot.bounds.serves(now) {
             return Ok(false);
         }
+        let abandoned = state.fetches.cancel(&());
+        if abandoned.is_some() {
+            state.note_failed(KeySetError::Abandoned(self.policy.fetch_timeout));
+        }
         self.snapshot.store(Some(Arc::new(snapshot)));
         self.due.store(millis(now.saturating_add(refresh_after)), Ordering::Relaxed);
         drop(state);
+        drop(abandoned);
         warn_of_dropped(&self.issuer, &set);
         Ok(true)
     }

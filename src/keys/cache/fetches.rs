@@ -1,37 +1,39 @@
-//! Which fetches are made: one at a time, within the accounts of the policy.
+//! Which fetches are made: one at a time, within the budgets of the policy.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
-use tokio::sync::watch;
+use tokio::time::{sleep, timeout};
 
-use super::fetch::{Fetch, Fetched, FetchedSet};
+use super::fetch::{Fetch, Fetched, FetchedSet, Job};
+use super::report::Ended;
 use super::snapshot::Snapshot;
-use super::{KeyCache, NEVER, millis};
+use super::{KeyCache, millis};
 use crate::error::KeySetError;
 use crate::keys::Arrival;
 use crate::keys::policy::{Jitter, KeyPolicy};
 use crate::keys::source::KeySource;
 use crate::keys::status::FetchCounts;
 use crate::keys::unknown_kid::Attempt;
-use crate::keys::warn_of_dropped;
+use crate::single_flight::{Budget, Call, Ending, Flights, Landed, Waiter, Window, current_runtime, may_restart};
 use crate::sync::Ordering;
-use crate::telemetry;
 
-#[derive(Default)]
+/// What unknown `kid`s may cause.
+const UNKNOWN_KID_BUDGET: Budget =
+    Budget { calls: KeyPolicy::UNKNOWN_KID_FETCHES, window: KeyPolicy::UNKNOWN_KID_WINDOW };
+
 pub(super) struct FetchState {
-    /// Closed when the fetch under way ends, however it ends.
-    pub(super) in_flight: Option<watch::Receiver<()>>,
+    /// The fetch under way, if there is one.
+    pub(super) fetches: Flights<()>,
     /// Where keys come from; none when the issuer is not trusted any more.
     pub(super) source: Option<Arc<dyn KeySource>>,
     pub(super) failures: u32,
     pub(super) last_error: Option<KeySetError>,
     pub(super) counts: FetchCounts,
-    /// How many fetches have begun.
-    begun: u64,
-    /// When the last fetches for unknown `kid`s were attempted.
-    unknown_kid_attempts: [Option<Duration>; KeyPolicy::UNKNOWN_KID_FETCHES],
+    pub(super) unknown_kid_fetches: Window,
+    /// When a fetch that was interrupted was last followed by another at once.
+    restarted_at: Option<Duration>,
 }
 
 /// What a fetch is wanted for.
@@ -47,10 +49,9 @@ pub(super) enum Need<'a> {
 
 /// The fetch that was asked for.
 pub(super) struct Joined {
-    /// Closed when it ends.
-    pub(super) done: watch::Receiver<()>,
-    /// To be run by whoever asked first.
-    pub(super) start: Option<Fetch>,
+    pub(super) waiter: Waiter,
+    /// To be run by the first one that asked.
+    pub(super) start: Option<(Call<Fetch>, Job)>,
 }
 
 impl KeyCache {
@@ -58,8 +59,13 @@ impl KeyCache {
     pub(crate) async fn load(self: &Arc<Self>) -> Result<(), KeySetError> {
         let mut need = Need::Due;
         while !self.serves(self.clock.monotonic()) {
-            if let Some(mut done) = self.fetch(need) {
-                let _ = done.changed().await;
+            if let Some(mut fetch) = self.fetch(need) {
+                let limit = self.until_due(self.clock.monotonic()).saturating_add(self.policy.fetch_timeout / 20);
+                if timeout(limit, fetch.ended()).await.is_err() {
+                    // Its runtime does not poll it.
+                    need = Need::Due;
+                    continue;
+                }
                 if self.serves(self.clock.monotonic()) {
                     break;
                 }
@@ -74,7 +80,7 @@ impl KeyCache {
             if !error.is_transient() {
                 return Err(error);
             }
-            tokio::time::sleep(self.until_due(self.clock.monotonic())).await;
+            sleep(self.until_due(self.clock.monotonic())).await;
             need = Need::Retry { failures };
         }
         Ok(())
@@ -90,7 +96,7 @@ impl KeyCache {
     /// Forgets the keys for good: the issuer is not trusted any more.
     pub(crate) fn close(&self) {
         let mut state = self.state();
-        let source = state.source.take();
+        let (source, cancelled) = (state.source.take(), state.fetches.cancel(&()));
         let last = self.snapshot.swap(None);
         drop(state);
         // It is the application's: what it does at its end is not done under our lock.
@@ -99,32 +105,29 @@ impl KeyCache {
         if let Some(last) = last {
             last.set.withdraw_missing(None);
         }
-        self.closing.send_replace(());
+        drop(cancelled);
     }
 
-    /// Joins the fetch under way, or starts one in a task of its own if the policy's accounts allow it.
-    pub(super) fn fetch(self: &Arc<Self>, need: Need<'_>) -> Option<watch::Receiver<()>> {
-        let Ok(runtime) = Handle::try_current() else {
-            tracing::error!(issuer = %self.issuer, "keys cannot be fetched outside of a tokio runtime");
-            return None;
-        };
+    /// Joins the fetch under way, or starts one in a task of its own if the policy's budgets allow it.
+    pub(super) fn fetch(self: &Arc<Self>, need: Need<'_>) -> Option<Waiter> {
+        let runtime = current_runtime().map_err(|missing| self.report_no_runtime(missing)).ok()?;
         // The lock is not held here: a runtime that shuts down drops the task at once, which then takes the lock.
         let joined = self.join(need)?;
-        if let Some(fetch) = joined.start {
-            runtime.spawn(fetch.run());
+        if let Some((call, job)) = joined.start {
+            runtime.spawn(call.run(job.run()));
         }
-        Some(joined.done)
+        Some(joined.waiter)
     }
 
     pub(super) fn join(self: &Arc<Self>, need: Need<'_>) -> Option<Joined> {
         let now = self.clock.monotonic();
         let mut state = self.state();
         let source = state.source.clone()?;
-        if let Some(in_flight) = &state.in_flight {
-            return Some(Joined { done: in_flight.clone(), start: None });
+        if let Some(waiter) = state.fetches.join(&(), now) {
+            return Some(Joined { waiter, start: None });
         }
         let is_due = self.is_due(now);
-        let has_budget = state.unknown_kid_fetches(now) < KeyPolicy::UNKNOWN_KID_FETCHES;
+        let has_budget = UNKNOWN_KID_BUDGET.has_room(state.unknown_kid_fetches.spent(now));
         let may_start = match need {
             Need::Due => is_due,
             Need::Key(key_id) => is_due || (has_budget && self.lacks(key_id, now)),
@@ -135,49 +138,69 @@ impl KeyCache {
             return None;
         }
         if !is_due && matches!(need, Need::Key(_)) {
-            state.note_unknown_kid_attempt(now);
+            state.counts.for_unknown_kids += 1;
+            state.unknown_kid_fetches.note(now);
         }
-        state.begun += 1;
-        let number = state.begun;
-        self.due.store(NEVER, Ordering::Relaxed);
-        let (done, in_flight) = watch::channel(());
-        state.in_flight = Some(in_flight.clone());
+        let limit = self.policy.fetch_timeout;
+        let (started, waiter) = state.fetches.start((), now, limit);
+        self.due.store(millis(now.saturating_add(limit)), Ordering::Relaxed);
         drop(state);
-        let start = Fetch {
-            cache: Arc::downgrade(self),
-            source,
-            algorithms: Arc::clone(&self.algorithms),
-            last: self.snapshot.load_full(),
-            number,
-            started_at: now,
-            wanted: match need {
-                Need::Key(key_id) => Some(key_id.into()),
-                Need::Due | Need::Retry { .. } => None,
-            },
-            limit: self.policy.fetch_timeout,
-            closed: self.closing.subscribe(),
-            done: Some(done),
+        let wanted = match need {
+            Need::Key(key_id) => Some(key_id.into()),
+            Need::Due | Need::Retry { .. } => None,
         };
-        Some(Joined { done: in_flight, start: Some(start) })
+        let fetch = Fetch { cache: Arc::downgrade(self), number: started.number, started_at: now, wanted };
+        let job = Job { source, algorithms: Arc::clone(&self.algorithms), last: self.snapshot.load_full() };
+        Some(Joined { waiter, start: Some((Call::new(fetch, started), job)) })
     }
 
-    pub(super) fn finish(&self, number: u64, started_at: Duration, result: Result<Fetched, KeySetError>) {
+    /// Takes the place of a fetch that is past its limit. False when that one has ended after all, or the keys are not
+    /// needed any more.
+    ///
+    /// The other one counts as failed, so that it shows in the status and the metrics, but causes no backoff.
+    pub(super) fn supersede(&self, number: u64) -> bool {
+        let now = self.clock.monotonic();
+        let error = KeySetError::Abandoned(self.policy.fetch_timeout);
+        let (began_at, failures) = {
+            let mut state = self.state();
+            let Some(began_at) = state.fetches.take_over(&(), number) else { return false };
+            state.note_failed(error.clone());
+            (began_at, state.failures)
+        };
+        self.report(&Ended::Superseded { error, failures }, now, now.saturating_sub(began_at));
+        true
+    }
+
+    /// Takes in how a fetch ended, unless it was superseded. Those who wait for it are woken by dropping the result.
+    pub(super) fn finish(
+        &self,
+        number: u64,
+        started_at: Duration,
+        ending: Ending<Result<Fetched, KeySetError>>,
+    ) -> Option<Landed> {
         // Clocks, logs and recorders are the application's: none is called under the lock.
         let now = self.clock.monotonic();
-        let ended = {
+        let (landed, ended) = {
             let mut state = self.state();
-            state.in_flight = None;
-            if state.source.is_none() {
-                return;
-            }
-            let (due, ended) = match result {
-                Ok(fetched) => self.publish(&mut state, number, started_at, fetched),
-                Err(error) => self.note_failure(&mut state, now, error),
+            let landed = state.fetches.land(&(), number)?;
+            let (due, ended) = match ending {
+                Ending::Finished(Ok(fetched)) => self.publish(&mut state, number, started_at, fetched),
+                Ending::Finished(Err(error)) => self.note_failure(&mut state, now, error),
+                Ending::TimedOut => self.note_failure(&mut state, now, KeySetError::Timeout(self.policy.fetch_timeout)),
+                Ending::Interrupted if state.may_restart(now) => (now, Ended::Interrupted),
+                Ending::Interrupted | Ending::Panicked => self.note_failure(&mut state, now, KeySetError::Interrupted),
             };
             self.due.store(millis(due), Ordering::Relaxed);
-            ended
+            (landed, ended)
         };
         self.report(&ended, now, now.saturating_sub(started_at));
+        match ended {
+            Ended::Interrupted => {
+                landed.interrupted();
+                None
+            }
+            _ => Some(landed),
+        }
     }
 
     /// Puts a fetched set in the place of the last one, whose keys stay the same ones or die.
@@ -225,92 +248,55 @@ impl KeyCache {
     }
 
     fn note_failure(&self, state: &mut FetchState, now: Duration, error: KeySetError) -> (Duration, Ended) {
-        state.counts.failed += 1;
-        state.failures = state.failures.saturating_add(1);
-        state.last_error = Some(error.clone());
+        state.note_failed(error.clone());
         let retry_after = KeyPolicy::backoff(state.failures, error.retry_after(), jitter());
         (now.saturating_add(retry_after), Ended::Failed { error, failures: state.failures, retry_after })
     }
-
-    fn report(&self, ended: &Ended, now: Duration, took: Duration) {
-        match ended {
-            Ended::Published { last, next, is_unchanged, failures } => {
-                let (keys, lifetime_s) = (next.set.len(), next.lifetime.as_secs());
-                if *failures > 0 {
-                    tracing::info!(issuer = %self.issuer, keys, lifetime_s, failures, "fetched the keys again");
-                } else {
-                    tracing::debug!(issuer = %self.issuer, keys, lifetime_s, "fetched the keys");
-                }
-                if !last.as_ref().is_some_and(|last| next.set.has_keys_of(&last.set)) {
-                    warn_of_dropped(&self.issuer, &next.set);
-                }
-                let last_age = last.as_ref().map(|last| last.age(now));
-                let (is_unchanged, now, dropped) = (*is_unchanged, self.clock.now(), next.set.dropped().len());
-                self.meter.fetched(&telemetry::FetchRecord { took, last_age, is_unchanged, keys, dropped, now });
-            }
-            Ended::Failed { error, failures, retry_after } => {
-                let meanwhile = match &*self.snapshot.load() {
-                    Some(last) if last.bounds.serves(now) => "the last good set is kept",
-                    Some(_) => "the last good set is too old, requests are answered with 503",
-                    None if error.is_issuer_mismatch() => {
-                        "there are none: tokens with the configured `iss` are answered with 503, all others with 401"
-                    }
-                    None => "there are none, tokens of this issuer are answered with 503",
-                };
-                tracing::warn!(
-                    issuer = %self.issuer, reason = error.reason(), %error, failures,
-                    retry_after_s = retry_after.as_secs(), "could not fetch the keys; {meanwhile}"
-                );
-                self.meter.fetch_failed(took, error);
-            }
-        }
-    }
-}
-
-/// How a fetch ended, for those who watch.
-enum Ended {
-    Published { last: Option<Arc<Snapshot>>, next: Arc<Snapshot>, is_unchanged: bool, failures: u32 },
-    Failed { error: KeySetError, failures: u32, retry_after: Duration },
 }
 
 impl FetchState {
     pub(super) fn new(source: Arc<dyn KeySource>) -> Self {
-        Self { source: Some(source), ..Self::default() }
-    }
-
-    pub(super) fn unknown_kid_fetches(&self, now: Duration) -> usize {
-        let is_recent = |at: &Duration| now.saturating_sub(*at) < KeyPolicy::UNKNOWN_KID_WINDOW;
-        self.unknown_kid_attempts.iter().flatten().filter(|at| is_recent(at)).count()
-    }
-
-    /// How long until one more fetch for an unknown `kid` is within the budget.
-    pub(super) fn until_budget(&self, now: Duration) -> Duration {
-        let freed_at = |at: &Option<Duration>| at.map(|at| at.saturating_add(KeyPolicy::UNKNOWN_KID_WINDOW));
-        let frees = self.unknown_kid_attempts.iter().map(|at| freed_at(at).unwrap_or_default());
-        frees.min().unwrap_or_default().saturating_sub(now)
+        Self {
+            fetches: Flights::default(),
+            source: Some(source),
+            failures: 0,
+            last_error: None,
+            counts: FetchCounts::default(),
+            unknown_kid_fetches: Window::new(UNKNOWN_KID_BUDGET),
+            restarted_at: None,
+        }
     }
 
     pub(super) fn latest_attempt(&self) -> Option<Attempt> {
-        if self.in_flight.is_some() {
+        if self.fetches.is_under_way(&()) {
             Some(Attempt::UnderWay)
-        } else if self.failures > 0 {
+        } else if self.last_error.is_some() {
             Some(Attempt::Failed)
         } else {
-            (self.begun > 0).then_some(Attempt::Succeeded)
+            (self.fetches.begun() > 0).then_some(Attempt::Succeeded)
         }
     }
 
     /// The moment of a request that arrives now.
     pub(super) const fn arrival(&self) -> Arrival {
-        Arrival { fetches_begun: self.begun }
+        Arrival { fetches_begun: self.fetches.begun() }
     }
 
-    fn note_unknown_kid_attempt(&mut self, now: Duration) {
-        self.counts.for_unknown_kids += 1;
-        self.unknown_kid_attempts.rotate_right(1);
-        if let Some(latest) = self.unknown_kid_attempts.first_mut() {
-            *latest = Some(now);
+    pub(super) fn note_failed(&mut self, error: KeySetError) {
+        self.counts.failed += 1;
+        self.failures = self.failures.saturating_add(1);
+        self.last_error = Some(error);
+    }
+
+    /// Whether a fetch that was interrupted may be restarted at once. If so, it is none of the provider's failures.
+    fn may_restart(&mut self, now: Duration) -> bool {
+        let may = may_restart(self.restarted_at.map(|at| now.saturating_sub(at)));
+        if may {
+            self.restarted_at = Some(now);
+            self.counts.failed += 1;
+            self.last_error = Some(KeySetError::Interrupted);
         }
+        may
     }
 }
 

@@ -22,7 +22,7 @@ impl KeyCache {
             },
             age: snapshot.as_ref().map(|snapshot| snapshot.age(now)),
             lifetime: snapshot.as_ref().map(|snapshot| snapshot.lifetime),
-            next_refresh: state.in_flight.is_none().then(|| self.until_due(now)),
+            next_refresh: (!state.fetches.is_awaited(&(), now)).then(|| self.until_due(now)),
             failures: state.failures,
             last_error: state.last_error.as_ref().map(KeySetFailure::new),
             key_ids: snapshot.iter().flat_map(|it| it.set.key_ids()).map(str::to_owned).collect(),

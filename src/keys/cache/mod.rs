@@ -10,8 +10,8 @@
 //! 2. **The kernel's coarse clock** is enough for ages that are compared with seconds: 93 → 67 in one run.
 //! 3. **What is not known is in a function of its own**, so that the way of the known is short: 74 → 63.
 //!
-//! Everything else goes through [`Decision`]. A fetch runs in its own task, at most one at a time; requests wait for it
-//! to end.
+//! Everything else goes through [`Decision`]. Fetches are calls of [`single_flight`](crate::single_flight): at most one is
+//! under way, and requests wait for it to end.
 
 mod copies;
 #[cfg(test)]
@@ -20,19 +20,16 @@ mod exploration;
 mod fetch;
 mod fetches;
 mod health;
+mod report;
 mod snapshot;
-mod waiting;
 
 use std::fmt;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use arc_swap::{ArcSwapOption, Guard};
-use tokio::sync::watch;
 
-pub(crate) use fetch::bounded;
 pub(super) use snapshot::Snapshot;
-pub(crate) use waiting::WaitingPlaces;
 
 use self::fetches::{FetchState, Need};
 use super::policy::KeyPolicy;
@@ -42,6 +39,7 @@ use super::{Arrival, KeysToTry, Lookup};
 use crate::error::TokenError;
 use crate::jose::{Algorithm, NoCandidates, VerifyingKey};
 use crate::limits::MAX_KEY_ID_BYTES;
+use crate::single_flight::{NegativeMemory, WaitingPlaces, wait};
 use crate::sync::{AtomicU64, Mutex, MutexGuard, Ordering};
 use crate::telemetry::{IssuerMeter, UnknownKid};
 use crate::time::Clock;
@@ -57,17 +55,16 @@ pub(crate) struct KeyCache {
     clock: Arc<dyn Clock>,
     meter: IssuerMeter,
     snapshot: ArcSwapOption<Snapshot>,
-    /// When the next fetch on the cache's own account is due, in milliseconds of monotonic time; [`NEVER`] while one is
-    /// under way.
+    /// When the next fetch on the cache's own account is due, in milliseconds of monotonic time. While one is under way,
+    /// that is its start plus its limit: after that, its runtime does not poll it, and another may start.
     due: AtomicU64,
     waiting: WaitingPlaces,
-    /// When a `kid` was looked for and not found. Bounded, and keyed against hash flooding.
-    not_found: moka::sync::Cache<Box<str>, Duration>,
+    /// When a `kid` was looked for and not found.
+    not_found: NegativeMemory<()>,
     state: Mutex<FetchState>,
-    /// Ends the fetch under way, also by being dropped.
-    closing: watch::Sender<()>,
 }
 
+/// Beyond the end of the numbers.
 const NEVER: u64 = u64::MAX;
 
 impl KeyCache {
@@ -87,10 +84,9 @@ impl KeyCache {
             meter,
             snapshot: ArcSwapOption::empty(),
             due: AtomicU64::new(0),
-            waiting: WaitingPlaces::default(),
-            not_found: moka::sync::Cache::new(MAX_NOT_FOUND),
+            waiting: WaitingPlaces::new(KeyPolicy::MAX_WAITING_REQUESTS),
+            not_found: NegativeMemory::new(MAX_NOT_FOUND),
             state: Mutex::new(FetchState::new(source)),
-            closing: watch::Sender::new(()),
         }
     }
 
@@ -132,7 +128,7 @@ impl KeyCache {
             key,
             latest_attempt: state.latest_attempt(),
             refresh_due: self.is_due(now),
-            unknown_kid_fetches: state.unknown_kid_fetches(now),
+            unknown_kid_fetches: state.unknown_kid_fetches.spent(now),
             waiting: self.waiting.taken(),
             has_waited: waited_since.is_some(),
         });
@@ -155,10 +151,10 @@ impl KeyCache {
     pub(crate) async fn wait(self: &Arc<Self>, key_id: Option<&str>, arrival: Arrival) {
         // Between the look and this, others may have come to wait, and the fetch may have ended.
         let Some(_waiting) = self.waiting.take() else { return };
-        let Some(mut done) = self.fetch(key_id.map_or(Need::Due, Need::Key)) else { return };
+        let fetch = || self.fetch(key_id.map_or(Need::Due, Need::Key));
+        let Some(first) = fetch() else { return };
         let _counted = self.meter.waiting();
-        // The sender never sends: the channel closes when the fetch ends.
-        let _ = tokio::time::timeout(self.policy.request_wait, done.changed()).await;
+        wait(first, self.policy.request_wait, fetch).await;
         self.note_missing(key_id, arrival);
     }
 
@@ -223,8 +219,7 @@ impl KeyCache {
     }
 
     fn was_missing_lately(&self, key_id: &str, now: Duration) -> bool {
-        let looked_for = self.not_found.get(key_id);
-        looked_for.is_some_and(|at| now.saturating_sub(at) < KeyPolicy::UNKNOWN_KID_WINDOW)
+        self.not_found.get(key_id, now, |()| KeyPolicy::UNKNOWN_KID_WINDOW).is_some()
     }
 
     /// Whether a set serves and lacks this `kid`, which no fetch has looked for lately.
@@ -242,7 +237,7 @@ impl KeyCache {
             && !snapshot.set.knows(key_id)
             && key_id.len() <= MAX_KEY_ID_BYTES
         {
-            self.not_found.insert(key_id.into(), snapshot.fetched_at);
+            self.not_found.insert(key_id, snapshot.fetched_at, ());
         }
     }
 
@@ -257,7 +252,8 @@ impl KeyCache {
     /// Never longer than the time until a request may start its own fetch.
     fn not_proven_absent(&self, state: &FetchState, now: Duration) -> TokenError {
         let until_due = self.until_due(now);
-        let until_fetch = if state.in_flight.is_some() { until_due } else { until_due.min(state.until_budget(now)) };
+        let until_budget = state.unknown_kid_fetches.until_room(now);
+        let until_fetch = if state.fetches.is_under_way(&()) { until_due } else { until_due.min(until_budget) };
         TokenError::KeyNotProvenAbsent { retry_after: until_fetch.min(KeyPolicy::UNKNOWN_KID_WINDOW) }
     }
 
@@ -268,7 +264,7 @@ impl KeyCache {
 
     fn until_due(&self, now: Duration) -> Duration {
         match self.due.load(Ordering::Relaxed) {
-            // A fetch is under way: it ends, well or badly, within its timeout.
+            // A fetch is under way whose timeout is beyond the end of the numbers.
             NEVER => self.policy.fetch_timeout,
             due => Duration::from_millis(due).saturating_sub(now),
         }

@@ -14,6 +14,7 @@ use crate::error::{KeySetError, TokenError};
 use crate::jose::{Algorithm, JwkSet, VerifyingKey};
 use crate::keys::{Arrival, FetchedKeySet, KeySource, KeySourceFuture, Lookup};
 use crate::resource_server::{Subject, Waited};
+use crate::single_flight::{Call, Ending, Wakeup};
 use crate::sync::{AtomicBool, AtomicUsize, Ordering};
 use crate::telemetry::IssuerMeter;
 use crate::time::{ManualClock, UnixTime};
@@ -75,7 +76,11 @@ fn filled_cache() -> Arc<KeyCache> {
 }
 
 fn end(joined: Joined, result: Result<Fetched, KeySetError>) {
-    joined.start.unwrap().end(result);
+    call(joined).end(Ending::Finished(result));
+}
+
+fn call(joined: Joined) -> Call<Fetch> {
+    joined.start.unwrap().0
 }
 
 fn look_up(
@@ -105,12 +110,12 @@ fn h15_cancelled_waiters_leave_no_trace_and_nobody_stuck() {
             thread::spawn(move || {
                 let _place = cache.waiting.take().unwrap();
                 let Some(mut joined) = cache.join(Need::Due) else { return };
-                if let Some(mut fetch) = joined.start.take() {
+                if let Some((mut fetch, _)) = joined.start.take() {
                     started.fetch_add(1, Ordering::SeqCst);
-                    thread::spawn(move || fetch.end(result()));
+                    thread::spawn(move || fetch.end(Ending::Finished(result())));
                 }
                 if patient {
-                    let _ = block_on(joined.done.changed());
+                    block_on(joined.waiter.ended());
                     assert!(key(&cache).is_some());
                 }
             })
@@ -120,25 +125,6 @@ fn h15_cancelled_waiters_leave_no_trace_and_nobody_stuck() {
         }
         assert_eq!(started.load(Ordering::SeqCst), 1);
         assert_eq!(cache.waiting.taken(), 0);
-    });
-}
-
-/// A fetch that nobody runs to its end counts as a failure: the next one can start.
-#[test]
-fn h15_an_abandoned_fetch_lets_the_next_one_start() {
-    explore(|| {
-        let (cache, clock) = cache();
-        let joined = cache.join(Need::Due).unwrap();
-        let waiter = {
-            let mut done = joined.done.clone();
-            thread::spawn(move || block_on(done.changed()))
-        };
-        let abandon = thread::spawn(move || drop(joined.start));
-        assert!(waiter.join().unwrap().is_err());
-        abandon.join().unwrap();
-        clock.advance(KeyPolicy::MAX_BACKOFF);
-        end(cache.join(Need::Due).unwrap(), fetched(0));
-        assert!(key(&cache).is_some());
     });
 }
 
@@ -167,11 +153,11 @@ fn f13_the_last_handle_that_goes_during_a_refresh_takes_everything_along() {
     explore(|| {
         let cache = filled_cache();
         let mut joined = cache.join(Need::Due).unwrap();
-        let mut fetch = joined.start.take().unwrap();
+        let (mut fetch, _) = joined.start.take().unwrap();
         let gone = Arc::downgrade(&cache);
         let drop_it = thread::spawn(move || drop(cache));
-        let refresh = thread::spawn(move || fetch.end(fetched(1)));
-        assert!(block_on(joined.done.changed()).is_err());
+        let refresh = thread::spawn(move || fetch.end(Ending::Finished(fetched(1))));
+        assert_eq!(block_on(joined.waiter.ended()), Wakeup::Ended);
         drop_it.join().unwrap();
         refresh.join().unwrap();
         assert!(gone.upgrade().is_none());
@@ -187,9 +173,9 @@ fn f02_flooding_threads_share_one_budget() {
         let flood = |name: &'static str| {
             let (cache, started) = (Arc::clone(&cache), Arc::clone(&started));
             thread::spawn(move || {
-                if let Some(Joined { start: Some(mut fetch), .. }) = cache.join(Need::Key(name)) {
+                if let Some(Joined { start: Some((mut fetch, _)), .. }) = cache.join(Need::Key(name)) {
                     started.fetch_add(1, Ordering::SeqCst);
-                    fetch.end(Err(KeySetError::Interrupted));
+                    fetch.end(Ending::TimedOut);
                 }
             })
         };
@@ -218,13 +204,13 @@ fn r18_a_key_that_was_published_before_its_token_came_is_never_called_unknown() 
         let run = {
             let published = Arc::clone(&published);
             // A provider reads its keys after the request has arrived.
-            move |fetch: &mut Fetch| fetch.end(fetched(published.load(Ordering::SeqCst)))
+            move |mut fetch: Call<Fetch>| fetch.end(Ending::Finished(fetched(published.load(Ordering::SeqCst))))
         };
         let refresh = {
             let (cache, run) = (Arc::clone(&cache), run.clone());
             thread::spawn(move || {
-                if let Some(Joined { start: Some(mut fetch), .. }) = cache.join(Need::Due) {
-                    run(&mut fetch);
+                if let Some(Joined { start: Some((fetch, _)), .. }) = cache.join(Need::Due) {
+                    run(fetch);
                 }
             })
         };
@@ -236,9 +222,9 @@ fn r18_a_key_that_was_published_before_its_token_came_is_never_called_unknown() 
                 first => return assert!(matches!(first, Lookup::Found(_)), "the refresh was quick"),
             };
             if let Some(mut joined) = cache.join(Need::Key(&kid)) {
-                match &mut joined.start {
-                    Some(fetch) => run(fetch),
-                    None => assert!(block_on(joined.done.changed()).is_err()),
+                match joined.start {
+                    Some((fetch, _)) => run(fetch),
+                    None => assert_eq!(block_on(joined.waiter.ended()), Wakeup::Ended),
                 }
             }
             cache.note_missing(Some(&kid), arrival);
