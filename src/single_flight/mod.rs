@@ -12,6 +12,9 @@
 //! once. What a panic, a timeout or an interruption means is in `policy.rs`, a pure function of ages and counts.
 
 mod call;
+#[cfg(test)]
+#[cfg(feature = "unit-tests")]
+mod exploration;
 mod flights;
 mod negative;
 mod policy;

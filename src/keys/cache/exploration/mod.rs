@@ -1,5 +1,7 @@
 //! The orders in which threads can meet in the cache, tried out by `shuttle`.
 
+mod takeover;
+
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
