@@ -93,7 +93,7 @@
 //! [`tower-bearer-test`], `ValidatedTokenBuilder` makes a token to call a handler with, and `TestIssuer` is an issuer
 //! without a network; `AuthorizationServer` of [`tower-bearer-authorization-server`] is one with a network, for the whole
 //! path. Both make bad tokens by name. `tower-bearer-authorization-server` has a page on tests in CI pipelines and in
-//! staging.
+//! staging. Clocks, paused time and several runtimes are in [`guide::testing`].
 //!
 //! [`tower-bearer-test`]: https://docs.rs/tower-bearer-test
 //! [`tower-bearer-authorization-server`]: https://docs.rs/tower-bearer-authorization-server

@@ -3,4 +3,5 @@
 pub mod keys;
 pub mod monitoring;
 pub mod scaling;
+pub mod testing;
 pub mod tokens;

@@ -29,6 +29,7 @@ mod key_material;
 #[path = "../fixtures/log.rs"]
 mod log;
 mod misbehaviour;
+mod paused_time;
 mod provider;
 mod refresh;
 mod resolver;
