@@ -60,7 +60,8 @@ impl World {
         ]
     }
 
-    /// Tokens of other issuers: signed with the known key and with others, whose `kid` is unknown, ours or absent.
+    /// Tokens of other issuers: signed with the known key and with others, whose `kid` is unknown, ours or absent, and
+    /// with algorithms that are not allowed or unknown.
     fn foreign(&self) -> Vec<(String, String)> {
         let clock = &self.provider.clock;
         let tokens = |(name, iss): (&'static str, String)| {
@@ -72,6 +73,8 @@ impl World {
                 (format!("{name}, no kid"), other().without_header("kid").sign()),
                 (format!("{name}, our kid"), other().header("kid", key(0).key_id()).sign()),
                 (format!("{name}, our key"), token(&named(0))),
+                (format!("{name}, an algorithm that is not allowed"), other().header("alg", "HS256").sign()),
+                (format!("{name}, an unknown algorithm"), other().header("alg", "ES256K").sign()),
             ]
         };
         respelt(self.issuer.url()).into_iter().flat_map(tokens).collect()
@@ -161,7 +164,7 @@ async fn f10_an_issuer_that_cannot_work_stays_loud() {
     for server in [provider.resource_server_trusting(trusted()), several.clock(provider.clock.clone()).build().unwrap()]
     {
         log::capture();
-        server.warm_up(Duration::from_secs(3_600)).await.unwrap_err();
+        server.warm_up(Duration::from_secs(60)).await.unwrap_err();
         let fetched = provider.requests().len();
         for _ in 0..180 {
             assert_eq!(reason(&server, &token(&issuer)).await, "issuer_mismatch");
@@ -223,8 +226,13 @@ async fn f10_an_issuer_that_no_token_names_is_warned_of_without_a_warm_up() {
     let configured = provider.url("/");
     let elsewhere = "https://elsewhere.example.com";
     let by_url = Issuer::new(elsewhere).jwk_set_url(provider.url(JWK_SET));
-    let fixed = TestIssuer::with_key(elsewhere, key(2)).trusted();
-    for (name, trusted) in [("discovery", Issuer::new(&configured)), ("a URL", by_url), ("fixed keys", fixed)] {
+    let fixed = |signing: usize| TestIssuer::with_key(elsewhere, key(signing)).trusted();
+    for (name, trusted) in [
+        ("discovery", Issuer::new(&configured)),
+        ("a URL", by_url),
+        ("fixed keys", fixed(2)),
+        ("the fixed keys that sign the tokens", fixed(0)),
+    ] {
         let server = provider.resource_server_trusting(trusted);
         log::capture();
         for _ in 0..240 {
