@@ -162,7 +162,7 @@ impl Issuer {
     pub(crate) fn checked_algorithms(&self) -> Result<Arc<[Algorithm]>, ConfigError> {
         let has_secret = self.key_locations.iter().any(|location| matches!(location, KeyLocation::SharedSecret(_)));
         let Some(algorithms) = &self.algorithms else {
-            let default = if has_secret { &[Algorithm::HS256][..] } else { Algorithm::PUBLIC_KEY };
+            let default = if has_secret { Algorithm::SHARED_SECRET } else { Algorithm::PUBLIC_KEY };
             return Ok(default.into());
         };
         let problem = if algorithms.is_empty() {

@@ -10,9 +10,10 @@ use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
-use super::algorithm::Algorithm;
+use super::algorithm::{Algorithm, permitted};
 use super::dropped_key::{Unusable, quoted};
 use super::key_fault::KeyFault;
+use super::key_type::KeyType;
 use super::verifying_key::{VerifyingKey, describe_rsa_size};
 use crate::limits::MAX_KEY_ID_BYTES;
 
@@ -106,20 +107,15 @@ impl<'t> Members<'t> {
         }
         self.check_public(&kty)?;
         self.check_use()?;
-        let fitting = self.algorithms(&kty)?;
-        let permitted = permitted(fitting, alg.as_deref())?;
-        let algorithms: Vec<_> = permitted.iter().filter(|algorithm| allowed.contains(algorithm)).collect();
-        if algorithms.is_empty() {
-            let names: Vec<_> = permitted.iter().map(|algorithm| algorithm.name()).collect();
-            return Err(Unusable::new(KeyFault::AlgorithmNotAllowed, names.join(", ")));
-        }
-        let material = self.material(&kty)?;
+        let key_type = self.key_type(&kty)?;
+        let algorithms = permitted(&fitting(key_type, alg.as_deref())?, allowed)?;
+        let material = self.material(key_type)?;
         let jwk = PublicJwk { kty: &kty, kid: key_id.as_deref(), alg: alg.as_deref(), material: &material };
         let text: Arc<str> = serde_json::to_string(&jwk).map_err(|_| KeyFault::NotAJwk)?.into();
         let key_id: Option<Box<str>> = key_id.map(String::into_boxed_str);
         algorithms
             .into_iter()
-            .map(|algorithm| Ok(material.verifying_key(*algorithm)?.read_from(key_id.clone(), Arc::clone(&text))))
+            .map(|algorithm| Ok(material.verifying_key(algorithm)?.read_from(key_id.clone(), Arc::clone(&text))))
             .collect()
     }
 
@@ -167,39 +163,30 @@ impl<'t> Members<'t> {
         Err(Unusable::new(KeyFault::OtherOperations, problem))
     }
 
-    /// What the key type and curve can verify (RFC 7518 §3.1, RFC 8037 §3.1).
-    fn algorithms(&self, kty: &str) -> Result<&'static [Algorithm], Unusable> {
-        use Algorithm::{ES256, ES384, ES512, EdDSA, PS256, PS384, PS512, RS256, RS384, RS512};
-        match kty {
-            "RSA" => return Ok(&[RS256, RS384, RS512, PS256, PS384, PS512]),
-            "EC" | "OKP" => {}
-            _ => return Err(Unusable::new(KeyFault::UnknownType, format!("`kty` is {}", quoted(kty)))),
+    fn key_type(&self, kty: &str) -> Result<KeyType, Unusable> {
+        let of_kty = || Algorithm::key_types().filter(|key_type| key_type.kty() == kty);
+        let unknown_type = || Unusable::new(KeyFault::UnknownType, format!("`kty` is {}", quoted(kty)));
+        let first = of_kty().next().ok_or_else(unknown_type)?;
+        if first.curve().is_none() {
+            return Ok(first);
         }
-        let curve = self.needed_text("crv")?;
-        match (kty, &*curve) {
-            ("EC", "P-256") => Ok(&[ES256]),
-            ("EC", "P-384") => Ok(&[ES384]),
-            ("EC", "P-521") => Ok(&[ES512]),
-            ("OKP", "Ed25519") => Ok(&[EdDSA]),
-            _ => Err(Unusable::new(KeyFault::UnknownCurve, format!("`crv` is {}", quoted(&curve)))),
-        }
+        let crv = self.needed_text("crv")?;
+        let is_on_curve = |key_type: &KeyType| key_type.curve().is_some_and(|curve| curve.name == crv);
+        let unknown_curve = || Unusable::new(KeyFault::UnknownCurve, format!("`crv` is {}", quoted(&crv)));
+        of_kty().find(is_on_curve).ok_or_else(unknown_curve)
     }
 
     /// Leading zero octets are stripped from the integers of an RSA key: some issuers leave them in
     /// (RFC 7518 §6.3.1.1). Coordinates have their full length, zeros included (RFC 7518 §6.2.1.2, RFC 8037 §2).
-    fn material(&self, kty: &str) -> Result<Material, Unusable> {
-        Ok(match kty {
-            "RSA" => Material::Rsa { n: self.integer("n")?, e: self.integer("e")? },
-            "EC" => {
-                let (crv, coordinate_bytes) = match &*self.needed_text("crv")? {
-                    "P-256" => ("P-256", 32),
-                    "P-384" => ("P-384", 48),
-                    _ => ("P-521", 66),
-                };
-                let coordinate = |name| self.octets(name, coordinate_bytes);
-                Material::Ec { crv, x: coordinate("x")?, y: coordinate("y")? }
+    fn material(&self, key_type: KeyType) -> Result<Material, Unusable> {
+        Ok(match key_type {
+            KeyType::Rsa => Material::Rsa { n: self.integer("n")?, e: self.integer("e")? },
+            KeyType::Ec(curve) => {
+                let coordinate = |name| self.octets(name, curve.coordinate_octets);
+                Material::Ec { crv: curve.name, x: coordinate("x")?, y: coordinate("y")? }
             }
-            _ => Material::Okp { crv: "Ed25519", x: self.octets("x", 32)? },
+            KeyType::Okp(curve) => Material::Okp { crv: curve.name, x: self.octets("x", curve.coordinate_octets)? },
+            KeyType::Secret => return Err(KeyFault::Symmetric.into()),
         })
     }
 
@@ -242,10 +229,10 @@ impl<'t> Members<'t> {
     }
 }
 
-/// A key with `alg` is for that algorithm only, known or not (RFC 7517 §4.4). `EdDSA` and `Ed25519` name the same
-/// algorithm (RFC 9864 §2.2).
-fn permitted(fitting: &'static [Algorithm], alg: Option<&str>) -> Result<Vec<Algorithm>, Unusable> {
-    let Some(alg) = alg else { return Ok(fitting.to_vec()) };
+/// What a key can verify. One with `alg` is for that algorithm only, known or not (RFC 7517 §4.4).
+fn fitting(key_type: KeyType, alg: Option<&str>) -> Result<Vec<Algorithm>, Unusable> {
+    let fitting = Algorithm::for_keys_of(key_type);
+    let Some(alg) = alg else { return Ok(fitting) };
     match Algorithm::from_name(alg).filter(|algorithm| fitting.contains(algorithm)) {
         Some(algorithm) => Ok(vec![algorithm]),
         None => Err(Unusable::new(KeyFault::OtherAlgorithm, format!("`alg` is {}", quoted(alg)))),
@@ -262,9 +249,8 @@ impl Material {
             }),
             Self::Ec { x, y, .. } => VerifyingKey::ec(algorithm, &[&[0x04], &**x, &**y].concat())
                 .map_err(|fault| Unusable::new(fault, "`x` and `y` are no point of the curve")),
-            Self::Okp { x, .. } => {
-                VerifyingKey::ed25519(x).map_err(|fault| Unusable::new(fault, "`x` is no point that keys may have"))
-            }
+            Self::Okp { x, .. } => VerifyingKey::okp(algorithm, x)
+                .map_err(|fault| Unusable::new(fault, "`x` is no point that keys may have")),
         }
     }
 }

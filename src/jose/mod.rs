@@ -13,6 +13,7 @@ mod jwk;
 mod jwk_set;
 mod jws;
 mod key_fault;
+mod key_type;
 mod pem;
 mod roca;
 mod verifying_key;

@@ -60,6 +60,25 @@ async fn r41_kty_and_curve_are_there_and_fit_the_algorithm() {
     assert_eq!(reason(&server, &token().key(&p384).header("alg", "RS256").sign()).await, "no_matching_key");
 }
 
+/// Every algorithm of the table, with keys in both forms.
+#[tokio::test]
+async fn r41_each_algorithm_verifies_with_keys_of_its_type_as_jwk_and_as_pem() {
+    for algorithm in Algorithm::ALL.iter().copied().filter(|algorithm| !algorithm.is_hmac()) {
+        let (key, token) = (key(algorithm), token_with(algorithm).sign());
+        let jwk = key.public_jwk();
+        assert_eq!((Some(algorithm.key_type()), algorithm.curve()), (jwk["kty"].as_str(), jwk["crv"].as_str()));
+        let set = json!({ "keys": [jwk] }).to_string();
+        for issuer in [Issuer::new(ISSUER).jwk_set(set), Issuer::new(ISSUER).pem(key.public_key_pem())] {
+            let server = server_trusting(issuer.algorithms([algorithm]));
+            assert_eq!(reason(&server, &token).await, "accepted", "{algorithm}");
+            for other in Algorithm::PUBLIC_KEY.iter().filter(|other| **other != algorithm) {
+                let renamed = token_with(algorithm).header("alg", other.name()).sign();
+                assert_eq!(reason(&server, &renamed).await, "algorithm_not_allowed", "{other} for {algorithm}");
+            }
+        }
+    }
+}
+
 #[tokio::test]
 async fn r42_a_key_for_another_use_verifies_nothing() {
     for algorithm in [Algorithm::RS256, Algorithm::ES256, Algorithm::EdDSA] {

@@ -158,6 +158,10 @@ fn what_is_wrong_with_a_block_is_named() {
     assert_snapshot!(refused(&ec(&[0x30, 0])), @"`pem`: unusable key (`PUBLIC KEY`: unknown curve: its parameters are written out); give public keys for allowed algorithms");
     assert_snapshot!(refused(&spki_of(&[0x06, 3, 0x2b, 0x65, 0x71])), @"`pem`: unusable key (`PUBLIC KEY`: unknown curve: Ed448 (1.3.101.113)); give public keys for allowed algorithms");
     assert_snapshot!(refused(&spki_of(&[0x06, 7, 0x2a, 0x86, 0x48, 0xce, 0x38, 4, 1])), @"`pem`: unusable key (`PUBLIC KEY`: unknown key type: DSA (1.2.840.10040.4.1)); give public keys for allowed algorithms");
+    // RFC 4055 §3.1, without parameters and with them.
+    let pss = [0x06, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 0x0a];
+    assert_snapshot!(refused(&spki_of(&pss)), @"`pem`: unusable key (`PUBLIC KEY`: unknown key type: RSASSA-PSS (1.2.840.113549.1.1.10), which limits the key to PSS; give it as a JWK with `kty` `RSA` and its `alg` to `.jwk_set(..)`); give public keys for allowed algorithms");
+    assert_eq!(refused(&spki_of(&[&pss[..], &[0x30, 0]].concat())), refused(&spki_of(&pss)));
     assert_snapshot!(refused(&text[..100]), @"`pem`: unusable key (`PUBLIC KEY`: missing or invalid key member: it has no END line); give public keys for allowed algorithms");
     assert_snapshot!(refused(&text.replace("==\n", "\n")), @"`pem`: unusable key (`PUBLIC KEY`: missing or invalid key member: its base64 is cut off or damaged); give public keys for allowed algorithms");
     assert_snapshot!(refused(&pem("PUBLIC KEY", &key[..60])), @"`pem`: unusable key (`PUBLIC KEY`: missing or invalid key member: its content is cut off); give public keys for allowed algorithms");

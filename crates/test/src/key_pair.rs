@@ -17,7 +17,8 @@ use super::SigningError;
 /// A private key, parsed once.
 pub(super) enum KeyPair {
     Rsa(rsa::KeyPair),
-    Ecdsa(Curve, EcdsaKeyPair),
+    /// With its `crv`.
+    Ecdsa(&'static str, EcdsaKeyPair),
     Ed25519(Ed25519KeyPair),
 }
 
@@ -33,9 +34,7 @@ impl KeyPair {
     pub(super) fn generate(algorithm: Algorithm) -> Result<Self, SigningError> {
         let generated = match KeyType::of(algorithm)? {
             KeyType::Rsa(_) => rsa::KeyPair::generate(KeySize::Rsa2048).map(Self::Rsa),
-            KeyType::Ecdsa(curve) => {
-                EcdsaKeyPair::generate(curve.signing_algorithm()).map(|pair| Self::Ecdsa(curve, pair))
-            }
+            KeyType::Ecdsa(crv, signing) => EcdsaKeyPair::generate(signing).map(|pair| Self::Ecdsa(crv, pair)),
             KeyType::Ed25519 => Ed25519KeyPair::generate().map(Self::Ed25519),
         };
         generated.map_err(|_| SigningError::Generation(algorithm))
@@ -45,9 +44,7 @@ impl KeyPair {
     pub(super) fn from_pkcs8(algorithm: Algorithm, pkcs8: &[u8]) -> Result<Self, SigningError> {
         let parsed = match KeyType::of(algorithm)? {
             KeyType::Rsa(_) => rsa::KeyPair::from_pkcs8(pkcs8).map(Self::Rsa),
-            KeyType::Ecdsa(curve) => {
-                EcdsaKeyPair::from_pkcs8(curve.signing_algorithm(), pkcs8).map(|pair| Self::Ecdsa(curve, pair))
-            }
+            KeyType::Ecdsa(crv, signing) => EcdsaKeyPair::from_pkcs8(signing, pkcs8).map(|pair| Self::Ecdsa(crv, pair)),
             KeyType::Ed25519 => Ed25519KeyPair::from_pkcs8(pkcs8).map(Self::Ed25519),
         };
         parsed.map_err(|_| SigningError::KeyMismatch(algorithm))
@@ -57,7 +54,7 @@ impl KeyPair {
     pub(super) fn fits(&self, algorithm: Algorithm) -> bool {
         match (self, KeyType::of(algorithm)) {
             (Self::Rsa(_), Ok(KeyType::Rsa(_))) | (Self::Ed25519(_), Ok(KeyType::Ed25519)) => true,
-            (Self::Ecdsa(curve, _), Ok(KeyType::Ecdsa(needed))) => *curve == needed,
+            (Self::Ecdsa(crv, _), Ok(KeyType::Ecdsa(needed, _))) => *crv == needed,
             _ => false,
         }
     }
@@ -70,7 +67,7 @@ impl KeyPair {
                 pair.sign(encoding, &SystemRandom::new(), message, &mut signature).ok()?;
                 Some(signature)
             }
-            (Self::Ecdsa(_, pair), KeyType::Ecdsa(_)) => {
+            (Self::Ecdsa(_, pair), KeyType::Ecdsa(..)) => {
                 let signature = pair.sign(&SystemRandom::new(), message).ok()?;
                 Some(signature.as_ref().to_vec())
             }
@@ -89,12 +86,12 @@ impl KeyPair {
                     e: URL_SAFE_NO_PAD.encode(public.exponent().big_endian_without_leading_zero()),
                 }
             }
-            Self::Ecdsa(curve, pair) => {
+            Self::Ecdsa(crv, pair) => {
                 // Uncompressed point (SEC 1 §2.3.3): 0x04, then both coordinates in their full length.
                 let point = pair.public_key().as_ref();
                 let coordinates = point.split_first().map_or(point, |(_form, rest)| rest);
                 let (x, y) = coordinates.split_at(coordinates.len() / 2);
-                PublicMembers::Ec { crv: curve.name(), x: URL_SAFE_NO_PAD.encode(x), y: URL_SAFE_NO_PAD.encode(y) }
+                PublicMembers::Ec { crv, x: URL_SAFE_NO_PAD.encode(x), y: URL_SAFE_NO_PAD.encode(y) }
             }
             Self::Ed25519(pair) => PublicMembers::Okp { x: URL_SAFE_NO_PAD.encode(pair.public_key()) },
         }
@@ -115,12 +112,14 @@ impl KeyPair {
 /// What kind of key an algorithm needs, with what it takes to sign.
 enum KeyType {
     Rsa(&'static dyn RsaEncoding),
-    Ecdsa(Curve),
+    /// With the `crv`. The fixed-length form `r || s` is what JWS wants (RFC 7518 §3.4), not DER.
+    Ecdsa(&'static str, &'static EcdsaSigningAlgorithm),
     Ed25519,
 }
 
 impl KeyType {
     fn of(algorithm: Algorithm) -> Result<Self, SigningError> {
+        let ecdsa = |signing| Self::Ecdsa(algorithm.curve().unwrap_or_default(), signing);
         Ok(match algorithm {
             Algorithm::RS256 => Self::Rsa(&RSA_PKCS1_SHA256),
             Algorithm::RS384 => Self::Rsa(&RSA_PKCS1_SHA384),
@@ -128,39 +127,12 @@ impl KeyType {
             Algorithm::PS256 => Self::Rsa(&RSA_PSS_SHA256),
             Algorithm::PS384 => Self::Rsa(&RSA_PSS_SHA384),
             Algorithm::PS512 => Self::Rsa(&RSA_PSS_SHA512),
-            Algorithm::ES256 => Self::Ecdsa(Curve::P256),
-            Algorithm::ES384 => Self::Ecdsa(Curve::P384),
-            Algorithm::ES512 => Self::Ecdsa(Curve::P521),
+            Algorithm::ES256 => ecdsa(&ECDSA_P256_SHA256_FIXED_SIGNING),
+            Algorithm::ES384 => ecdsa(&ECDSA_P384_SHA384_FIXED_SIGNING),
+            Algorithm::ES512 => ecdsa(&ECDSA_P521_SHA512_FIXED_SIGNING),
             Algorithm::EdDSA => Self::Ed25519,
             _ if algorithm.is_hmac() => return Err(SigningError::SharedSecret(algorithm)),
             _ => return Err(SigningError::Generation(algorithm)),
         })
-    }
-}
-
-#[derive(Clone, Copy, Eq, PartialEq)]
-pub(super) enum Curve {
-    P256,
-    P384,
-    P521,
-}
-
-impl Curve {
-    /// The JWK `crv` (RFC 7518 §6.2.1.1).
-    const fn name(self) -> &'static str {
-        match self {
-            Self::P256 => "P-256",
-            Self::P384 => "P-384",
-            Self::P521 => "P-521",
-        }
-    }
-
-    /// The fixed-length form `r || s` is what JWS wants (RFC 7518 §3.4), not DER.
-    const fn signing_algorithm(self) -> &'static EcdsaSigningAlgorithm {
-        match self {
-            Self::P256 => &ECDSA_P256_SHA256_FIXED_SIGNING,
-            Self::P384 => &ECDSA_P384_SHA384_FIXED_SIGNING,
-            Self::P521 => &ECDSA_P521_SHA512_FIXED_SIGNING,
-        }
     }
 }

@@ -17,7 +17,7 @@ const ISSUER: &str = "https://as.example.com";
 
 #[test]
 fn each_algorithm_signs_what_jsonwebtoken_verifies() {
-    for &algorithm in Algorithm::PUBLIC_KEY {
+    for algorithm in Algorithm::ALL.iter().copied().filter(|algorithm| !algorithm.is_hmac()) {
         if algorithm == Algorithm::ES512 {
             continue; // jsonwebtoken has none; checked below
         }

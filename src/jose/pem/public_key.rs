@@ -9,30 +9,17 @@ use simple_asn1::ASN1Block;
 
 use super::blocks::Block;
 use super::der::{BIT_STRING, DerFault, INTEGER, NULL, OBJECT_IDENTIFIER, SEQUENCE, dotted, only_value, value};
-use crate::jose::algorithm::Algorithm;
+use crate::jose::algorithm::{Algorithm, permitted};
 use crate::jose::dropped_key::Unusable;
 use crate::jose::key_fault::KeyFault;
+use crate::jose::key_type::{Curve, KeyType};
 use crate::jose::verifying_key::{VerifyingKey, describe_rsa_size};
 
 #[derive(Eq, PartialEq)]
 pub(super) enum PublicKey {
     Rsa { n: Vec<u8>, e: Vec<u8> },
     Ec { curve: Curve, point: Vec<u8> },
-    Ed25519 { x: Vec<u8> },
-}
-
-/// What a block says about its key.
-enum Kind {
-    Rsa,
-    Ec(Curve),
-    Ed25519,
-}
-
-#[derive(Clone, Copy, Eq, PartialEq)]
-pub(super) enum Curve {
-    P256,
-    P384,
-    P521,
+    Okp { curve: Curve, x: Vec<u8> },
 }
 
 impl PublicKey {
@@ -41,9 +28,9 @@ impl PublicKey {
     pub(super) fn read(block: &Block<'_>) -> Result<Self, Unusable> {
         let der = block.content.as_deref().map_err(|problem| invalid(*problem))?;
         let label = block.label.trim().to_ascii_uppercase();
-        let kind = match &*label {
-            "PUBLIC KEY" => kind(der)?,
-            "RSA PUBLIC KEY" => check_rsa(der).map(|()| Kind::Rsa)?,
+        let key_type = match &*label {
+            "PUBLIC KEY" => key_type(der)?,
+            "RSA PUBLIC KEY" => check_rsa(der).map(|()| KeyType::Rsa)?,
             _ => return Err(Unusable::new(KeyFault::UnknownType, "PEM has no such block")),
         };
         // A general parser extracts the key from input of this shape.
@@ -52,29 +39,23 @@ impl PublicKey {
             let key = key.map_err(|_| unreadable(DerFault::Shape))?;
             key.try_get_as_bytes().map(<[u8]>::to_vec).map_err(|_| unreadable(DerFault::Shape))
         };
-        Ok(match kind {
-            Kind::Rsa => Self::from_pkcs1(&contents(DecodingKey::from_rsa_pem(&pem))?)?,
-            Kind::Ec(curve) => Self::Ec { curve, point: contents(DecodingKey::from_ec_pem(&pem))? },
-            Kind::Ed25519 => Self::Ed25519 { x: contents(DecodingKey::from_ed_pem(&pem))? },
+        Ok(match key_type {
+            KeyType::Rsa => Self::from_pkcs1(&contents(DecodingKey::from_rsa_pem(&pem))?)?,
+            KeyType::Ec(curve) => Self::Ec { curve, point: contents(DecodingKey::from_ec_pem(&pem))? },
+            KeyType::Okp(curve) => Self::Okp { curve, x: contents(DecodingKey::from_ed_pem(&pem))? },
+            KeyType::Secret => return Err(KeyFault::Symmetric.into()),
         })
     }
 
     /// The key once for each of the `allowed` algorithms that it fits.
     pub(super) fn verifying_keys(&self, allowed: &[Algorithm]) -> Result<Vec<VerifyingKey>, Unusable> {
-        use Algorithm::{ES256, ES384, ES512, EdDSA, PS256, PS384, PS512, RS256, RS384, RS512};
-        let fitting: &[Algorithm] = match self {
-            Self::Rsa { .. } => &[RS256, RS384, RS512, PS256, PS384, PS512],
-            Self::Ec { curve: Curve::P256, .. } => &[ES256],
-            Self::Ec { curve: Curve::P384, .. } => &[ES384],
-            Self::Ec { curve: Curve::P521, .. } => &[ES512],
-            Self::Ed25519 { .. } => &[EdDSA],
+        let key_type = match self {
+            Self::Rsa { .. } => KeyType::Rsa,
+            Self::Ec { curve, .. } => KeyType::Ec(*curve),
+            Self::Okp { curve, .. } => KeyType::Okp(*curve),
         };
-        let algorithms: Vec<_> = fitting.iter().filter(|algorithm| allowed.contains(algorithm)).collect();
-        if algorithms.is_empty() {
-            let names: Vec<_> = fitting.iter().map(|algorithm| algorithm.name()).collect();
-            return Err(Unusable::new(KeyFault::AlgorithmNotAllowed, names.join(", ")));
-        }
-        algorithms.into_iter().map(|algorithm| self.verifying_key(*algorithm)).collect()
+        let algorithms = permitted(&Algorithm::for_keys_of(key_type), allowed)?;
+        algorithms.into_iter().map(|algorithm| self.verifying_key(algorithm)).collect()
     }
 
     fn verifying_key(&self, algorithm: Algorithm) -> Result<VerifyingKey, Unusable> {
@@ -87,9 +68,8 @@ impl PublicKey {
                 Some(0x02 | 0x03) => Unusable::new(fault, "the point is compressed"),
                 _ => Unusable::new(fault, "the point is not on the curve"),
             }),
-            Self::Ed25519 { x } => {
-                VerifyingKey::ed25519(x).map_err(|fault| Unusable::new(fault, "it is no point that keys may have"))
-            }
+            Self::Okp { x, .. } => VerifyingKey::okp(algorithm, x)
+                .map_err(|fault| Unusable::new(fault, "it is no point that keys may have")),
         }
     }
 
@@ -107,14 +87,7 @@ impl PublicKey {
     }
 }
 
-const RSA: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01];
-const EC: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01];
-const ED25519: &[u8] = &[0x2b, 0x65, 0x70];
-const P256: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07];
-const P384: &[u8] = &[0x2b, 0x81, 0x04, 0x00, 0x22];
-const P521: &[u8] = &[0x2b, 0x81, 0x04, 0x00, 0x23];
-
-/// Names of algorithms and curves that are not supported, by object identifier.
+/// Names of algorithms and curves that no algorithm of ours takes, by object identifier.
 const OTHERS: [(&str, &str); 12] = [
     ("1.2.840.113549.1.1.10", "RSASSA-PSS"),
     ("1.2.840.113549.1.3.1", "Diffie-Hellman"),
@@ -130,39 +103,47 @@ const OTHERS: [(&str, &str); 12] = [
     ("1.3.36.3.3.2.8.1.1.13", "brainpoolP512r1"),
 ];
 
+const RSASSA_PSS: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x0a];
+
 /// `SubjectPublicKeyInfo ::= SEQUENCE { SEQUENCE { OBJECT IDENTIFIER, parameters }, BIT STRING }` (RFC 5280 §4.1.2.7).
-fn kind(der: &[u8]) -> Result<Kind, Unusable> {
+fn key_type(der: &[u8]) -> Result<KeyType, Unusable> {
     let (identifier, bits) = value(only_value(der, SEQUENCE).map_err(unreadable)?, SEQUENCE).map_err(unreadable)?;
     let (algorithm, parameters) = value(identifier, OBJECT_IDENTIFIER).map_err(unreadable)?;
     let bits = only_value(bits, BIT_STRING).map_err(unreadable)?;
     let (0, key) = bits.split_first().map_or((1, bits), |(unused, key)| (*unused, key)) else {
         return Err(unreadable(DerFault::Shape));
     };
-    let kind = match algorithm {
-        RSA => {
-            check_rsa(key)?;
-            Kind::Rsa
+    let of_algorithm = || Algorithm::key_types().filter(|key_type| key_type.identifier() == Some(algorithm));
+    let key_type = of_algorithm().next().ok_or_else(|| unknown(algorithm))?;
+    match key_type {
+        KeyType::Rsa => check_rsa(key)?,
+        KeyType::Ec(_) => {
+            let curve = only_value(parameters, OBJECT_IDENTIFIER)
+                .map_err(|_| Unusable::new(KeyFault::UnknownCurve, "its parameters are written out"))?;
+            let is_on_curve = |key_type: &KeyType| key_type.curve().is_some_and(|it| it.identifier == curve);
+            let unknown_curve = || Unusable::new(KeyFault::UnknownCurve, name(curve));
+            return of_algorithm().find(is_on_curve).ok_or_else(unknown_curve);
         }
-        EC => {
-            let curve = only_value(parameters, OBJECT_IDENTIFIER);
-            let curve = curve.map_err(|_| Unusable::new(KeyFault::UnknownCurve, "its parameters are written out"))?;
-            return match curve {
-                P256 => Ok(Kind::Ec(Curve::P256)),
-                P384 => Ok(Kind::Ec(Curve::P384)),
-                P521 => Ok(Kind::Ec(Curve::P521)),
-                other => Err(Unusable::new(KeyFault::UnknownCurve, name(other))),
-            };
-        }
-        ED25519 => Kind::Ed25519,
-        // The curves of RFC 8410 have identifiers of their own.
-        other if matches!(other, [0x2b, 0x65, 0x6e | 0x6f | 0x71]) => {
-            return Err(Unusable::new(KeyFault::UnknownCurve, name(other)));
-        }
-        other => return Err(Unusable::new(KeyFault::UnknownType, name(other))),
-    };
-    // NULL with RSA (RFC 3279 §2.3.1), nothing with Ed25519 (RFC 8410 §3).
+        KeyType::Okp(_) | KeyType::Secret => {}
+    }
+    // NULL with RSA (RFC 3279 §2.3.1), nothing with the curves of RFC 8410 §3.
     let is_bare = parameters.is_empty() || only_value(parameters, NULL).is_ok_and(<[u8]>::is_empty);
-    if is_bare { Ok(kind) } else { Err(unreadable(DerFault::Shape)) }
+    if is_bare { Ok(key_type) } else { Err(unreadable(DerFault::Shape)) }
+}
+
+/// An algorithm whose keys are not used. The curves of RFC 8410 §3 have identifiers of their own.
+fn unknown(algorithm: &[u8]) -> Unusable {
+    match algorithm {
+        [0x2b, 0x65, 0x6e..=0x71] => Unusable::new(KeyFault::UnknownCurve, name(algorithm)),
+        RSASSA_PSS => Unusable::new(
+            KeyFault::UnknownType,
+            format!(
+                "{}, which limits the key to PSS; give it as a JWK with `kty` `RSA` and its `alg` to `.jwk_set(..)`",
+                name(algorithm)
+            ),
+        ),
+        _ => Unusable::new(KeyFault::UnknownType, name(algorithm)),
+    }
 }
 
 /// The shape of an `RSAPublicKey`.
