@@ -173,8 +173,8 @@ impl ValidatedToken {
         &self.0.evidence
     }
 
-    pub(crate) fn times(&self) -> Times {
-        self.0.claims.times
+    pub(crate) fn times(&self) -> &Times {
+        &self.0.claims.times
     }
 
     pub(crate) fn server(&self) -> &Arc<ServerContext> {

@@ -169,6 +169,7 @@ impl Keys {
     }
 
     /// Starts a fetch that is due, without waiting for it.
+    #[inline(always)]
     pub(crate) fn fetch_if_due(&self) {
         match self {
             Self::Fixed(_) => {}
@@ -178,6 +179,7 @@ impl Keys {
 
     /// Whether a key that made a good signature still counts: it is in the set, and the set is not too old to say.
     /// Nothing is fetched.
+    #[inline]
     pub(crate) fn check_in_force(&self, key: &VerifyingKey) -> Result<(), TokenError> {
         match self {
             Self::Fixed(_) if key.is_withdrawn() => Err(TokenError::NoMatchingKey),

@@ -155,7 +155,7 @@ async fn decide_after(
     parked: Parked,
     mut watch: Watch,
 ) -> Result<ValidatedToken, TokenError> {
-    let decision = server.decide_after(pending, parked, &mut watch).await;
+    let decision = server.decide_after(pending, parked.presentation(), &mut watch).await;
     match &decision {
         Ok(token) => watch.accepted(server.clock(), token),
         Err(error) => watch.refused(server.clock(), error),

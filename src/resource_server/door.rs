@@ -9,7 +9,7 @@ use super::observer::Observer;
 use crate::error::TokenError;
 use crate::evidence::Evidence;
 use crate::keys::Arrival;
-use crate::presentation::{Parked, Presentation};
+use crate::presentation::Presentation;
 use crate::time::UnixTime;
 use crate::token::ValidatedToken;
 use crate::trust::{Proof, TrustedIssuer};
@@ -50,68 +50,15 @@ pub(crate) enum Waited {
 
 impl ResourceServer {
     /// Decides without waiting.
+    #[inline(always)]
     pub(crate) fn decide<O: Observer>(
         &self,
         subject: Subject<'_>,
         waited: Waited,
         observer: &mut O,
     ) -> Result<ValidatedToken, Stop> {
-        let decided = self.weigh(subject, waited, observer);
-        if let Err(Stop::Refused(TokenError::IssuerMismatch)) = &decided {
-            self.0.issuers.warn_of_unused();
-        }
-        decided
-    }
-
-    /// Decides, and waits wherever it has to.
-    pub(crate) async fn decide_at_length<O: Observer + Send>(
-        &self,
-        presented: Presentation<'_>,
-        mut waited: Waited,
-        observer: &mut O,
-    ) -> Result<ValidatedToken, TokenError> {
-        loop {
-            match self.decide(Subject::Presented(presented), waited, observer) {
-                Ok(token) => return Ok(token),
-                Err(Stop::Refused(error)) => return Err(error),
-                Err(Stop::Pending(pending)) => waited = self.wait(&pending).await,
-            }
-        }
-    }
-
-    /// Waits, then decides.
-    pub(crate) async fn decide_after<O: Observer + Send>(
-        &self,
-        pending: Pending,
-        parked: Parked,
-        observer: &mut O,
-    ) -> Result<ValidatedToken, TokenError> {
-        let waited = self.wait(&pending).await;
-        self.decide_at_length(parked.presentation(), waited, observer).await
-    }
-
-    /// Waits until it may be known again whether a token that is held is still good.
-    pub(super) async fn wait_for_evidence(&self, token: &ValidatedToken) {
-        match (token.evidence(), &token.trusted_issuer().proof) {
-            (Evidence::Signature { key }, Proof::Keys(keys)) => keys.wait(key.key_id(), keys.arrival()).await,
-        }
-    }
-
-    #[inline]
-    fn weigh<O: Observer>(
-        &self,
-        subject: Subject<'_>,
-        waited: Waited,
-        observer: &mut O,
-    ) -> Result<ValidatedToken, Stop> {
         let presented = match subject {
-            Subject::Held(token) => {
-                if token.server().id() != self.0.context.id() {
-                    return Err(TokenError::OtherResourceServer.into());
-                }
-                self.check_use(token)?;
-                return Ok(token.clone());
-            }
+            Subject::Held(token) => return Ok(self.check_held(token).map(|()| token.clone())?),
             Subject::Presented(presented) => presented,
         };
         if O::TAKES_KNOWN_TOKENS
@@ -121,9 +68,70 @@ impl ResourceServer {
             observer.recalled(&token, now);
             return Ok(token);
         }
+        self.decide_anew(presented, waited, observer)
+    }
+
+    /// Decides, and waits wherever it has to.
+    #[inline]
+    pub(super) async fn decide_and_wait<O: Observer + Send>(
+        &self,
+        presented: Presentation<'_>,
+        observer: &mut O,
+    ) -> Result<ValidatedToken, TokenError> {
+        match self.decide(Subject::Presented(presented), Waited::Nothing, observer) {
+            Ok(token) => Ok(token),
+            Err(Stop::Refused(error)) => Err(error),
+            // Boxed, so that the future of those who need not wait is small.
+            Err(Stop::Pending(pending)) => Box::pin(self.decide_after(pending, presented, observer)).await,
+        }
+    }
+
+    /// Waits, then decides, and waits wherever it has to again.
+    pub(crate) async fn decide_after<O: Observer + Send>(
+        &self,
+        mut pending: Pending,
+        presented: Presentation<'_>,
+        observer: &mut O,
+    ) -> Result<ValidatedToken, TokenError> {
+        loop {
+            let waited = self.wait(&pending).await;
+            match self.decide(Subject::Presented(presented), waited, observer) {
+                Ok(token) => return Ok(token),
+                Err(Stop::Refused(error)) => return Err(error),
+                Err(Stop::Pending(another)) => pending = another,
+            }
+        }
+    }
+
+    /// Waits until it may be known again whether a token that is held is still good.
+    pub(super) async fn wait_for_evidence(&self, token: &ValidatedToken) {
+        match (token.evidence(), &token.trusted_issuer().proof) {
+            (Evidence::Signature { key }, Proof::Keys(keys)) => keys.wait(key.key_id(), keys.arrival()).await,
+        }
+    }
+
+    fn check_held(&self, token: &ValidatedToken) -> Result<(), TokenError> {
+        if token.server().id() != self.0.context.id() {
+            return Err(TokenError::OtherResourceServer);
+        }
+        self.check_use(token).map(drop)
+    }
+
+    /// Apart from the way of a known token, which is short.
+    #[inline(never)]
+    fn decide_anew<O: Observer>(
+        &self,
+        presented: Presentation<'_>,
+        waited: Waited,
+        observer: &mut O,
+    ) -> Result<ValidatedToken, Stop> {
         observer.begins(&*self.0.clock);
         let credentials = presented.read()?;
-        let token = self.prove(credentials, waited, observer)?;
+        let token = self.prove(credentials, waited, observer).inspect_err(|stop| {
+            if matches!(stop, Stop::Refused(TokenError::IssuerMismatch)) {
+                self.0.issuers.warn_of_unused();
+            }
+        })?;
         self.check_use(&token)?;
         self.remember(credentials, &token);
         Ok(token)
@@ -131,6 +139,7 @@ impl ResourceServer {
 
     /// Everything that can change about a token that is good: asked on every use of every token, whether it is new,
     /// known or held. Also says what time it was.
+    #[inline(always)]
     pub(super) fn check_use(&self, token: &ValidatedToken) -> Result<UnixTime, TokenError> {
         let server = &*self.0;
         let issuer = token.trusted_issuer();

@@ -97,7 +97,7 @@ impl ResourceServer {
     ///
     /// Why the token was refused.
     pub async fn validate(&self, token: &str) -> Result<ValidatedToken, TokenError> {
-        self.validate_presentation(Presentation::bearer(token)).await
+        self.decide_and_wait(Presentation::bearer(token), &mut NoListener).await
     }
 
     /// Judges what a client presents, with the rules of the layer, for code that is not behind it.
@@ -106,7 +106,7 @@ impl ResourceServer {
     ///
     /// Why the token was refused, or [`TokenError::Absent`] if there is none.
     pub async fn validate_presentation(&self, presentation: Presentation<'_>) -> Result<ValidatedToken, TokenError> {
-        self.decide_at_length(presentation, Waited::Nothing, &mut NoListener).await
+        self.decide_and_wait(presentation, &mut NoListener).await
     }
 
     /// As [`validate`](Self::validate), and tells each step to a listener, also those that the cache of tokens would
@@ -120,7 +120,7 @@ impl ResourceServer {
         token: &str,
         listener: &mut (impl StepListener + Send),
     ) -> Result<ValidatedToken, TokenError> {
-        self.decide_at_length(Presentation::bearer(token), Waited::Nothing, &mut EveryStep(listener)).await
+        self.decide_and_wait(Presentation::bearer(token), &mut EveryStep(listener)).await
     }
 
     /// Judges a token again that was good when it came, without its text: for connections that outlive a request, such

@@ -55,15 +55,16 @@ impl TokenRules {
         check(listener, SenderConstraint { rules: self, claims: &claims })?;
         check(listener, TokenIssuer { rules: self, named: claims.issuer.as_deref() })?;
         check(listener, Audience { rules: self, claims: &claims })?;
-        let expires_at = check(listener, Expiry { rules: self, times: claims.times, now })?;
-        check(listener, NotBefore { rules: self, times: claims.times, now })?;
-        check(listener, IssuedAt { rules: self, times: claims.times, now })?;
+        let expires_at = check(listener, Expiry { rules: self, times: &claims.times, now })?;
+        check(listener, NotBefore { rules: self, times: &claims.times, now })?;
+        check(listener, IssuedAt { rules: self, times: &claims.times, now })?;
         check(listener, RequiredClaims { rules: self, claims: &claims })?;
         Ok((claims, expires_at))
     }
 
     /// What time alone can change about a token that was good.
-    pub(crate) fn check_times(&self, times: Times, now: UnixTime) -> Result<(), TokenError> {
+    #[inline]
+    pub(crate) fn check_times(&self, times: &Times, now: UnixTime) -> Result<(), TokenError> {
         Expiry { rules: self, times, now }.apply()?;
         NotBefore { rules: self, times, now }.apply()?;
         IssuedAt { rules: self, times, now }.apply()

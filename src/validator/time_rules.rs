@@ -12,21 +12,21 @@ use crate::time::UnixTime;
 /// RFC 7519 §4.1.4: now must be before `exp`, which is required. Says when the token ends.
 pub(super) struct Expiry<'a> {
     pub(super) rules: &'a TokenRules,
-    pub(super) times: Times,
+    pub(super) times: &'a Times,
     pub(super) now: UnixTime,
 }
 
 /// RFC 7519 §4.1.5: now must not be before `nbf`.
 pub(super) struct NotBefore<'a> {
     pub(super) rules: &'a TokenRules,
-    pub(super) times: Times,
+    pub(super) times: &'a Times,
     pub(super) now: UnixTime,
 }
 
 /// RFC 7519 §4.1.6 gives `iat` for the age of a token; one from the future has none.
 pub(super) struct IssuedAt<'a> {
     pub(super) rules: &'a TokenRules,
-    pub(super) times: Times,
+    pub(super) times: &'a Times,
     pub(super) now: UnixTime,
 }
 
@@ -35,6 +35,7 @@ impl Rule for Expiry<'_> {
     type Passed = UnixTime;
     type Failed = TokenError;
 
+    #[inline]
     fn apply(&mut self) -> Result<UnixTime, TokenError> {
         let Some(expires_at) = self.times.expires_at else { return Err(TokenError::claim("exp", ClaimFault::Missing)) };
         let end = expires_at.saturating_add(self.rules.leeway);
@@ -55,6 +56,7 @@ impl Rule for NotBefore<'_> {
     type Passed = ();
     type Failed = TokenError;
 
+    #[inline]
     fn apply(&mut self) -> Result<(), TokenError> {
         let latest = self.now.saturating_add(self.rules.leeway);
         let is_early = self.times.not_before.is_some_and(|not_before| not_before > latest);
@@ -75,6 +77,7 @@ impl Rule for IssuedAt<'_> {
     type Passed = ();
     type Failed = TokenError;
 
+    #[inline]
     fn apply(&mut self) -> Result<(), TokenError> {
         let Self { rules, times, now } = self;
         if times.issued_at.is_some_and(|issued_at| issued_at > now.saturating_add(rules.leeway)) {

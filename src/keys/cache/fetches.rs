@@ -87,6 +87,7 @@ impl KeyCache {
     }
 
     /// Starts the fetch that is due, if one is, for somebody who does not wait and may not be in a runtime.
+    #[inline]
     pub(crate) fn fetch_if_due(self: &Arc<Self>) {
         if self.is_due(self.clock.monotonic_coarse()) && Handle::try_current().is_ok() {
             drop(self.fetch(Need::Due));

@@ -160,6 +160,7 @@ impl KeyCache {
 
     /// Whether a key that made a good signature is still in the set, and the set not older than the staleness bound
     /// allows.
+    #[inline]
     pub(crate) fn check_in_force(&self, key: &VerifyingKey) -> Result<(), TokenError> {
         if key.is_withdrawn() {
             self.check_withdrawn(key)?;
