@@ -161,6 +161,9 @@ impl Keys {
         match self {
             Self::Fixed(_) => Ok(()),
             Self::Cached(cache) => {
+                if cache.has_keys() {
+                    return Ok(());
+                }
                 current_runtime().map_err(|missing| KeySetError::Runtime(missing.to_string().into()))?;
                 let too_late = || cache.last_error().unwrap_or(KeySetError::Timeout(deadline));
                 tokio::time::timeout(deadline, cache.load()).await.unwrap_or_else(|_| Err(too_late()))

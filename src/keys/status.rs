@@ -36,8 +36,8 @@ pub struct KeySetStatus {
     /// For how long the set is current, counted from the same moment.
     #[serde(rename = "lifetime_s", serialize_with = "seconds")]
     pub lifetime: Option<Duration>,
-    /// When the next fetch is due: a request that comes then starts it. None while one is under way, and for fixed
-    /// keys.
+    /// When the next fetch is due: a request that comes then starts it. None while one is under way and within
+    /// its [limit](crate::KeyPolicy::fetch_timeout), and for fixed keys.
     #[serde(rename = "next_refresh_s", serialize_with = "seconds")]
     pub next_refresh: Option<Duration>,
     /// How many fetches failed since the last good one.

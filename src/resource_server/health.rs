@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
+use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 
 use super::ResourceServer;
@@ -30,11 +31,20 @@ impl ResourceServer {
     ///
     /// # Errors
     ///
-    /// Which issuers have no keys, and why.
+    /// Which issuers have no keys, and why. That is [`KeySetError::Runtime`], at once, outside of a tokio runtime and in
+    /// one without timers.
     pub async fn warm_up(&self, deadline: Duration) -> Result<(), WarmUpError> {
         let issuers = self.0.issuers.table().configured().to_vec();
-        let loads: JoinSet<_> = issuers.into_iter().map(|issuer| load(issuer, deadline)).collect();
-        let failures: BTreeMap<_, _> = loads.join_all().await.into_iter().flatten().collect();
+        let mut failures = BTreeMap::new();
+        if Handle::try_current().is_ok() {
+            let loads: JoinSet<_> = issuers.into_iter().map(|issuer| load(issuer, deadline)).collect();
+            failures.extend(loads.join_all().await.into_iter().flatten());
+        } else {
+            // Nothing can be spawned, and nothing waits.
+            for issuer in issuers {
+                failures.extend(load(issuer, deadline).await);
+            }
+        }
         if failures.is_empty() { Ok(()) } else { Err(WarmUpError { failures }) }
     }
 

@@ -453,6 +453,7 @@ fn f16_a_runtime_without_timers_is_503_and_an_error_in_the_log() {
 
         // Another runtime may have timers; then known keys are served here too, and nothing else is.
         assert_eq!(serving.block_on(reason(&it.server, &it.token)), "accepted");
+        timerless.block_on(it.server.warm_up(DEADLINE)).unwrap();
         assert_eq!(timerless.block_on(reason(&it.server, &token(&it.issuer))), "accepted");
         let unknown = it.issuer.token().audience(AUDIENCE).header("kid", "unknown").sign();
         assert_eq!(timerless.block_on(reason(&it.server, &unknown)), "key_not_proven_absent");
@@ -463,6 +464,18 @@ fn f16_a_runtime_without_timers_is_503_and_an_error_in_the_log() {
         drive(&serving);
         assert_eq!(fetches(&it), 2, "the runtime with timers is not held up");
     }
+}
+
+#[test]
+fn f16_a_warm_up_outside_of_a_runtime_is_an_error() {
+    let (serving, it) = (serving_runtime(), fixture(Mood::Answers));
+    let poll_once = || pin!(it.server.warm_up(DEADLINE)).poll(&mut Context::from_waker(Waker::noop()));
+    let Poll::Ready(Err(error)) = poll_once() else { panic!("no error") };
+    let expected = "no keys of https://as.example.com: keys cannot be fetched here: this thread runs no tokio runtime";
+    assert_eq!(error.to_string(), expected);
+    assert_eq!(fetches(&it), 0);
+    serving.block_on(it.server.warm_up(DEADLINE)).unwrap();
+    assert!(matches!(poll_once(), Poll::Ready(Ok(()))), "there is nothing to wait for");
 }
 
 /// A timeout beyond the end of the numbers: such a fetch is under way for ever.

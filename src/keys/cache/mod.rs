@@ -242,6 +242,11 @@ impl KeyCache {
         }
     }
 
+    /// Whether there is a set that serves.
+    pub(crate) fn has_keys(&self) -> bool {
+        self.serves(self.clock.monotonic())
+    }
+
     fn serves(&self, now: Duration) -> bool {
         self.snapshot.load().as_ref().is_some_and(|snapshot| snapshot.bounds.serves(now))
     }
