@@ -145,6 +145,7 @@ mod requirement;
 mod resource_server;
 mod response;
 mod scope;
+mod server_context;
 mod single_flight;
 mod speaker;
 mod sync;

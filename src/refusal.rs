@@ -1,14 +1,14 @@
-//! A request that is not let through, and the resource server that answers it.
+//! A request that is not let through, and the response it gets.
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use http::Response;
 
 use crate::error::TokenError;
 use crate::response::{RefusalKind, Responder};
+use crate::server_context::ServerContext;
 
 /// A refusal together with the way in which its resource server answers.
 ///
@@ -67,23 +67,5 @@ impl fmt::Display for Refusal {
 impl std::error::Error for Refusal {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         Some(&self.error)
-    }
-}
-
-/// What travels with every judged request: which resource server judged it, and how that one answers.
-#[derive(Debug)]
-pub(crate) struct ServerContext {
-    id: u64,
-    pub(crate) responder: Responder,
-}
-
-impl ServerContext {
-    pub(crate) fn new(responder: Responder) -> Self {
-        static NEXT_ID: AtomicU64 = AtomicU64::new(1);
-        Self { id: NEXT_ID.fetch_add(1, Ordering::Relaxed), responder }
-    }
-
-    pub(crate) const fn id(&self) -> u64 {
-        self.id
     }
 }

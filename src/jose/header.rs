@@ -155,7 +155,6 @@ fn one_of(names: &[&'static str], name: &str) -> Option<&'static str> {
 }
 
 impl TokenType {
-    /// As a header writes it, where it is one of those that a decision knows apart.
     /// For reports: the type itself, `absent` or `of another kind`.
     #[must_use]
     pub const fn name(self) -> &'static str {

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use http::Extensions;
 
 use crate::error::TokenError;
-use crate::refusal::{Refusal, ServerContext};
+use crate::refusal::Refusal;
 use crate::resource_server::ResourceServer;
+use crate::server_context::ServerContext;
 use crate::token::ValidatedToken;
 
 impl ResourceServer {

@@ -14,7 +14,8 @@ use super::answer::Answer;
 use super::body::ResponseBody;
 use super::extensions::admit;
 use crate::error::TokenError;
-use crate::refusal::{Refusal, ServerContext};
+use crate::refusal::Refusal;
+use crate::server_context::ServerContext;
 use crate::token::ValidatedToken;
 
 pin_project! {
@@ -37,13 +38,13 @@ pin_project! {
         },
         Waiting {
             decision: Pin<Box<dyn Future<Output = Result<ValidatedToken, TokenError>> + Send>>,
-            parked: Option<Box<Parked<S, ReqBody>>>,
+            waiting: Option<Box<WaitingRequest<S, ReqBody>>>,
         },
     }
 }
 
 /// A request that waits for a key, with the service that is ready for it.
-struct Parked<S, ReqBody> {
+struct WaitingRequest<S, ReqBody> {
     context: Arc<ServerContext>,
     ready: S,
     request: Request<ReqBody>,
@@ -67,8 +68,8 @@ where
         ready: S,
         request: Request<ReqBody>,
     ) -> Self {
-        let parked = Some(Box::new(Parked { context, ready, request }));
-        Self { state: Stage::Waiting { decision: Box::pin(decision), parked } }
+        let waiting = Some(Box::new(WaitingRequest { context, ready, request }));
+        Self { state: Stage::Waiting { decision: Box::pin(decision), waiting } }
     }
 }
 
@@ -83,10 +84,10 @@ where
         loop {
             let answer = match state.as_mut().project() {
                 StageProjection::Decided { answer } => return answer.poll(task),
-                StageProjection::Waiting { decision, parked } => {
+                StageProjection::Waiting { decision, waiting } => {
                     let verdict = ready!(decision.as_mut().poll(task));
-                    let Some(parked) = parked.take() else { return Poll::Pending };
-                    let Parked { context, mut ready, mut request } = *parked;
+                    let Some(waiting) = waiting.take() else { return Poll::Pending };
+                    let WaitingRequest { context, mut ready, mut request } = *waiting;
                     match verdict {
                         Ok(token) => {
                             admit(request.extensions_mut(), Some(token), &context);

@@ -52,6 +52,8 @@ impl ResourceServer {
         Some((token, now))
     }
 
+    /// The digest is of the token alone, so only what was presented as a bearer token may be remembered: a hit asks for
+    /// no proof of possession.
     pub(super) fn remember(&self, credentials: Credentials<'_>, token: &ValidatedToken) {
         if let Some(cache) = &self.0.token_cache {
             cache.insert(cache.digest(credentials.token), token.clone());
