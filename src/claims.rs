@@ -77,7 +77,7 @@ pub(crate) struct RegisteredClaims<'p> {
     pub(crate) typ: Option<Cow<'p, str>>,
     pub(crate) token_use: Option<Cow<'p, str>>,
     pub(crate) has_nonce: bool,
-    /// `cnf` as it stands in the payload: JSON of any type (RFC 7800 §3.1).
+    /// `cnf` as raw JSON, of any type (RFC 7800 §3.1).
     pub(crate) confirmation: Option<&'p str>,
     /// A claim that only ID tokens and security events have.
     pub(crate) foreign: Option<&'static str>,

@@ -14,7 +14,7 @@ pub(crate) enum Scheme {
     Dpop,
 }
 
-/// An access token as it stood in the request, with the characters that RFC 6750 §2.1 allows. It has no `Debug`.
+/// An access token as sent. In a request it has only the characters that RFC 6750 §2.1 allows. It has no `Debug`.
 #[derive(Clone, Copy)]
 pub(crate) struct Credentials<'r> {
     pub(crate) scheme: Scheme,
@@ -52,8 +52,8 @@ impl<'r> Credentials<'r> {
         Ok(credentials)
     }
 
-    /// What stands in the place of a bearer token, unread: good for looking whether this very text was read before, and
-    /// for nothing else. None where more than the text would have to be judged.
+    /// The unparsed text of a bearer token, for a cache lookup and nothing else. `None` if the request needs more checks
+    /// than that.
     pub(crate) fn unread(headers: &'r HeaderMap, uri: &Uri) -> Option<&'r [u8]> {
         let mut values = headers.get_all(AUTHORIZATION).iter();
         let (value, None) = (values.next()?.as_bytes(), values.next()) else { return None };
@@ -95,8 +95,7 @@ impl<'r> Credentials<'r> {
     }
 }
 
-/// Whether another credential with a scheme for access tokens follows after a comma: some clients and proxies join
-/// headers so.
+/// Whether another credential with a scheme for access tokens follows a comma: some clients and proxies join headers.
 fn hides_token(rest: &[u8]) -> bool {
     rest.split(|byte| *byte == b',').skip(1).any(|part| {
         let part = part.trim_ascii_start();

@@ -1,16 +1,16 @@
-//! How the claims of a token were proven. Only what is made here is ever taken for claims.
+//! How the claims of a token were verified. Claims are only ever read from a [`ProvenPayload`], which this file makes.
 
 use std::sync::Arc;
 
 use crate::jose::{TokenType, VerifiedPayload, VerifyingKey};
 
-/// What proves the claims of a token. It stays with the token, because it can lose its force: a key can be withdrawn.
+/// What proves the claims of a token. Kept with the token, because a key can be withdrawn later.
 pub(crate) enum Evidence {
     /// A signature by a key of the issuer.
     Signature { key: Arc<VerifyingKey> },
 }
 
-/// The claims of a token as they stand in it, with what proves them.
+/// The raw claims of a token, with what proves them.
 pub(crate) struct ProvenPayload {
     bytes: Vec<u8>,
     typ: TokenType,

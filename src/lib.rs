@@ -84,8 +84,8 @@
 //!
 //! The layer looks once, when a request starts. For a WebSocket or an event stream, read
 //! [`ValidatedToken::expires_at`] and end the stream then, or call [`ResourceServer::revalidate_async`] from time to
-//! time: it also sees a key that was withdrawn and an issuer that was switched off. Judge a token that comes in a message
-//! with [`ResourceServer::validate`].
+//! time: it also sees a key that was withdrawn and an issuer that was switched off. Validate a token that arrives in a
+//! message with [`ResourceServer::validate`].
 //!
 //! # Tests of your own
 //!

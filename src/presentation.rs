@@ -7,7 +7,7 @@ use http::{HeaderMap, Request, Uri};
 use crate::credentials::{Credentials, Scheme};
 use crate::error::TokenError;
 
-/// What a client presents with one request to show that it may make it: an access token, under a scheme.
+/// The credentials that a client presents with one request: an access token and its scheme.
 ///
 /// It borrows from the request, and reading it is part of the [validation](crate::ResourceServer::validate_presentation).
 /// Its `Debug` shows nothing of the token.
@@ -29,7 +29,7 @@ use crate::error::TokenError;
 #[must_use]
 pub struct Presentation<'r>(Source<'r>);
 
-/// A presentation that waits and outlives its request.
+/// An owned presentation, for a decision that waits.
 pub(crate) struct Parked {
     scheme: Scheme,
     token: Vec<u8>,
@@ -54,8 +54,7 @@ impl<'r> Presentation<'r> {
         Self(Source::Request { headers: request.headers(), uri: request.uri() })
     }
 
-    /// The text in the place of a bearer token, unread: only good for looking whether this very text was accepted
-    /// before.
+    /// The unparsed text of a bearer token, for a cache lookup and nothing else.
     pub(crate) fn unread(&self) -> Option<&'r [u8]> {
         match self.0 {
             Source::Credentials(Credentials { scheme: Scheme::Bearer, token }) => Some(token),
@@ -71,7 +70,7 @@ impl<'r> Presentation<'r> {
         }
     }
 
-    /// A copy that can wait.
+    /// Copies the credentials, so that the request is not borrowed during a wait.
     pub(crate) fn park(&self) -> Result<Parked, TokenError> {
         let Credentials { scheme, token } = self.read()?;
         Ok(Parked { scheme, token: token.to_owned() })

@@ -220,19 +220,14 @@ impl TokenError {
         }
     }
 
-    /// When the decision can be tried again, if our side could not decide for lack of something that comes back: the
-    /// `Retry-After` of the response. `None` for all other refusals.
+    /// How long to wait before trying again, if our side could not decide because keys are missing: the `Retry-After` of
+    /// the response. `None` for all other refusals.
     #[must_use]
     pub const fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::KeysUnavailable { retry_after } | Self::KeyNotProvenAbsent { retry_after } => Some(*retry_after),
             _ => None,
         }
-    }
-
-    /// Our side cannot decide, and waiting may help.
-    pub(crate) const fn is_undecided(&self) -> bool {
-        self.retry_after().is_some()
     }
 
     pub(crate) fn claim(name: impl Into<Cow<'static, str>>, fault: ClaimFault) -> Self {

@@ -15,7 +15,7 @@ use super::key_fault::KeyFault;
 use super::key_type::KeyType::{Ec, Okp, Rsa, Secret};
 use super::key_type::{ED25519, KeyType, P256, P384, P521};
 
-/// Declares the algorithms together with their rows: there is none without a row.
+/// Declares each algorithm together with its row, so that none lacks one.
 macro_rules! algorithms {
     ($($(#[$documentation:meta])* $variant:ident: $row:expr;)*) => {
         /// A signature algorithm that a configuration can allow.
@@ -118,7 +118,7 @@ impl Algorithm {
         matches!(self.row().key_type, Secret)
     }
 
-    /// What keys of this type can verify.
+    /// The algorithms for keys of this type.
     pub(super) fn for_keys_of(key_type: KeyType) -> Vec<Self> {
         Self::ALL.iter().copied().filter(|algorithm| algorithm.row().key_type == key_type).collect()
     }
@@ -135,7 +135,7 @@ impl fmt::Display for Algorithm {
     }
 }
 
-/// Those of the algorithms that fit a key that the configuration allows.
+/// The algorithms that fit a key and that the configuration allows.
 pub(super) fn permitted(fitting: &[Algorithm], allowed: &[Algorithm]) -> Result<Vec<Algorithm>, Unusable> {
     let permitted: Vec<_> = fitting.iter().copied().filter(|algorithm| allowed.contains(algorithm)).collect();
     if permitted.is_empty() {
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn each_key_type_fits_its_way_to_verify() {
+    fn each_key_type_fits_its_verifier() {
         for algorithm in Algorithm::ALL {
             let row = algorithm.row();
             let fits = match row.verifier {

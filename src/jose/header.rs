@@ -53,7 +53,7 @@ pub enum TokenType {
     AccessToken,
     /// `JWT`, which says nothing about the use.
     Jwt,
-    /// That of another kind of token.
+    /// Any other value.
     Other,
 }
 

@@ -16,7 +16,7 @@ pub(crate) struct CompactJws<'t> {
     signature: Vec<u8>,
 }
 
-/// The claims of a token whose signature was verified, and the key that made it. Only [`CompactJws::verify`] makes one.
+/// The claims of a token whose signature was verified, and the key that verified it. Made by [`CompactJws::verify`].
 pub(crate) struct VerifiedPayload {
     bytes: Vec<u8>,
     typ: TokenType,
@@ -44,7 +44,7 @@ impl<'t> CompactJws<'t> {
         &self.untrusted_payload
     }
 
-    /// Checks the signature with each key in turn, and hands out the claims when one made it.
+    /// Verifies the signature with each key in turn, and returns the claims when one fits.
     pub(crate) fn verify<'a>(
         &mut self,
         mut keys: impl Iterator<Item = &'a Arc<VerifyingKey>>,

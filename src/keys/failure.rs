@@ -10,8 +10,9 @@ use crate::error::{KeySetError, TransportFault};
 ///
 /// In JSON it is an object such as
 /// `{"reason": "status", "url": "https://as.example.com/keys", "status": 404, "text": "…"}`. `status`, `fault` and
-/// `places` are left out where there is none. `Display` is the text. It shows where the keys are fetched from and holds no
-/// credential, neither of the configuration nor of a URL.
+/// `places` are left out where there is none. `Display` is the text. It shows where the keys are fetched from, and no
+/// credential of the configuration or of a URL. The `Display` of the error of a [`KeySource`](crate::KeySource) is shown
+/// as it is.
 ///
 /// ```
 /// use tower_bearer::{FetchedKeySet, Issuer, KeySetError, KeySource, KeySourceFuture, ResourceServer};
@@ -52,7 +53,7 @@ pub struct KeySetFailure {
     /// Why there is no response, if that is the failure.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fault: Option<TransportFault>,
-    /// The whole in words: every place, and what was found there. It may change in any version.
+    /// The full text: every place, and what was found there. It may change in any version.
     pub text: String,
     /// The failure at each place and of each source, in the order in which they were tried. Empty if there was one.
     #[serde(skip_serializing_if = "Vec::is_empty")]

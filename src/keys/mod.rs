@@ -180,8 +180,8 @@ impl Keys {
         }
     }
 
-    /// Whether a key that made a good signature still counts: it is in the set, and the set is not too old to say.
-    /// Nothing is fetched.
+    /// Whether the key of a verified signature is still in the set, and the set is within its staleness bound. Nothing is
+    /// fetched.
     #[inline]
     pub(crate) fn check_in_force(&self, key: &VerifyingKey) -> Result<(), TokenError> {
         match self {
@@ -191,12 +191,9 @@ impl Keys {
         }
     }
 
-    /// The moment of a request that arrives now.
-    pub(crate) fn arrival(&self) -> Arrival {
-        match self {
-            Self::Fixed(_) => Arrival { fetches_begun: 0 },
-            Self::Cached(cache) => cache.arrival(),
-        }
+    /// Waits for the fetch that is under way or due, if one is, within the policy's bounds.
+    pub(crate) async fn wait_for_refresh(&self) {
+        self.wait(None, Arrival { fetches_begun: 0 }).await;
     }
 
     /// Forgets the keys for good.

@@ -1,9 +1,10 @@
-//! Makes sure that each connection was looked up by the [`AddressGuard`](super::AddressGuard).
+//! Makes sure that the [`AddressGuard`](super::AddressGuard) checked the address of each connection.
 //!
 //! [`Issuer::http_client`](crate::Issuer::http_client) may give a name fixed addresses or send everything to a Unix
-//! socket, and then no resolver is asked. The HTTP client has no way to see what is set. So a layer around its connector
-//! notes for each connection whether the guard checked its address. If not, it closes the connection before any part of
-//! the request is sent.
+//! socket, and then the resolver is not called. The HTTP client does not reveal these settings. So a layer around its
+//! connector notes for each connection whether the guard checked its address. If not, it closes the connection before an
+//! HTTP request is sent; the TLS handshake has happened by then. With a literal address in the URL, which the guard checks
+//! by itself, and a Unix socket, only the response shows it: that one is discarded.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -16,7 +17,7 @@ use tower::{Layer, Service};
 use url::{Host, Url};
 
 tokio::task_local! {
-    /// That of the request that is being sent, or of the connection that is being established for it.
+    /// Whether the address was checked, for the request being sent or the connection being established for it.
     static LOOKUP: Arc<Lookup>;
 }
 
@@ -72,7 +73,7 @@ where
     }
 
     fn call(&mut self, request: R) -> Self::Future {
-        // Another task may finish the connection, when the request takes one that has become idle meanwhile.
+        // If the request takes a connection that became idle meanwhile, another task finishes this one.
         let lookup = LOOKUP.try_with(Arc::clone).unwrap_or_else(|_| Arc::new(Lookup(AtomicBool::new(false))));
         let connecting = LOOKUP.scope(Arc::clone(&lookup), self.0.call(request));
         Box::pin(async move {

@@ -1,4 +1,4 @@
-//! What is logged and counted of one request's decision.
+//! Logs and counts the decision about one request.
 
 use crate::error::TokenError;
 use crate::resource_server::Observer;
@@ -10,7 +10,7 @@ use crate::validator::{Step, StepListener};
 /// Watches the decision about one request.
 #[derive(Default)]
 pub(super) struct Watch {
-    /// None until the steps begin: a token that was accepted before needs none.
+    /// `None` until the steps begin: a cache hit has none.
     judgement: Option<Judgement>,
 }
 
@@ -28,8 +28,7 @@ impl Watch {
     }
 }
 
-/// Whoever debugs a refusal wants to see the configuration that the token did not meet. What the token says is left
-/// out: logs are not the place for it.
+/// Logs the setting that the token did not meet, for debugging a refusal. What the token says does not belong in logs.
 impl StepListener for Watch {
     fn step(&mut self, step: Step<'_>) {
         if !step.passed {
@@ -39,7 +38,7 @@ impl StepListener for Watch {
 }
 
 impl Observer for Watch {
-    fn recalled(&mut self, token: &ValidatedToken, now: UnixTime) {
+    fn cache_hit(&mut self, token: &ValidatedToken, now: UnixTime) {
         Judgement::recalled(now, token.expires_at());
     }
 

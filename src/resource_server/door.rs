@@ -1,6 +1,5 @@
-//! The one door. The layer, `validate`, `validate_presentation` and `revalidate` go through [`ResourceServer::decide`],
-//! for a token that was accepted before, for a new one, and again after a wait: so no check can be forgotten on one of
-//! these ways.
+//! The single entry point for tokens. The layer, `validate`, `validate_presentation` and `revalidate` all call
+//! [`ResourceServer::decide`], for cached, new and held tokens and again after a wait, so no path can skip a check.
 
 use std::sync::Arc;
 
@@ -15,7 +14,7 @@ use crate::token::ValidatedToken;
 use crate::trust::{Proof, TrustedIssuer};
 use crate::validator::Failure;
 
-/// What is decided about.
+/// The token to decide about.
 #[derive(Clone, Copy)]
 pub(crate) enum Subject<'a> {
     /// A token that a client presents.
@@ -27,24 +26,23 @@ pub(crate) enum Subject<'a> {
 /// Why a decision did not end in acceptance: the token was refused, or we have to wait.
 pub(crate) enum Stop {
     Refused(TokenError),
-    /// We have to wait for this.
     Pending(Pending),
 }
 
 /// What a decision waits for.
 pub(crate) enum Pending {
-    /// The resolver's response about an issuer.
+    /// The resolver's result for this issuer.
     Issuer(Box<str>),
     /// A fetch of the issuer's keys, for this `kid`, since the request arrived.
     Key(Arc<TrustedIssuer>, Option<Box<str>>, Arrival),
 }
 
-/// What a decision has waited for already: each at most once, the issuer first.
+/// What a decision has already waited for. It waits at most once for each, for the issuer first.
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum Waited {
     Nothing,
     Issuer,
-    /// Since this arrival.
+    /// For a key, on behalf of a request that arrived then.
     Key(Arrival),
 }
 
@@ -61,17 +59,17 @@ impl ResourceServer {
             Subject::Held(token) => return Ok(self.check_held(token).map(|()| token.clone())?),
             Subject::Presented(presented) => presented,
         };
-        if O::TAKES_KNOWN_TOKENS
+        if O::USES_CACHE
             && waited == Waited::Nothing
-            && let Some((token, now)) = self.recall(&presented)
+            && let Some((token, now)) = self.find_cached(&presented)
         {
-            observer.recalled(&token, now);
+            observer.cache_hit(&token, now);
             return Ok(token);
         }
-        self.decide_anew(presented, waited, observer)
+        self.decide_uncached(presented, waited, observer)
     }
 
-    /// Decides, and waits wherever it has to.
+    /// Decides, waiting as often as necessary.
     #[inline]
     pub(super) async fn decide_and_wait<O: Observer + Send>(
         &self,
@@ -81,12 +79,12 @@ impl ResourceServer {
         match self.decide(Subject::Presented(presented), Waited::Nothing, observer) {
             Ok(token) => Ok(token),
             Err(Stop::Refused(error)) => Err(error),
-            // Boxed, so that the future of those who need not wait is small.
+            // Boxed to keep the future small for callers that need not wait.
             Err(Stop::Pending(pending)) => Box::pin(self.decide_after(pending, presented, observer)).await,
         }
     }
 
-    /// Waits, then decides, and waits wherever it has to again.
+    /// Waits, decides, and repeats until the decision is final.
     pub(crate) async fn decide_after<O: Observer + Send>(
         &self,
         mut pending: Pending,
@@ -103,10 +101,13 @@ impl ResourceServer {
         }
     }
 
-    /// Waits until it may be known again whether a token that is held is still good.
+    /// Waits for what may decide whether a held token is still valid.
     pub(super) async fn wait_for_evidence(&self, token: &ValidatedToken) {
-        match (token.evidence(), &token.trusted_issuer().proof) {
-            (Evidence::Signature { key }, Proof::Keys(keys)) => keys.wait(key.key_id(), keys.arrival()).await,
+        let issuer = token.trusted_issuer();
+        // An issuer that was evicted does not come back: a new one takes its place, with keys of its own.
+        if self.0.issuers.table().check_updated(issuer).is_ok() {
+            let Proof::Keys(keys) = &issuer.proof;
+            keys.wait_for_refresh().await;
         }
     }
 
@@ -117,9 +118,9 @@ impl ResourceServer {
         self.check_use(token).map(drop)
     }
 
-    /// Apart from the way of a known token, which is short.
+    /// Out of line, so that the path of a cached token stays short.
     #[inline(never)]
-    fn decide_anew<O: Observer>(
+    fn decide_uncached<O: Observer>(
         &self,
         presented: Presentation<'_>,
         waited: Waited,
@@ -133,12 +134,12 @@ impl ResourceServer {
             }
         })?;
         self.check_use(&token)?;
-        self.remember(credentials, &token);
+        self.cache(credentials, &token);
         Ok(token)
     }
 
-    /// Everything that can change about a token that is good: asked on every use of every token, whether it is new,
-    /// known or held. Also says what time it was.
+    /// Checks everything that can change after a token was accepted. Runs on every use: of new, cached and held tokens.
+    /// Returns the time that it used.
     #[inline(always)]
     pub(super) fn check_use(&self, token: &ValidatedToken) -> Result<UnixTime, TokenError> {
         let server = &*self.0;
@@ -189,7 +190,7 @@ impl From<TokenError> for Stop {
 }
 
 impl Failure for Stop {
-    fn is_undecided(&self) -> bool {
+    fn is_pending(&self) -> bool {
         matches!(self, Self::Pending(_))
     }
 }

@@ -37,9 +37,9 @@ impl ResourceServer {
         Some(TokenCacheStatus { tokens: cache.len(), bytes: cache.bytes(), max_bytes: cache.max_bytes() })
     }
 
-    /// Finds a token that was accepted before and is still good. Whatever else there is to say about a token is for the
-    /// whole judgement to say: memory makes a good answer faster, and no other.
-    pub(super) fn recall(&self, presented: &Presentation<'_>) -> Option<(ValidatedToken, UnixTime)> {
+    /// Finds a token that was accepted before and is still valid. Any other result is left to the full validation: the
+    /// cache makes acceptance faster, and nothing else.
+    pub(super) fn find_cached(&self, presented: &Presentation<'_>) -> Option<(ValidatedToken, UnixTime)> {
         let cache = self.0.token_cache.as_ref()?;
         let text = presented.unread().filter(|text| text.len() <= self.0.max_token_bytes)?;
         let digest = cache.digest(text);
@@ -52,9 +52,9 @@ impl ResourceServer {
         Some((token, now))
     }
 
-    /// The digest is of the token alone, so only what was presented as a bearer token may be remembered: a hit asks for
+    /// The digest is of the token alone, so only what was presented as a bearer token may be cached: a hit asks for
     /// no proof of possession.
-    pub(super) fn remember(&self, credentials: Credentials<'_>, token: &ValidatedToken) {
+    pub(super) fn cache(&self, credentials: Credentials<'_>, token: &ValidatedToken) {
         if let Some(cache) = &self.0.token_cache {
             cache.insert(cache.digest(credentials.token), token.clone());
         }
@@ -63,7 +63,7 @@ impl ResourceServer {
     fn still_good_at(&self, token: &ValidatedToken, forget: impl FnOnce()) -> Option<UnixTime> {
         match self.check_use(token) {
             Ok(now) => {
-                // Requests that are recalled are those that keep the keys fresh.
+                // Otherwise nothing would refresh the keys while all requests are cache hits.
                 let Proof::Keys(keys) = &token.trusted_issuer().proof;
                 keys.fetch_if_due();
                 return Some(now);

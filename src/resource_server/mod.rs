@@ -100,7 +100,7 @@ impl ResourceServer {
         self.decide_and_wait(Presentation::bearer(token), &mut NoListener).await
     }
 
-    /// Judges what a client presents, with the rules of the layer, for code that is not behind it.
+    /// Validates what a client presents, by the rules of the layer, for code that does not run behind the layer.
     ///
     /// # Errors
     ///
@@ -109,8 +109,8 @@ impl ResourceServer {
         self.decide_and_wait(presentation, &mut NoListener).await
     }
 
-    /// As [`validate`](Self::validate), and tells each step to a listener, also those that the cache of tokens would
-    /// spare. When a wait for keys or for the resolver comes between, the steps start anew after it.
+    /// As [`validate`](Self::validate), and reports each step to a listener, including those that the cache of tokens
+    /// would skip. After a wait for keys or for the resolver, the steps start over.
     ///
     /// # Errors
     ///
@@ -157,9 +157,9 @@ impl ResourceServer {
         }
     }
 
-    /// As [`revalidate`](Self::revalidate), but where the answer would be that our side cannot decide, waits for what
-    /// may tell, such as a fetch of the keys that is due: at most for the
-    /// [`request_wait`](crate::KeyPolicy::request_wait) of the issuer's policy.
+    /// As [`revalidate`](Self::revalidate), but if our side cannot decide, waits for the fetch of keys that is under way
+    /// or due and tries once more. It waits at most for the [`request_wait`](crate::KeyPolicy::request_wait) of the
+    /// issuer's policy.
     ///
     /// # Errors
     ///
@@ -181,7 +181,7 @@ impl ResourceServer {
     /// ```
     pub async fn revalidate_async(&self, token: &ValidatedToken) -> Result<(), TokenError> {
         let decided = self.revalidate(token);
-        if decided.as_ref().is_err_and(TokenError::is_undecided) {
+        if decided.as_ref().is_err_and(|error| error.retry_after().is_some()) {
             self.wait_for_evidence(token).await;
             return self.revalidate(token);
         }

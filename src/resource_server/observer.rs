@@ -1,24 +1,24 @@
-//! Who watches a decision: logs, metrics, listeners.
+//! Observers of a decision: logs, metrics, listeners.
 
 use crate::time::{Clock, UnixTime};
 use crate::token::ValidatedToken;
 use crate::validator::{NoListener, Step, StepListener};
 
-/// Hears of a decision while it is made.
+/// Is notified while a decision is made.
 pub(crate) trait Observer: StepListener {
-    /// Whether a token that was accepted before may pass without the steps.
-    const TAKES_KNOWN_TOKENS: bool = true;
+    /// Whether a cached token may pass without the steps.
+    const USES_CACHE: bool = true;
 
-    /// A token that was accepted before was still good at this time.
-    fn recalled(&mut self, _token: &ValidatedToken, _now: UnixTime) {}
+    /// A cache hit: the token was still valid at this time.
+    fn cache_hit(&mut self, _token: &ValidatedToken, _now: UnixTime) {}
 
-    /// The token is not known: the steps begin.
+    /// The steps begin. Called again after a wait.
     fn begins(&mut self, _clock: &dyn Clock) {}
 }
 
 impl Observer for NoListener {}
 
-/// A listener that is to hear of every step, also of those that a known token would skip.
+/// A listener that needs every step, including those that a cache hit skips.
 pub(super) struct EveryStep<'l, L>(pub(super) &'l mut L);
 
 impl<L: StepListener> StepListener for EveryStep<'_, L> {
@@ -28,5 +28,5 @@ impl<L: StepListener> StepListener for EveryStep<'_, L> {
 }
 
 impl<L: StepListener> Observer for EveryStep<'_, L> {
-    const TAKES_KNOWN_TOKENS: bool = false;
+    const USES_CACHE: bool = false;
 }

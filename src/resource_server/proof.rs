@@ -1,4 +1,4 @@
-//! From a token to claims that are proven and accepted: all steps, in order.
+//! All steps from a token to accepted claims, in order.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! The checks up to the point where the claims of a token are proven.
+//! The checks that come before the claims: structure, issuer, algorithm, key and signature.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -18,8 +18,8 @@ pub(super) struct Structure<'t> {
     pub(super) max_bytes: usize,
 }
 
-/// With one issuer there is nothing to choose; its `iss` is checked after the signature. With several, the unproven
-/// `iss` chooses among the trusted ones, and an `iss` that is not ours costs no request.
+/// With one issuer there is nothing to choose, and `iss` is checked after the signature. With several, the unverified
+/// `iss` selects one of the trusted issuers, and an `iss` that is not trusted starts no fetch of keys.
 pub(super) struct IssuerChoice<'a, 't> {
     issuers: &'a TrustedIssuers,
     table: &'t Table,
@@ -44,7 +44,7 @@ pub(super) struct IssuerKey<'a, 'i, 't> {
     pub(super) waited: Waited,
 }
 
-/// RFC 7515 §5.2: one of the keys made the signature.
+/// RFC 7515 §5.2: the signature verifies with one of the keys.
 pub(super) struct Signature<'a, 'i, 't> {
     pub(super) jws: CompactJws<'t>,
     pub(super) keys: &'a KeysToTry<'i>,
@@ -152,8 +152,8 @@ impl<'i> Rule for IssuerKey<'_, 'i, '_> {
         if let Some(known) = self.keys.known(key_id, self.algorithm) {
             return Ok(known);
         }
-        // For a token of another issuer there is no key to look for: it waits for none, starts no fetch, and an outage
-        // does not matter.
+        // A token of another issuer has no key here. Refuse it before anything waits for keys or starts a fetch, so
+        // that it is refused during an outage too.
         refuse_foreign::<_, Stop>(&self.issuer.rules, self.jws, &mut NoListener)?;
         match self.keys.look_further(key_id, self.algorithm, self.waited.for_key_since()) {
             Lookup::Found(keys) => Ok(keys),
@@ -191,7 +191,7 @@ impl Rule for Signature<'_, '_, '_> {
     }
 }
 
-/// Refuses a token of another issuer as such, before anything else that is wrong with it (RFC 9068 §4, "iss").
+/// Refuses a token of another issuer with that reason, whatever else is wrong with it (RFC 9068 §4, "iss").
 #[cold]
 pub(super) fn refuse_foreign<L: StepListener, E: From<TokenError>>(
     rules: &TokenRules,
@@ -202,7 +202,7 @@ pub(super) fn refuse_foreign<L: StepListener, E: From<TokenError>>(
     Ok(check_early(listener, TokenIssuer { rules, named: named.as_deref() })?)
 }
 
-/// As [`refuse_foreign`], where claims that do not name an issuer are no reason of their own.
+/// As [`refuse_foreign`], but lets claims without a readable `iss` pass.
 #[cold]
 pub(super) fn refuse_if_named<L: StepListener>(
     rules: &TokenRules,

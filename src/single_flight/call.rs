@@ -12,14 +12,14 @@ use super::policy::{Ending, grace};
 pub(crate) trait Caller {
     type Output;
 
-    /// The call that this one supersedes has had its grace. False when this one is not wanted any more.
+    /// The grace period of the superseded call is over. False if this call is no longer needed.
     fn take_over(&self) -> bool;
 
     /// The call has ended. Called once, unless it was cancelled; never under a lock of ours.
     fn ended(&mut self, ending: Ending<Self::Output>);
 }
 
-/// A call, to be run in a task. However it ends, also when its task is dropped, the caller hears of it.
+/// A call, to be run in a task. However it ends, even if its task is dropped, the caller is notified.
 pub(crate) struct Call<C: Caller> {
     caller: C,
     started: Started,
@@ -33,7 +33,7 @@ impl<C: Caller> Call<C> {
         Self { caller, started, is_polled: false, has_ended: false }
     }
 
-    /// Does the work within the call's limit, and ends it.
+    /// Runs the work within the call's limit, and reports how it ended.
     pub(crate) async fn run(mut self, work: impl Future<Output = C::Output>) {
         self.is_polled = true;
         match self.ending_of(work).await {
@@ -72,7 +72,6 @@ impl<C: Caller> Call<C> {
         .await
     }
 
-    /// The call that this one supersedes has had its grace. False when this one is not wanted any more.
     pub(crate) fn take_over(&self) -> bool {
         self.caller.take_over()
     }
@@ -91,7 +90,7 @@ impl<C: Caller> Drop for Call<C> {
     }
 }
 
-/// Waits until a call has ended, and no longer than `limit`. When it was interrupted, `again` joins or starts another.
+/// Waits at most `limit` for a call to end. If it is interrupted, `again` joins or starts another.
 pub(crate) async fn wait(mut call: Waiter, limit: Duration, mut again: impl FnMut() -> Option<Waiter>) {
     let ended = async {
         while call.ended().await == Wakeup::Interrupted {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::policy::{Entry, UnderWay, counts, is_lost};
+use super::policy::{Entry, UnderWay, counts, is_abandoned};
 
 /// The calls under way, at most one for each key. The times are those of the user's clock.
 #[derive(Debug)]
@@ -21,9 +21,9 @@ struct InFlight {
     number: u64,
     started_at: Duration,
     limit: Duration,
-    /// The call whose result is being taken in.
+    /// The call whose result is being processed.
     landing: Option<u64>,
-    /// Those who wait hear of the end when this closes. It outlives a call that is superseded.
+    /// Closing it wakes the waiters. The next call inherits it when this one is superseded.
     waiters: watch::Sender<()>,
     /// Cancels the call by being dropped.
     _cancel: watch::Sender<()>,
@@ -120,8 +120,8 @@ impl<K: Eq + Hash> Flights<K> {
         (Started { number, limit, supersedes, cancelled }, waiter)
     }
 
-    /// The grace of the call that `number` supersedes is over. Says when that one began; `None` when `number` is not
-    /// wanted any more, or that one has just ended by itself.
+    /// The grace period before call `number` is over, so it supersedes the other one. Returns when that one began, or
+    /// `None` if `number` is no longer needed or the other one has just ended.
     pub(crate) fn take_over<Q: Eq + Hash + ?Sized>(&mut self, key: &Q, number: u64) -> Option<Duration>
     where
         K: Borrow<Q>,
@@ -130,7 +130,16 @@ impl<K: Eq + Hash> Flights<K> {
         call.predecessor.take().map(|predecessor| predecessor.started_at)
     }
 
-    /// Whether the result of a call counts. If so, nobody supersedes it while the user takes the result in.
+    /// Whether this is the call that another one is about to supersede.
+    pub(crate) fn is_predecessor<Q: Eq + Hash + ?Sized>(&self, key: &Q, number: u64) -> bool
+    where
+        K: Borrow<Q>,
+    {
+        let call = self.calls.get(key);
+        call.and_then(|call| call.predecessor.as_ref()).is_some_and(|predecessor| predecessor.number == number)
+    }
+
+    /// Whether the result of a call counts. If so, nobody supersedes it while the user processes the result.
     pub(crate) fn begin_landing<Q: Eq + Hash + ?Sized>(&mut self, key: &Q, number: u64) -> bool
     where
         K: Borrow<Q>,
@@ -162,8 +171,8 @@ impl<K: Eq + Hash> Flights<K> {
     }
 
     /// Cancels the calls that nobody polls any more.
-    pub(crate) fn cancel_lost(&mut self, now: Duration) -> Vec<Landed> {
-        self.calls.extract_if(|_, call| is_lost(call.at(now))).map(|(_, call)| Landed(call.waiters)).collect()
+    pub(crate) fn cancel_abandoned(&mut self, now: Duration) -> Vec<Landed> {
+        self.calls.extract_if(|_, call| is_abandoned(call.at(now))).map(|(_, call)| Landed(call.waiters)).collect()
     }
 }
 

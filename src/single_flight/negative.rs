@@ -1,8 +1,8 @@
-//! What was asked for in vain.
+//! Names that were looked up without success.
 
 use std::time::Duration;
 
-/// A bounded memory of calls that came to nothing, keyed against hash flooding: names come from tokens.
+/// A bounded memory of unsuccessful lookups. Its hash is keyed, because the names come from tokens.
 pub(crate) struct NegativeMemory<V> {
     entries: moka::sync::Cache<Box<str>, Entry<V>>,
 }
@@ -14,7 +14,7 @@ struct Entry<V> {
 }
 
 impl<V: Copy + Send + Sync + 'static> NegativeMemory<V> {
-    /// For so many names.
+    /// Remembers up to `capacity` names.
     pub(crate) fn new(capacity: u64) -> Self {
         Self { entries: moka::sync::Cache::new(capacity) }
     }
@@ -23,7 +23,7 @@ impl<V: Copy + Send + Sync + 'static> NegativeMemory<V> {
         self.entries.insert(name.into(), Entry { at, value });
     }
 
-    /// What is known about a name, and for how much longer it counts; `retention` says for how long it does.
+    /// What is known about a name, and for how much longer. `retention` is how long a value counts from its insertion.
     pub(crate) fn get(
         &self,
         name: &str,

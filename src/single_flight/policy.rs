@@ -22,7 +22,7 @@ pub(crate) enum Ending<T> {
 pub(super) struct UnderWay {
     pub(super) age: Duration,
     pub(super) limit: Duration,
-    /// It has ended, and its result is being taken in.
+    /// It has ended, and its result is being processed.
     pub(super) is_landing: bool,
 }
 
@@ -41,7 +41,7 @@ impl Entry {
     pub(super) fn of(under_way: Option<UnderWay>) -> Self {
         match under_way {
             None => Self::Start,
-            // Taking a result in is quick, unless it panicked: that must not last for ever.
+            // Processing a result is quick unless it panics, and then nothing may wait for it forever.
             Some(call) if call.is_landing && call.age < call.limit.saturating_mul(2) => Self::Join,
             Some(call) if call.age < call.limit => Self::Join,
             Some(_) => Self::Supersede,
@@ -49,14 +49,14 @@ impl Entry {
     }
 }
 
-/// For how long a call waits before it supersedes another. A request may come between the end of a call's limit and the
-/// moment when its runtime, which is well but busy, tells it so: then it ends by itself, as any timeout.
+/// How long a call waits before it supersedes another. A healthy but busy runtime may fire the other call's timeout a
+/// little late; that call should still end as an ordinary timeout.
 pub(super) fn grace(limit: Duration) -> Duration {
     limit / 20
 }
 
-/// Whether a call was given up: its limit and the grace are over.
-pub(super) fn is_lost(call: UnderWay) -> bool {
+/// Whether a call is abandoned: its limit and the grace period are over.
+pub(super) fn is_abandoned(call: UnderWay) -> bool {
     Entry::of(Some(call)) == Entry::Supersede && call.age >= call.limit.saturating_add(grace(call.limit))
 }
 
@@ -79,7 +79,7 @@ pub(crate) struct Budget {
 }
 
 impl Budget {
-    /// Whether a call as long ago as this counts.
+    /// Whether a call of this age counts.
     pub(super) fn counts(self, age: Duration) -> bool {
         age < self.window
     }
@@ -102,7 +102,7 @@ mod tests {
     #[test]
     fn f16_a_call_is_joined_until_its_limit_and_superseded_from_then_on() {
         assert_eq!(Entry::of(None), Entry::Start);
-        for (age_ms, entry, is_lost_then) in [
+        for (age_ms, entry, is_abandoned_then) in [
             (0, Entry::Join, false),
             (4_999, Entry::Join, false),
             (5_000, Entry::Supersede, false),
@@ -111,13 +111,13 @@ mod tests {
             (u64::MAX, Entry::Supersede, true),
         ] {
             assert_eq!(
-                (Entry::of(Some(under_way(age_ms))), is_lost(under_way(age_ms))),
-                (entry, is_lost_then),
+                (Entry::of(Some(under_way(age_ms))), is_abandoned(under_way(age_ms))),
+                (entry, is_abandoned_then),
                 "{age_ms}"
             );
         }
         let endless = UnderWay { limit: Duration::MAX, ..under_way(u64::MAX) };
-        assert_eq!((Entry::of(Some(endless)), is_lost(endless)), (Entry::Join, false));
+        assert_eq!((Entry::of(Some(endless)), is_abandoned(endless)), (Entry::Join, false));
     }
 
     #[test]

@@ -15,12 +15,12 @@ pub(crate) enum NoRuntime {
     WithoutTimers,
 }
 
-/// The runtime of this thread, if it can bound a call in time.
+/// The runtime of this thread, if it has timers to limit a call.
 ///
-/// tokio has no question for "are there timers?": making a timer panics without them. Here that costs a caught panic,
-/// whose message the panic hook prints, and only where a request would have to wait. It is not remembered, because a
-/// thread may run another runtime next, and tokio's ids of runtimes are newer than the tokio that we ask for. Without
-/// unwinding (`panic = "abort"`) such a runtime ends the process, as any use of its timers does.
+/// tokio offers no way to ask for timers: without them, creating one panics. So this catches a panic, whose message the
+/// panic hook still prints. It is called only before a wait, and once in a while for a refresh that is due. The result is
+/// not cached: a thread may run another runtime next, and runtime ids need a newer tokio than we require. With
+/// `panic = "abort"`, a runtime without timers ends the process, as any use of its timers would.
 pub(crate) fn current_runtime() -> Result<Handle, NoRuntime> {
     let runtime = Handle::try_current().map_err(|_| NoRuntime::Absent)?;
     let has_timers = catch_unwind(|| drop(tokio::time::sleep(Duration::ZERO))).is_ok();

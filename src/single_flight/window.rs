@@ -1,11 +1,11 @@
-//! A budget that was spent lately.
+//! How much of a budget was spent recently.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::policy::Budget;
 
-/// When the last calls were made that count against a [`Budget`]: no more entries than the budget has calls.
+/// The times of the latest calls that count against a [`Budget`], never more than it allows.
 #[derive(Debug)]
 pub(crate) struct Window {
     budget: Budget,

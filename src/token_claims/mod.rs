@@ -1,8 +1,8 @@
-//! The claims of an accepted token: the payload, and where in it each text is.
+//! The claims of an accepted token: the payload, and the range of each text in it.
 //!
-//! The simple version parses the payload for each claim that a route asks for. The departure: the first question notes
-//! where each claim begins, and from then on only the value that is asked for is parsed. The memory for that is counted
-//! from the start, so that the cache of tokens does not outgrow its bound.
+//! The simple version parses the whole payload for each claim that a route reads. The departure: the first lookup
+//! records the offset of each claim, and later ones parse only the value they need. The memory for that is counted from
+//! the start, so that the token cache stays within its limit.
 
 mod text;
 
@@ -24,12 +24,12 @@ pub(crate) struct TokenClaims {
     texts: Texts,
     pub(crate) times: Times,
     pub(crate) expires_at: UnixTime,
-    /// Noted when the first claim is asked for by its name.
+    /// Filled by the first lookup by name.
     places: OnceLock<MemberPlaces>,
     count: usize,
 }
 
-/// What is asked of most tokens, by where it stands in the payload.
+/// The claims that most routes read, as ranges of the payload.
 struct Texts {
     issuer: Option<ClaimText>,
     subject: Option<ClaimText>,
@@ -40,12 +40,12 @@ struct Texts {
 }
 
 impl TokenClaims {
-    /// Takes in the claims if `judge` accepts them and says when the token ends.
+    /// Keeps the claims if `check` accepts them and returns when the token expires.
     pub(crate) fn accept<E>(
         payload: ProvenPayload,
-        judge: impl FnOnce(&ProvenPayload) -> Result<(RegisteredClaims<'_>, UnixTime), E>,
+        check: impl FnOnce(&ProvenPayload) -> Result<(RegisteredClaims<'_>, UnixTime), E>,
     ) -> Result<(Self, Evidence), E> {
-        let (claims, expires_at) = judge(&payload)?;
+        let (claims, expires_at) = check(&payload)?;
         let (times, count) = (claims.times, claims.count);
         let texts = Texts::of(claims, payload.as_bytes());
         let (payload, evidence) = payload.into_parts();
@@ -89,7 +89,7 @@ impl TokenClaims {
         serde_json::from_slice(&self.payload)
     }
 
-    /// How much memory they take beside this struct.
+    /// How much memory they take in addition to this struct.
     pub(crate) fn memory_bytes(&self) -> usize {
         self.payload.capacity() + self.texts.memory_bytes() + self.count * MemberPlaces::BYTES_EACH
     }

@@ -13,7 +13,8 @@ use crate::error::TokenError;
 use crate::issuer::Issuer;
 use crate::keys::KeyPolicy;
 use crate::single_flight::{
-    Call, Caller, Ending, Flights, NegativeMemory, NoRuntime, Waiter, WaitingPlaces, Window, current_runtime, wait,
+    Call, Caller, Ending, Flights, Landed, NegativeMemory, NoRuntime, Waiter, WaitingPlaces, Window, current_runtime,
+    wait,
 };
 use crate::sync::{Mutex, MutexGuard};
 use crate::urls::check_issuer_name;
@@ -67,7 +68,7 @@ pub(super) struct Resolutions {
 struct Resolving {
     /// By issuer. No more than the budget has calls.
     calls: Flights<Box<str>>,
-    /// Calls that came to nothing, or to no more than churn.
+    /// Calls that found no issuer, or only evicted an unused one.
     fruitless: Window,
 }
 
@@ -115,13 +116,20 @@ impl Resolutions {
 
     pub(super) fn join(&self, issuers: &Arc<TrustedIssuers>, url: &str) -> Option<(Option<Call<Resolution>>, Waiter)> {
         let now = issuers.now();
+        // Dropped after the lock: this wakes those who wait for them.
+        let mut _abandoned = Vec::new();
         let mut state = self.state();
         if let Some(waiter) = state.calls.join(url, now) {
             return Some((None, waiter));
         }
-        let is_settled = issuers.table().get(url).is_some() || self.look_up(url, now, false).is_err();
-        if is_settled || !state.has_budget(url, now) {
+        if issuers.table().get(url).is_some() || self.look_up(url, now, false).is_err() {
             return None;
+        }
+        if !state.has_room(url, now) {
+            _abandoned = state.cancel_abandoned(now);
+            if !state.has_room(url, now) {
+                return None;
+            }
         }
         let (started, waiter) = state.calls.start(url.into(), now, CALL_TIMEOUT);
         let caller = Resolution { issuers: Arc::downgrade(issuers), url: url.into(), number: started.number };
@@ -141,8 +149,13 @@ impl Resolutions {
     }
 
     fn finish(&self, issuers: &TrustedIssuers, call: &Resolution, ending: Ending<Answer>) {
-        if !self.state().calls.begin_landing(&*call.url, call.number) {
-            return;
+        {
+            let mut state = self.state();
+            // The call that is about to supersede an interrupted one goes on.
+            let is_moot = matches!(ending, Ending::Interrupted) && state.calls.is_predecessor(&*call.url, call.number);
+            if is_moot || !state.calls.begin_landing(&*call.url, call.number) {
+                return;
+            }
         }
         // Neither the log nor the table is touched under the lock.
         let now = issuers.now();
@@ -162,13 +175,14 @@ impl Resolutions {
         }
         let landed = {
             let mut state = self.state();
-            if let Some(outcome) = outcome {
+            let landed = state.calls.land(&*call.url, call.number);
+            if let (Some(outcome), Some(_)) = (outcome, &landed) {
                 state.fruitless.note(now);
                 if outcome.retention().is_some() {
                     self.negative.insert(&call.url, now, outcome);
                 }
             }
-            state.calls.land(&*call.url, call.number)
+            landed
         };
         if let (Some(Outcome::Interrupted), Some(landed)) = (outcome, landed) {
             landed.interrupted();
@@ -185,18 +199,14 @@ impl Resolutions {
 }
 
 impl Resolving {
-    /// Whether one more call may be under way for this issuer. The one that it supersedes does not count, nor do calls
-    /// that were given up: else calls that nobody polls would lock all other issuers out.
-    fn has_budget(&mut self, url: &str, now: Duration) -> bool {
-        if !self.has_room(url, now) {
-            for given_up in self.calls.cancel_lost(now) {
-                self.fruitless.note(now);
-                drop(given_up);
-            }
-        }
-        self.has_room(url, now)
+    /// Cancels abandoned calls, which would lock out all other issuers.
+    fn cancel_abandoned(&mut self, now: Duration) -> Vec<Landed> {
+        let abandoned = self.calls.cancel_abandoned(now);
+        abandoned.iter().for_each(|_| self.fruitless.note(now));
+        abandoned
     }
 
+    /// Whether the budget allows another call, for this issuer. The one that it supersedes does not count.
     fn has_room(&self, url: &str, now: Duration) -> bool {
         let others = self.calls.len() - usize::from(self.calls.is_under_way(url));
         BUDGET.has_room(others + self.fruitless.spent(now))
@@ -206,7 +216,7 @@ impl Resolving {
 /// What the resolver says, its configuration checked.
 type Answer = Result<Option<Arc<TrustedIssuer>>, IssuerResolverError>;
 
-/// Asks the resolver, and checks what it answers. Both may run code of the application's.
+/// Calls the resolver and checks its result. Both may run application code.
 async fn resolve(resolver: Arc<dyn IssuerResolver>, url: String, issuers: Weak<TrustedIssuers>) -> Answer {
     let Some(issuer) = resolver.resolve(&url).await? else { return Ok(None) };
     if *issuer.url != *url {

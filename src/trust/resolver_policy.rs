@@ -22,7 +22,7 @@ const MAX_CALLS: usize = 100;
 const WINDOW: Duration = Duration::from_secs(30);
 pub(super) const BUDGET: Budget = Budget { calls: MAX_CALLS, window: WINDOW };
 
-/// What came of a call that brought no issuer, or one in the place of another that had not been of use.
+/// The outcome of a call that returned no issuer, or one that evicted another unused issuer.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Outcome {
     NotOurs,
@@ -121,14 +121,14 @@ mod tests {
     }
 
     #[test]
-    fn f11_what_came_to_nothing_is_remembered_for_its_time() {
+    fn f11_each_outcome_is_remembered_for_its_time() {
         let seconds = |outcome: Outcome| outcome.retention().map(|retention| retention.as_secs());
         let all = [Outcome::NotOurs, Outcome::Failed, Outcome::Interrupted, Outcome::Evicting];
         assert_eq!(all.map(seconds), [Some(30), Some(5), Some(30), None]);
     }
 
     #[test]
-    fn f17_one_interruption_is_none_of_the_resolvers_failures_and_a_further_one_is() {
+    fn f17_one_interruption_is_no_failure_of_the_resolver_but_a_second_one_is() {
         let after = |outcome| Outcome::of_interruption(Some((outcome, LEFT)));
         assert_eq!(Outcome::of_interruption(None), Outcome::Interrupted);
         assert_eq!(after(Outcome::Interrupted), Outcome::Failed);

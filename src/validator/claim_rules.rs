@@ -11,7 +11,7 @@ use crate::error::{ClaimFault, TokenError};
 use crate::evidence::ProvenPayload;
 use crate::jose::{StringList, TokenType};
 
-/// What `typ`, as a claim, calls tokens of other kinds: Keycloak's names, compared without regard to case.
+/// Values of the claim `typ` in other kinds of token: Keycloak's names, compared case-insensitively.
 const OTHER_KINDS: [&str; 4] = ["ID", "Refresh", "Offline", "Logout"];
 
 /// RFC 7519 §7.2: the claims are one JSON object, each with the type that its definition says.
@@ -27,7 +27,7 @@ pub(super) struct TypeOfToken<'a, 'p> {
     pub(super) claims: &'a RegisteredClaims<'p>,
 }
 
-/// RFC 9449 §7.2, RFC 8705 §3: a bound token without proof is somebody else's.
+/// RFC 9449 §7.2, RFC 8705 §3: a bound token without proof of its key counts as stolen.
 pub(super) struct SenderConstraint<'a, 'p> {
     pub(super) rules: &'a TokenRules,
     pub(super) claims: &'a RegisteredClaims<'p>,
@@ -71,7 +71,7 @@ impl<'p> Rule for ReadableClaims<'_, 'p> {
 }
 
 impl TypeOfToken<'_, '_> {
-    /// `typ` of the header, if it is one that access tokens have.
+    /// Whether the header's `typ` is one that access tokens may have.
     fn has_access_token_type(&self) -> bool {
         match self.typ {
             TokenType::AccessToken => true,
@@ -183,7 +183,7 @@ impl Rule for Audience<'_, '_> {
 }
 
 impl RequiredClaims<'_, '_> {
-    /// The claims that no other check asks for, and whether they are there.
+    /// The required claims that no other check covers, and whether each is present.
     const fn required(&self) -> [(&'static str, bool); 4] {
         [
             ("sub", self.claims.subject.is_some()),

@@ -43,7 +43,7 @@ pub(crate) struct TokenRules {
 }
 
 impl TokenRules {
-    /// RFC 9068 §4 from the point where the claims are proven. Also says when the token ends.
+    /// The checks of RFC 9068 §4 after the signature. Returns when the token expires, too.
     pub(crate) fn check_claims<'p, L: StepListener>(
         &self,
         payload: &'p ProvenPayload,
@@ -62,7 +62,7 @@ impl TokenRules {
         Ok((claims, expires_at))
     }
 
-    /// What time alone can change about a token that was good.
+    /// Repeats the checks that can fail merely because time passes.
     #[inline]
     pub(crate) fn check_times(&self, times: &Times, now: UnixTime) -> Result<(), TokenError> {
         Expiry { rules: self, times, now }.apply()?;

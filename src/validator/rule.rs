@@ -1,4 +1,4 @@
-//! A rule makes a check and describes it. Only the functions here report a check, and each of them makes it first.
+//! A rule applies one check and describes it. Only the functions in this file report a check, after applying it.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use crate::error::TokenError;
 /// One check of a token.
 pub(crate) trait Rule {
     const CHECK: Check;
-    /// What a token that passes brings to light.
+    /// What the check yields when the token passes.
     type Passed;
     type Failed: Failure;
 
@@ -17,29 +17,29 @@ pub(crate) trait Rule {
     /// What the configuration expects.
     fn expected(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result;
 
-    /// What the token has. Only asked for after [`apply`](Self::apply).
+    /// What the token has. Called only after [`apply`](Self::apply).
     fn found(&self) -> Found<'_>;
 }
 
-/// How a check fails.
+/// The error of a check.
 pub(crate) trait Failure {
-    /// The check could not be made yet: there is nothing to report.
-    fn is_undecided(&self) -> bool;
+    /// Whether we have to wait before this check can be made. Then there is nothing to report.
+    fn is_pending(&self) -> bool;
 }
 
 impl Failure for TokenError {
-    fn is_undecided(&self) -> bool {
+    fn is_pending(&self) -> bool {
         false
     }
 }
 
-/// Makes a check and reports it.
+/// Applies a rule and reports the result.
 #[inline(always)]
 pub(crate) fn check<R: Rule, L: StepListener>(listener: &mut L, rule: R) -> Result<R::Passed, R::Failed> {
     check_or(listener, rule, |_, _| Ok(()))
 }
 
-/// As [`check`]; but where the token fails, `other` may find a reason that comes first, which is reported in its place.
+/// As [`check`], but if the token fails, `other` may find a reason that takes precedence and is reported instead.
 #[inline(always)]
 pub(crate) fn check_or<R: Rule, L: StepListener>(
     listener: &mut L,
@@ -49,7 +49,7 @@ pub(crate) fn check_or<R: Rule, L: StepListener>(
     let verdict = rule.apply();
     match &verdict {
         Ok(_) => report(listener, &rule, true),
-        Err(failure) if failure.is_undecided() => {}
+        Err(failure) if failure.is_pending() => {}
         Err(_) => {
             other(&rule, listener)?;
             report(listener, &rule, false);
@@ -58,7 +58,7 @@ pub(crate) fn check_or<R: Rule, L: StepListener>(
     verdict
 }
 
-/// Makes a check ahead of its turn: it is reported only if the token fails.
+/// Applies a rule ahead of its turn, and reports it only if the token fails.
 pub(crate) fn check_early<R: Rule, L: StepListener>(listener: &mut L, mut rule: R) -> Result<(), R::Failed> {
     rule.apply().map(drop).inspect_err(|_| report(listener, &rule, false))
 }

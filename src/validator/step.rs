@@ -29,8 +29,8 @@ pub enum Check {
     TokenType,
     /// The token is not bound to a key that the request does not prove.
     SenderConstraint,
-    /// `iss`. A token of another issuer fails this check, and not [`Key`](Self::Key) or
-    /// [`Signature`](Self::Signature), when no key is found for it or none of the keys made its signature.
+    /// `iss`. A token of another issuer fails this check rather than [`Key`](Self::Key) or
+    /// [`Signature`](Self::Signature), even if no key is found for it or its signature does not verify.
     Issuer,
     /// `aud`.
     Audience,
@@ -106,15 +106,15 @@ pub struct Step<'a> {
     pub found: Found<'a>,
 }
 
-/// What a token has where a check looked. Its `Display` is a short text for reports.
+/// What a check found in the token. Its `Display` is a short text for reports.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug)]
 pub enum Found<'a> {
     /// Nothing: the claim is absent.
     Absent,
-    /// So many bytes: the size of the token, or of its claims.
+    /// The size in bytes of the token, or of its claims.
     Bytes(usize),
-    /// A text: an issuer, or a single audience.
+    /// An issuer.
     Text(&'a str),
     /// Several texts: the audiences.
     Texts(&'a [Cow<'a, str>]),
@@ -126,7 +126,7 @@ pub enum Found<'a> {
     KeyId(Option<&'a str>),
     /// A signature, for this algorithm.
     Signature(Algorithm),
-    /// The header's `typ`, as the kind of token that it stands for.
+    /// The kind of token that the header's `typ` names.
     Type(TokenType),
     /// The claim of this name shows another kind of token.
     OtherKind(&'static str),
@@ -134,7 +134,7 @@ pub enum Found<'a> {
     Confirmation(Option<&'a str>),
     /// A time.
     Time(UnixTime),
-    /// The claims of RFC 9068 §2.2 that no other check asks for, as far as they are present.
+    /// Those claims of RFC 9068 §2.2 that no other check covers and that are present.
     Claims([Option<&'static str>; 4]),
 }
 

@@ -9,7 +9,7 @@ use crate::claims::Times;
 use crate::error::{ClaimFault, TokenError};
 use crate::time::UnixTime;
 
-/// RFC 7519 §4.1.4: now must be before `exp`, which is required. Says when the token ends.
+/// RFC 7519 §4.1.4: now must be before `exp`, which is required. Returns when the token expires.
 pub(super) struct Expiry<'a> {
     pub(super) rules: &'a TokenRules,
     pub(super) times: &'a Times,
@@ -23,7 +23,7 @@ pub(super) struct NotBefore<'a> {
     pub(super) now: UnixTime,
 }
 
-/// RFC 7519 §4.1.6 gives `iat` for the age of a token; one from the future has none.
+/// RFC 7519 §4.1.6: `iat` gives the age of a token, so it must not be in the future.
 pub(super) struct IssuedAt<'a> {
     pub(super) rules: &'a TokenRules,
     pub(super) times: &'a Times,

@@ -1,5 +1,5 @@
-//! What can change about a token that was good is asked on every use of it, whichever way it comes. Each change is made
-//! at the last moment: between two uses, or, where there is but one, while the token is being judged.
+//! Everything that can change after a token was accepted is checked on every use, on every path. Each change happens at
+//! the last moment: between two uses or, if there is only one, during validation.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -108,7 +108,7 @@ impl World {
 }
 
 #[tokio::test]
-async fn k02_what_can_change_is_asked_on_every_use_of_a_known_token() {
+async fn k02_what_can_change_is_checked_on_every_use_of_a_cached_token() {
     let ways = [Way::Layer, Way::Validate, Way::ValidatePresentation, Way::Revalidate, Way::RevalidateAsync];
     for (way, (change, expected)) in ways.into_iter().flat_map(|way| CHANGES.map(|change| (way, change))) {
         let world = World::new();
@@ -120,9 +120,9 @@ async fn k02_what_can_change_is_asked_on_every_use_of_a_known_token() {
     }
 }
 
-/// The change comes after the rules have read the claims: nothing but the door itself can notice it.
+/// The change comes after the rules have read the claims: only `check_use` can notice it.
 #[tokio::test]
-async fn k02_what_can_change_is_asked_of_a_new_token_last_of_all() {
+async fn k02_what_can_change_is_checked_last_for_a_new_token() {
     let ways = [Way::Layer, Way::Validate, Way::ValidatePresentation];
     for (way, (change, expected)) in ways.into_iter().flat_map(|way| CHANGES.map(|change| (way, change))) {
         for must_wait in [false, true] {
@@ -145,7 +145,7 @@ async fn k02_what_can_change_is_asked_of_a_new_token_last_of_all() {
     }
 }
 
-/// The sync form says that it cannot tell; the async one waits for what can.
+/// The sync form reports that it cannot decide; the async one waits for the keys.
 #[tokio::test]
 async fn k02_revalidation_waits_for_the_keys_only_in_its_async_form() {
     let world = World::new();
@@ -209,7 +209,7 @@ impl WatchedClock {
         Self { time: ManualClock::at(UnixTime::from_secs(1_800_000_000)), action: Arc::default() }
     }
 
-    /// Acts when the time was read so many times and once more; the reader still gets the time of before.
+    /// Acts at the next read after `earlier_reads` reads; that read still returns the old time.
     fn at_read(&self, earlier_reads: usize, action: impl FnOnce() + Send + 'static) {
         *self.action.lock().unwrap() = Some((earlier_reads, Box::new(action)));
     }

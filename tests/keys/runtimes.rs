@@ -352,6 +352,31 @@ fn f17_a_second_runtime_that_ends_within_thirty_seconds_costs_a_backoff() {
     assert_eq!(serving.block_on(reason(&it.server, &it.token)), "accepted");
 }
 
+/// A fetch that waits for its turn to supersede an abandoned one goes on when the runtime of that one ends meanwhile.
+#[test]
+fn f17_an_abandoned_fetch_that_is_dropped_does_not_end_the_one_that_supersedes_it() {
+    for may_restart in [true, false] {
+        let (serving, it) = (serving_runtime(), fixture(Mood::Hangs));
+        let start = || {
+            let idle = idle_runtime();
+            idle.block_on(async { it.server.readiness() });
+            idle
+        };
+        if !may_restart {
+            drop(start());
+        }
+        let abandoned = start();
+        it.mood.send_replace(Mood::Answers);
+        it.clock.advance(LIMIT);
+        let mut request = Box::pin(reason(&it.server, &it.token));
+        serving.block_on(async { assert!(matches!(futures_poll(&mut request), Poll::Pending)) });
+        drop(abandoned);
+        assert_eq!(status(&it.server).failures, 0, "{may_restart}");
+        assert_eq!(serving.block_on(request), "accepted", "{may_restart}");
+        assert_eq!(fetches(&it), 1, "{may_restart}: only the second one was polled");
+    }
+}
+
 /// An interruption is no failure of the provider, and no success either: it proves nothing about a `kid`.
 #[test]
 fn f17_an_interrupted_fetch_proves_no_absence() {
@@ -458,10 +483,19 @@ fn f16_a_runtime_without_timers_is_503_and_an_error_in_the_log() {
         let unknown = it.issuer.token().audience(AUDIENCE).header("kid", "unknown").sign();
         assert_eq!(timerless.block_on(reason(&it.server, &unknown)), "key_not_proven_absent");
         it.clock.advance(Duration::from_secs(290));
-        assert_eq!(timerless.block_on(reason(&it.server, &it.token)), "accepted", "a refresh is due");
+        log::capture();
+        for _ in 0..10 {
+            assert_eq!(timerless.block_on(reason(&it.server, &it.token)), "accepted", "a refresh is due");
+            assert!(timerless.block_on(async { it.server.readiness() }).is_ready());
+        }
+        assert_eq!(log::take().matches("without timers").count(), 1, "not for each request");
         assert_eq!(fetches(&it), 1);
-        assert_eq!(serving.block_on(reason(&it.server, &it.token)), "accepted");
-        drive(&serving);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                assert_eq!(serving.block_on(reason(&it.server, &it.token)), "accepted");
+                drive(&serving);
+            });
+        });
         assert_eq!(fetches(&it), 2, "the runtime with timers is not held up");
     }
 }

@@ -116,7 +116,7 @@ impl<'t> Value<'_, 't> {
         self.text().map(StringList::One)
     }
 
-    /// Any value, checked, as it stands in the text.
+    /// Any value, checked, as raw text.
     pub(crate) fn raw(&mut self) -> Result<&'t str, WalkError> {
         self.walk.scanner.peek();
         let start = self.walk.scanner.position();

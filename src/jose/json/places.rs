@@ -22,7 +22,7 @@ impl MemberPlaces {
         Self(places.unwrap_or_default().into())
     }
 
-    /// The object from the value of this member on.
+    /// The rest of the object, from this member's value on.
     pub(crate) fn value_of<'t>(&self, object: &'t [u8], name: &str) -> Option<&'t [u8]> {
         let text = str::from_utf8(object).ok()?;
         let is_named = |place: &&Place| {
@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_member_is_found_by_its_name_as_it_reads() {
+    fn each_member_is_found_by_its_unescaped_name() {
         let object = r#" { "a" : 1 , "":[2, {"a":9}], "\u0062\"\\":"three" ,"é": {"b":4},"last":null}"#.as_bytes();
         let places = MemberPlaces::of(object);
         let value = |name| {

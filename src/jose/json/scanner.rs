@@ -35,7 +35,7 @@ impl<'t> Scanner<'t> {
         self.position
     }
 
-    /// What was passed since then.
+    /// The text from `start` to the current position.
     pub(super) fn since(&self, start: usize) -> &'t str {
         self.text.get(start..self.position).unwrap_or_default()
     }

@@ -55,6 +55,8 @@ impl KeyCache {
             primary_fetch: None,
         };
         let refresh_after = KeyPolicy::refresh_after(lifetime, jitter()).saturating_sub(age_then);
+        // The error may be the application's: it is dropped after the lock.
+        let mut _last_error = None;
         let mut state = self.state();
         // A fetch that nobody polls any more brings nothing newer.
         let is_late = state.source.is_none() || state.fetches.is_awaited(&(), now) || self.snapshot.load().is_some();
@@ -64,6 +66,7 @@ impl KeyCache {
         }
         let abandoned = state.fetches.cancel(&());
         if abandoned.is_some() {
+            _last_error = state.last_error.clone();
             state.note_failed(KeySetError::Abandoned(self.policy.fetch_timeout));
         }
         self.snapshot.store(Some(Arc::new(snapshot)));

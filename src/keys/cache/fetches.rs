@@ -1,6 +1,6 @@
 //! Which fetches are made: one at a time, within the budgets of the policy.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
@@ -19,7 +19,7 @@ use crate::keys::unknown_kid::Attempt;
 use crate::single_flight::{Budget, Call, Ending, Flights, Landed, Waiter, Window, current_runtime, may_restart};
 use crate::sync::Ordering;
 
-/// What unknown `kid`s may cause.
+/// How many fetches unknown `kid`s may start.
 const UNKNOWN_KID_BUDGET: Budget =
     Budget { calls: KeyPolicy::UNKNOWN_KID_FETCHES, window: KeyPolicy::UNKNOWN_KID_WINDOW };
 
@@ -32,7 +32,7 @@ pub(super) struct FetchState {
     pub(super) last_error: Option<KeySetError>,
     pub(super) counts: FetchCounts,
     pub(super) unknown_kid_fetches: Window,
-    /// When a fetch that was interrupted was last followed by another at once.
+    /// When an interrupted fetch was last restarted at once.
     restarted_at: Option<Duration>,
 }
 
@@ -86,11 +86,32 @@ impl KeyCache {
         Ok(())
     }
 
-    /// Starts the fetch that is due, if one is, for somebody who does not wait and may not be in a runtime.
+    /// Starts the fetch that is due, if one is, for callers that do not wait and may not be in a runtime.
     #[inline]
     pub(crate) fn fetch_if_due(self: &Arc<Self>) {
         if self.is_due(self.clock.monotonic_coarse()) && Handle::try_current().is_ok() {
-            drop(self.fetch(Need::Due));
+            self.fetch_in_background();
+        }
+    }
+
+    /// Starts the fetch that is due, and does not wait for it. A thread that cannot run a fetch looks again, and
+    /// logs it again, only after a while: this is on the path of requests with a known key.
+    #[cold]
+    pub(super) fn fetch_in_background(self: &Arc<Self>) {
+        let (now, thread) = (self.clock.monotonic(), std::thread::current().id());
+        let threads = || self.without_runtime.lock().unwrap_or_else(PoisonError::into_inner);
+        if threads().get(&thread).is_some_and(|again| now < *again) {
+            return;
+        }
+        match current_runtime() {
+            Ok(_) => drop(self.fetch(Need::Due)),
+            Err(missing) => {
+                let mut threads = threads();
+                threads.retain(|_, again| now < *again);
+                threads.insert(thread, now.saturating_add(KeyPolicy::MIN_BACKOFF));
+                drop(threads);
+                self.report_no_runtime(missing);
+            }
         }
     }
 
@@ -155,24 +176,25 @@ impl KeyCache {
         Some(Joined { waiter, start: Some((Call::new(fetch, started), job)) })
     }
 
-    /// Takes the place of a fetch that is past its limit. False when that one has ended after all, or the keys are not
-    /// needed any more.
+    /// Supersedes a fetch that is past its limit. False if that one has ended after all, or the keys are no longer needed.
     ///
-    /// The other one counts as failed, so that it shows in the status and the metrics, but causes no backoff.
+    /// The superseded fetch counts as failed in the status and the metrics, but causes no backoff.
     pub(super) fn supersede(&self, number: u64) -> bool {
         let now = self.clock.monotonic();
         let error = KeySetError::Abandoned(self.policy.fetch_timeout);
-        let (began_at, failures) = {
+        let (began_at, failures, _last_error) = {
             let mut state = self.state();
             let Some(began_at) = state.fetches.take_over(&(), number) else { return false };
+            // As in `finish`, dropped after the lock.
+            let last_error = state.last_error.clone();
             state.note_failed(error.clone());
-            (began_at, state.failures)
+            (began_at, state.failures, last_error)
         };
         self.report(&Ended::Superseded { error, failures }, now, now.saturating_sub(began_at));
         true
     }
 
-    /// Takes in how a fetch ended, unless it was superseded. Those who wait for it are woken by dropping the result.
+    /// Records how a fetch ended, unless it was superseded. Dropping the result wakes the waiters.
     pub(super) fn finish(
         &self,
         number: u64,
@@ -181,18 +203,24 @@ impl KeyCache {
     ) -> Option<Landed> {
         // Clocks, logs and recorders are the application's: none is called under the lock.
         let now = self.clock.monotonic();
-        let (landed, ended) = {
+        let (landed, ended, _last_error) = {
             let mut state = self.state();
+            if matches!(ending, Ending::Interrupted) && state.fetches.is_predecessor(&(), number) {
+                // The fetch that is about to supersede it goes on.
+                return None;
+            }
             let landed = state.fetches.land(&(), number)?;
+            // An error may be the application's. This clone is dropped after the lock.
+            let last_error = state.last_error.clone();
             let (due, ended) = match ending {
                 Ending::Finished(Ok(fetched)) => self.publish(&mut state, number, started_at, fetched),
                 Ending::Finished(Err(error)) => self.note_failure(&mut state, now, error),
                 Ending::TimedOut => self.note_failure(&mut state, now, KeySetError::Timeout(self.policy.fetch_timeout)),
-                Ending::Interrupted if state.may_restart(now) => (now, Ended::Interrupted),
+                Ending::Interrupted if state.note_interrupted(now) => (now, Ended::Interrupted),
                 Ending::Interrupted | Ending::Panicked => self.note_failure(&mut state, now, KeySetError::Interrupted),
             };
             self.due.store(millis(due), Ordering::Relaxed);
-            (landed, ended)
+            (landed, ended, last_error)
         };
         self.report(&ended, now, now.saturating_sub(started_at));
         match ended {
@@ -289,8 +317,8 @@ impl FetchState {
         self.last_error = Some(error);
     }
 
-    /// Whether a fetch that was interrupted may be restarted at once. If so, it is none of the provider's failures.
-    fn may_restart(&mut self, now: Duration) -> bool {
+    /// Records an interruption. True if another fetch may start at once; then it does not count in `failures`.
+    fn note_interrupted(&mut self, now: Duration) -> bool {
         let may = may_restart(self.restarted_at.map(|at| now.saturating_sub(at)));
         if may {
             self.restarted_at = Some(now);

@@ -23,8 +23,10 @@ mod health;
 mod report;
 mod snapshot;
 
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, PoisonError};
+use std::thread::ThreadId;
 use std::time::Duration;
 
 use arc_swap::{ArcSwapOption, Guard};
@@ -58,13 +60,15 @@ pub(crate) struct KeyCache {
     /// When the next fetch on the cache's own account is due, in milliseconds of monotonic time. While one is under way,
     /// that is its start plus its limit: after that, its runtime does not poll it, and another may start.
     due: AtomicU64,
+    /// Threads without a runtime that can run a fetch, and when to look again.
+    without_runtime: Mutex<HashMap<ThreadId, Duration>>,
     waiting: WaitingPlaces,
     /// When a `kid` was looked for and not found.
     not_found: NegativeMemory<()>,
     state: Mutex<FetchState>,
 }
 
-/// Beyond the end of the numbers.
+/// Saturated: later than can be represented.
 const NEVER: u64 = u64::MAX;
 
 impl KeyCache {
@@ -84,6 +88,7 @@ impl KeyCache {
             meter,
             snapshot: ArcSwapOption::empty(),
             due: AtomicU64::new(0),
+            without_runtime: Mutex::default(),
             waiting: WaitingPlaces::new(KeyPolicy::MAX_WAITING_REQUESTS),
             not_found: NegativeMemory::new(MAX_NOT_FOUND),
             state: Mutex::new(FetchState::new(source)),
@@ -158,8 +163,7 @@ impl KeyCache {
         self.note_missing(key_id, arrival);
     }
 
-    /// Whether a key that made a good signature is still in the set, and the set not older than the staleness bound
-    /// allows.
+    /// Whether the key of a verified signature is still in the set, and the set is within its staleness bound.
     #[inline]
     pub(crate) fn check_in_force(&self, key: &VerifyingKey) -> Result<(), TokenError> {
         if key.is_withdrawn() {
@@ -167,11 +171,6 @@ impl KeyCache {
         }
         let now = self.clock.monotonic_coarse();
         if self.serves(now) { Ok(()) } else { Err(self.unavailable(now)) }
-    }
-
-    /// The moment of a request that arrives now.
-    pub(crate) fn arrival(&self) -> Arrival {
-        self.state().arrival()
     }
 
     /// Whether a key that was withdrawn since its token was accepted is in the set again: a failover's set may have
@@ -195,7 +194,7 @@ impl KeyCache {
         algorithm: Algorithm,
     ) -> Lookup<'static> {
         if self.is_due(now) {
-            drop(self.fetch(Need::Due));
+            self.fetch_in_background();
         }
         let none = Err(NoCandidates::NoneFits);
         let candidates = snapshot.as_ref().map_or(none, |it| it.set.candidates(key_id, algorithm));

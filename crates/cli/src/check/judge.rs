@@ -105,7 +105,7 @@ impl<'a> Judge<'a> {
                 expected: step.map(|step| step.expected.clone()).unwrap_or_default(),
                 found: step.map_or_else(|| token.found(*check, self.settings), |step| step.found.clone()),
             };
-            // The library says which kind it is, the header which name it has.
+            // The library only reports that it is unknown; the header has its name.
             if let Some(name) = step.and_then(|step| step.named_by).and_then(|parameter| token.header(parameter)) {
                 row.found = name.to_string();
             }
@@ -191,7 +191,7 @@ struct Told {
     passed: bool,
     expected: String,
     found: String,
-    /// The header parameter that has the name of something unknown.
+    /// The header parameter that names an unknown algorithm or type.
     named_by: Option<&'static str>,
 }
 

@@ -4,7 +4,7 @@ use tower_bearer::{KeySetError, TransportFault};
 
 use super::settings::{self, Settings};
 
-/// What can be done, the most telling first: of several places and sources, the first one here that applies counts.
+/// What to do, most specific first: if several places or sources failed, the first one here that applies is shown.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 enum Remedy {
     UsableKey,
@@ -19,7 +19,7 @@ enum Remedy {
     KeysByHand,
 }
 
-/// By the kinds of the failures. Their texts have words that a server chose.
+/// Follows the types of the failures, because their texts repeat words that a server chose.
 pub(super) fn for_keys(error: &KeySetError, issuer: &str, settings: &Settings) -> String {
     let remedy = error.causes().into_iter().map(Remedy::for_cause).min().unwrap_or(Remedy::KeysByHand);
     let is_file = settings.jwks.as_deref().is_some_and(|place| !settings::is_url(place));
