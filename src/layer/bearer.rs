@@ -143,7 +143,10 @@ where
                     let context = Arc::clone(server.context());
                     BearerFuture::wait(decision, context, take_ready(&mut self.inner), request)
                 }
-                Err(error) => self.refuse(error),
+                Err(error) => {
+                    watch.refused(server.clock(), &error);
+                    self.refuse(error)
+                }
             },
         }
     }
