@@ -11,8 +11,8 @@ use http::{Request, Response};
 use tower::{Layer, ServiceExt, service_fn};
 use tower_bearer::time::{Clock, ManualClock, UnixTime};
 use tower_bearer::{
-    FetchedKeySet, Issuer, KeySetError, KeySource, KeySourceFuture, Presentation, ResourceServer, TokenError,
-    ValidatedToken,
+    FetchedKeySet, Issuer, IssuerResolverError, KeySetError, KeySource, KeySourceFuture, Presentation, ResourceServer,
+    TokenError, ValidatedToken,
 };
 use tower_bearer_test::{SigningKey, TestIssuer};
 
@@ -160,6 +160,32 @@ async fn k02_revalidation_waits_for_the_keys_only_in_its_async_form() {
     world.server.disable_issuer(ISSUER);
     assert_eq!(world.server.revalidate_async(&held).await.unwrap_err().reason(), "issuer_disabled");
     assert_eq!(world.source.fetches(), 2);
+}
+
+/// An issuer that was evicted does not come back, so its keys are fetched no more.
+#[tokio::test]
+async fn d11_revalidation_does_not_wait_for_the_keys_of_an_evicted_issuer() {
+    let (kept, others, clock) = (Source::default(), Source::default(), WatchedClock::new());
+    kept.publish(Some(key(0)));
+    others.publish(Some(key(0)));
+    let sources = (kept.clone(), others);
+    let resolver = move |name: String| {
+        let source = if name == ISSUER { &sources.0 } else { &sources.1 };
+        let tenant = Issuer::new(name).key_source(source.clone());
+        async move { Ok::<_, IssuerResolverError>(Some(tenant)) }
+    };
+    let builder = ResourceServer::builder().audience(AUDIENCE).issuer_resolver(resolver).clock(clock.clone());
+    let server = builder.build().unwrap();
+    let token_of = |name: &str| token(&TestIssuer::with_key(name, key(0)).with_clock(clock.time.clone()));
+    let held = server.validate(&token_of(ISSUER)).await.unwrap();
+    for n in 0..1_000 {
+        clock.time.advance(Duration::from_millis(10));
+        server.validate(&token_of(&format!("https://{n}.example.com"))).await.unwrap();
+    }
+    // A refresh would be due.
+    clock.time.advance(Duration::from_secs(290));
+    assert_eq!(server.revalidate_async(&held).await.unwrap_err().reason(), "keys_unavailable");
+    assert_eq!(kept.fetches(), 1);
 }
 
 const DAY: Duration = Duration::from_secs(86_400);

@@ -121,6 +121,32 @@ fn f16_a_late_answer_of_the_resolver_is_discarded() {
     assert_eq!((it.reason(&serving, TENANT), it.calls()), ("issuer_mismatch", 2));
 }
 
+/// A call that waits for its turn to supersede an abandoned one goes on when the runtime of that one ends meanwhile.
+#[test]
+fn f17_an_abandoned_call_that_is_dropped_does_not_end_the_one_that_supersedes_it() {
+    for may_restart in [true, false] {
+        let (serving, it) = (serving_runtime(), tenants(Says::Ours));
+        let start = || {
+            let idle = idle_runtime();
+            it.begin_request(&idle, TENANT);
+            idle
+        };
+        if !may_restart {
+            drop(start());
+        }
+        let abandoned = start();
+        it.clock.advance(LIMIT);
+        let text = it.token_of(TENANT);
+        let mut request = Box::pin(reason(&it.server, &text));
+        serving.block_on(async {
+            assert!(request.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        });
+        drop(abandoned);
+        assert_eq!(serving.block_on(request), "accepted", "{may_restart}");
+        assert_eq!(it.calls(), 1, "{may_restart}");
+    }
+}
+
 #[test]
 fn f16_calls_that_nobody_polls_do_not_lock_other_tenants_out() {
     let (idle, serving, it) = (idle_runtime(), serving_runtime(), tenants(Says::Ours));

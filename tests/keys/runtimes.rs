@@ -96,7 +96,7 @@ fn f16_a_first_fetch_that_nobody_polls_is_superseded_after_its_limit() {
     }
 }
 
-/// Whoever comes first, also when nobody waits.
+/// Each of them does, whether or not a request waits.
 #[test]
 fn f16_whoever_needs_keys_supersedes_an_abandoned_fetch() {
     for (first, start) in starters() {
