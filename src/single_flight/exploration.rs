@@ -163,7 +163,7 @@ fn f16_many_who_come_after_the_limit_start_one_call() {
     });
 }
 
-/// Those who wait for a call that is interrupted are told to start another, and one of them does.
+/// The waiters of an interrupted call may start another, and exactly one of them does.
 #[test]
 fn f17_an_interrupted_call_is_started_again_by_those_who_wait() {
     explore(|| {

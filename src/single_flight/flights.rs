@@ -63,7 +63,7 @@ pub(crate) enum Wakeup {
     Interrupted,
 }
 
-/// A call that has ended. Those who wait are woken when this is dropped.
+/// A call that has ended. Dropping this wakes the waiters.
 #[derive(Debug)]
 #[must_use]
 pub(crate) struct Landed(watch::Sender<()>);

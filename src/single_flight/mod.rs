@@ -6,10 +6,10 @@
 //! for a [runtime that can run calls](current_runtime), then [joins](Flights::join) the call under way or
 //! [starts](Flights::start) a [`Call`] and spawns it. [`wait`] waits for the end.
 //!
-//! A call that its runtime does not poll cannot enforce its own time limit. So whoever comes after the limit starts
-//! another one in its place: the first one is *superseded*, its result is discarded, and it is cancelled should it be
-//! polled again. A call whose task is dropped because its runtime ended was *interrupted*: its waiters start another at
-//! once. What a panic, a timeout or an interruption means is in `policy.rs`, a pure function of ages and counts.
+//! A call that its runtime does not poll cannot enforce its own time limit. So the first request after the limit
+//! starts another one in its place: the first one is *superseded*, its result is discarded, and it is cancelled if it is
+//! ever polled again. A call whose task is dropped because its runtime ended was *interrupted*: its waiters start another at
+//! once. `policy.rs` decides when a call may start, be superseded or be restarted, with pure functions of ages and counts.
 
 mod call;
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! What is done about an issuer that is not in the table: pure functions of what is remembered, without a clock, a lock or
-//! I/O. Which issuer makes room for another one is in [`Table`](super::Table).
+//! What to do about an issuer that is not in the table: pure functions of what is remembered, without a clock, a lock or
+//! I/O. Which issuer is evicted for another is in [`Table`](super::Table).
 
 use std::time::Duration;
 
@@ -11,13 +11,13 @@ pub(super) const MAX_ISSUER_BYTES: usize = 512;
 /// How many issuers are remembered as not ours.
 pub(super) const MAX_REMEMBERED: u64 = 10_000;
 
-/// For how long an issuer that is not ours is not asked for again.
+/// How long an issuer that is not ours is not looked up again.
 const NOT_OURS_FOR: Duration = Duration::from_secs(30);
 
-/// For how long an issuer is not asked for again after the resolver failed.
+/// How long an issuer is not looked up again after the resolver failed.
 const FAILED_FOR: Duration = Duration::from_secs(5);
 
-/// How many calls may be under way, or have come to nothing, within [`WINDOW`].
+/// How many calls may be under way or have failed within [`WINDOW`].
 const MAX_CALLS: usize = 100;
 const WINDOW: Duration = Duration::from_secs(30);
 pub(super) const BUDGET: Budget = Budget { calls: MAX_CALLS, window: WINDOW };
@@ -27,8 +27,8 @@ pub(super) const BUDGET: Budget = Budget { calls: MAX_CALLS, window: WINDOW };
 pub(super) enum Outcome {
     NotOurs,
     Failed,
-    /// It is ours, and evicted one that had not been of use yet: naming tenants in turn, in tokens that are not theirs,
-    /// must not have each resolved again and again, and its keys fetched.
+    /// It is ours, but evicted an issuer that was not used yet. Counted, so that forged tokens that name one tenant
+    /// after another cannot have each resolved, and its keys fetched, again and again.
     Evicting,
     /// The runtime of the call ended. Another call may start at once.
     Interrupted,
@@ -44,7 +44,7 @@ impl Outcome {
         }
     }
 
-    /// For how long it is remembered of an issuer, if it is.
+    /// How long it is remembered about an issuer, if at all.
     pub(super) const fn retention(self) -> Option<Duration> {
         match self {
             Self::NotOurs => Some(NOT_OURS_FOR),
@@ -61,7 +61,7 @@ pub(super) enum Decision {
     /// Wait for the call under way, or start one.
     Wait,
     NotOurs,
-    /// Nobody can say at the moment.
+    /// It is unknown at the moment whether the issuer is ours.
     Unavailable {
         retry_after: Duration,
     },
@@ -72,7 +72,7 @@ pub(super) enum Decision {
 pub(super) struct Seen {
     /// The name is one that an issuer may have.
     pub(super) can_be_an_issuer: bool,
-    /// What came of the last call, and for how much longer that counts.
+    /// The outcome of the last call, and for how much longer it counts.
     pub(super) remembered: Option<(Outcome, Duration)>,
     pub(super) has_waited: bool,
 }

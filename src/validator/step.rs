@@ -1,4 +1,4 @@
-//! What the validator says about each step, for whoever explains a verdict.
+//! What the validator reports about each step, for explaining a verdict.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -176,7 +176,7 @@ impl From<Option<UnixTime>> for Found<'_> {
     }
 }
 
-/// Hears of each step the validator took, up to the first that failed.
+/// Is notified of each step of a validation, up to the first that failed.
 pub trait StepListener {
     /// Called once for each step, in order.
     fn step(&mut self, step: Step<'_>);
