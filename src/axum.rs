@@ -33,7 +33,8 @@ impl<S: Send + Sync> OptionalFromRequestParts<S> for ValidatedToken {
 
 /// The claims as a struct of the application's own.
 ///
-/// Claims that do not fit are refused with 401 and the reason `claims_shape`.
+/// Claims that do not fit are refused with 401 and the reason `claims_shape`; the log names the field. Under an
+/// [optional](crate::BearerLayer::optional) layer, take `Option<Claims<T>>`.
 ///
 /// ```
 /// use serde::Deserialize;
@@ -64,9 +65,18 @@ impl<T> Deref for Claims<T> {
 impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Claims<T> {
     type Rejection = Refusal;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
-        let token = <ValidatedToken as FromRequestParts<S>>::from_request_parts(parts, state).await?;
-        token.claims().map(Self)
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Refusal> {
+        required_token(&parts.extensions, None)?.claims().map(Self)
+    }
+}
+
+/// The claims, or `None` where [`optional`](crate::layer::BearerLayer::optional) let a request without a token through.
+/// Claims that do not fit are refused here, too.
+impl<S: Send + Sync, T: DeserializeOwned> OptionalFromRequestParts<S> for Claims<T> {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, Refusal> {
+        judged_token(&parts.extensions, None)?.map(|token| token.claims().map(Self)).transpose()
     }
 }
 

@@ -73,19 +73,21 @@
 //!
 //! # With axum
 //!
-//! - Add routes before the layer. A route added after it is public; a handler there that takes [`ValidatedToken`]
+//! - Add routes before the layer. What is added after it is **public**; a handler there that takes [`ValidatedToken`]
 //!   answers 500 and lets nobody in.
-//! - Use `route_layer`, so that unknown paths stay 404 instead of asking for a token.
+//! - Use `route_layer` in a router without a fallback, so that unknown paths stay 404 instead of asking for a token. It
+//!   leaves **a fallback public**: in a router with a fallback of its own, use `layer`. [`guide::frameworks`] has a table
+//!   of what axum does with each construct.
 //! - Put `CorsLayer` outside: preflights have no token. Expose `WWW-Authenticate` to browsers.
-//! - Extractors: [`ValidatedToken`] and [`Claims<T>`](Claims); `Option<ValidatedToken>` for routes under a layer that
-//!   is [optional](BearerLayer::optional).
+//! - Extractors: [`ValidatedToken`] and [`Claims<T>`](Claims); `Option` of either for routes under a layer that is
+//!   [optional](BearerLayer::optional).
 //!
 //! # With long-lived connections
 //!
-//! The layer looks once, when a request starts. For a WebSocket or an event stream, read
-//! [`ValidatedToken::expires_at`] and end the stream then, or call [`ResourceServer::revalidate_async`] from time to
-//! time: it also sees a key that was withdrawn and an issuer that was switched off. Validate a token that arrives in a
-//! message with [`ResourceServer::validate`].
+//! The layer decides once, when a request starts. For a WebSocket or an event stream, wait for
+//! [`ResourceServer::until_refused`] as well, and close the connection when it ends: the token has expired, its key was
+//! withdrawn, or its issuer was disabled. Validate a token that arrives in a message with
+//! [`ResourceServer::validate`]. [`guide::frameworks`] has examples, and what to set for gRPC.
 //!
 //! # Tests of your own
 //!
@@ -101,7 +103,7 @@
 //! # When a request is refused
 //!
 //! The crate logs through `tracing`: refusals at debug with their reason and what was expected, outages at warn, and a
-//! service that is put together wrongly at error. With the feature `metrics` it counts: [`guide::monitoring`] has the
+//! service that is wired up wrongly at error. With the feature `metrics` it counts: [`guide::monitoring`] has the
 //! figures, the log lines, alert rules and a dashboard. [`ResourceServer::validate_explained`] tells each check of one
 //! token in order, with what was expected and what was found. A layer outside finds the [`TokenError`] in the
 //! extensions of the response.
@@ -148,6 +150,7 @@ mod scope;
 mod server_context;
 mod single_flight;
 mod speaker;
+mod status_policy;
 mod sync;
 mod telemetry;
 pub mod time;
@@ -173,9 +176,10 @@ pub use layer::{BearerLayer, RequireRoles, RequireScopes, RequireToken};
 pub use presentation::Presentation;
 pub use refusal::Refusal;
 pub use resource_server::{Readiness, ResourceServer, ResourceServerBuilder, TokenCacheStatus, WarmUpError};
-pub use response::{RefusalBody, RefusalKind, StatusPolicy};
+pub use response::RefusalBody;
 pub use scope::{Scope, ScopeRequirement};
 pub use speaker::{ClaimMarker, SpeaksFor};
+pub use status_policy::{RefusalKind, StatusPolicy};
 pub use token::ValidatedToken;
 pub use trust::{IssuerResolver, IssuerResolverError, IssuerResolverFuture};
 pub use validator::{Check, Found, Step, StepListener};

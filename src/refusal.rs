@@ -5,10 +5,13 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::Response;
+use tracing::field::display;
 
 use crate::error::TokenError;
-use crate::response::{RefusalKind, Responder};
+use crate::response::Responder;
 use crate::server_context::ServerContext;
+use crate::status_policy::RefusalKind;
+use crate::validator::Check;
 
 /// A refusal together with the way in which its resource server answers.
 ///
@@ -32,19 +35,7 @@ impl Refusal {
 
     /// The response of a route layer or an extractor, which log what they refuse as the bearer layer does.
     pub(crate) fn to_logged_response(&self) -> Response<Bytes> {
-        match RefusalKind::from(&self.error) {
-            RefusalKind::Misconfigured => {
-                tracing::error!(reason = self.error.reason(), error = %self.error, "the service is put together wrongly");
-            }
-            RefusalKind::Unavailable if matches!(self.error, TokenError::ClockUnavailable) => {
-                tracing::warn!(reason = self.error.reason(), error = %self.error, "cannot judge a request");
-            }
-            // An outage is logged where it is noticed, once for each attempt: a line for each request would bury it.
-            RefusalKind::Unavailable | RefusalKind::KeyNotProvenAbsent => {
-                tracing::debug!(reason = self.error.reason(), error = %self.error, "cannot judge a request");
-            }
-            _ => tracing::debug!(reason = self.error.reason(), error = %self.error, "refused a request"),
-        }
+        log(&self.error, None);
         self.to_response()
     }
 
@@ -54,6 +45,34 @@ impl Refusal {
         match &self.server {
             Some(server) => server.responder.respond(&self.error),
             None => Responder::unconfigured().respond(&self.error),
+        }
+    }
+}
+
+/// The check that a token did not pass.
+#[derive(Debug)]
+pub(crate) struct FailedCheck {
+    pub(crate) check: Check,
+    /// What the configuration expects.
+    pub(crate) expected: String,
+}
+
+/// One line for each refusal. Method and route are in the span of whoever traces requests.
+pub(crate) fn log(error: &TokenError, failed: Option<&FailedCheck>) {
+    let reason = error.reason();
+    match RefusalKind::from(error) {
+        RefusalKind::Misconfigured => tracing::error!(reason, %error, "the service is wired up wrongly"),
+        RefusalKind::Unavailable if matches!(error, TokenError::ClockUnavailable) => {
+            tracing::warn!(reason, %error, "cannot decide about a request");
+        }
+        // An outage is logged where it is noticed, once for each attempt: a line for each request would bury it.
+        RefusalKind::Unavailable | RefusalKind::KeyNotProvenAbsent => {
+            tracing::debug!(reason, %error, "cannot decide about a request");
+        }
+        _ => {
+            let check = failed.map(|failed| display(failed.check.name()));
+            let expected = failed.map(|failed| display(&failed.expected));
+            tracing::debug!(reason, %error, check, expected, "refused a request");
         }
     }
 }

@@ -8,6 +8,8 @@ use std::time::Duration;
 #[cfg(not(target_os = "linux"))]
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+use ::time::OffsetDateTime;
+use ::time::format_description::well_known;
 #[cfg(target_os = "linux")]
 use rustix::time::{ClockId, clock_gettime};
 
@@ -71,6 +73,18 @@ impl UnixTime {
         self.0.as_secs()
     }
 
+    /// This time in RFC 3339, in UTC and whole seconds: `2027-01-15T08:00:00Z`.
+    ///
+    /// ```
+    /// use tower_bearer::time::UnixTime;
+    ///
+    /// assert_eq!(UnixTime::from_secs(1_800_000_000).rfc3339().to_string(), "2027-01-15T08:00:00Z");
+    /// ```
+    #[must_use]
+    pub fn rfc3339(self) -> impl fmt::Display + fmt::Debug {
+        Rfc3339(self)
+    }
+
     /// How long after `earlier` this is; zero when it is not after it.
     #[must_use]
     pub const fn saturating_since(self, earlier: Self) -> Duration {
@@ -94,6 +108,21 @@ impl fmt::Display for UnixTime {
     /// Seconds since 1970, as the claims write them.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.0.as_secs_f64())
+    }
+}
+
+#[derive(Debug)]
+struct Rfc3339(UnixTime);
+
+impl fmt::Display for Rfc3339 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = i64::try_from(self.0.as_secs()).unwrap_or(i64::MAX);
+        match OffsetDateTime::from_unix_timestamp(seconds).ok().and_then(|time| time.format(&well_known::Rfc3339).ok())
+        {
+            Some(text) => f.write_str(&text),
+            // After the year 9999.
+            None => self.0.fmt(f),
+        }
     }
 }
 

@@ -116,9 +116,9 @@ impl ValidatedToken {
         self.0.claims.audiences()
     }
 
-    /// `exp`: when the token ends. The layer looks once, when a request starts: close a WebSocket or an event stream
-    /// yourself when this moment comes, or ask [`ResourceServer::revalidate`](crate::ResourceServer::revalidate) from
-    /// time to time.
+    /// `exp`: when the token expires. It is accepted until the leeway has passed as well. The layer decides once, when a
+    /// request starts; for a WebSocket or an event stream, see
+    /// [`ResourceServer::until_refused`](crate::ResourceServer::until_refused).
     #[must_use]
     pub fn expires_at(&self) -> UnixTime {
         self.0.claims.expires_at
@@ -143,9 +143,9 @@ impl ValidatedToken {
     ///
     /// [`TokenError::ClaimsShape`] when they do not fit.
     pub fn claims<T: DeserializeOwned>(&self) -> Result<T, Refusal> {
-        // What does not fit is logged by its place only: serde's message can repeat a claim's value.
-        self.0.claims.deserialize().map_err(|error| {
-            tracing::debug!(column = error.column(), "the claims do not fit {}", std::any::type_name::<T>());
+        self.0.claims.deserialize().map_err(|misfit| {
+            let (field, problem) = (misfit.field(), misfit.problem());
+            tracing::debug!(field, problem, "the claims do not fit {}", std::any::type_name::<T>());
             self.refuse(TokenError::ClaimsShape)
         })
     }

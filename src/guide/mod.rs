@@ -1,7 +1,9 @@
 //! The guide: what the items of this crate do together, and how to run them. It has no code.
 
+pub mod frameworks;
 pub mod keys;
 pub mod monitoring;
+pub mod proxies;
 pub mod scaling;
 pub mod testing;
 pub mod tokens;

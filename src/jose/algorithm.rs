@@ -1,6 +1,8 @@
 //! Signature algorithms (RFC 7518 §3, RFC 8037 §3.1): one table, from which everything else is derived.
 
+use std::borrow::Cow;
 use std::fmt;
+use std::str::FromStr;
 
 use aws_lc_rs::digest::{self, SHA256, SHA384, SHA512};
 use aws_lc_rs::hmac::{self, HMAC_SHA256, HMAC_SHA384, HMAC_SHA512};
@@ -9,6 +11,9 @@ use aws_lc_rs::signature::{
     RSA_PKCS1_2048_8192_SHA384, RSA_PKCS1_2048_8192_SHA512, RSA_PSS_2048_8192_SHA256, RSA_PSS_2048_8192_SHA384,
     RSA_PSS_2048_8192_SHA512, RsaParameters, VerificationAlgorithm,
 };
+
+use serde::de::{self, Deserialize, Deserializer};
+use serde::ser::{Serialize, Serializer};
 
 use super::dropped_key::Unusable;
 use super::key_fault::KeyFault;
@@ -84,7 +89,7 @@ impl Algorithm {
         Self::ALL.iter().copied().find(is_named)
     }
 
-    /// The name that stands in a token's `alg`.
+    /// The name that a token has in `alg`.
     #[must_use]
     pub const fn name(self) -> &'static str {
         self.row().name
@@ -134,6 +139,55 @@ impl fmt::Display for Algorithm {
         f.write_str(self.name())
     }
 }
+
+/// From the registered name, as [`Algorithm::from_name`].
+///
+/// ```
+/// use tower_bearer::jose::Algorithm;
+///
+/// assert_eq!("ES256".parse(), Ok(Algorithm::ES256));
+/// assert!("none".parse::<Algorithm>().is_err());
+/// ```
+impl FromStr for Algorithm {
+    type Err = UnknownAlgorithm;
+
+    fn from_str(name: &str) -> Result<Self, UnknownAlgorithm> {
+        Self::from_name(name).ok_or(UnknownAlgorithm(()))
+    }
+}
+
+/// The registered name.
+impl Serialize for Algorithm {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
+
+/// From the registered name.
+impl<'de> Deserialize<'de> for Algorithm {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = Cow::<'de, str>::deserialize(deserializer)?;
+        name.parse().map_err(de::Error::custom)
+    }
+}
+
+/// A text that is not the name of an [`Algorithm`]. Its `Display` lists the names.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct UnknownAlgorithm(());
+
+impl fmt::Display for UnknownAlgorithm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("not a signature algorithm; known are")?;
+        let mut separator = " ";
+        for algorithm in Algorithm::ALL {
+            write!(f, "{separator}{algorithm}")?;
+            separator = ", ";
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for UnknownAlgorithm {}
 
 /// The algorithms that fit a key and that the configuration allows.
 pub(super) fn permitted(fitting: &[Algorithm], allowed: &[Algorithm]) -> Result<Vec<Algorithm>, Unusable> {
@@ -225,6 +279,22 @@ mod tests {
             }
         }
         assert_eq!(Algorithm::from_name("none"), None);
+    }
+
+    #[test]
+    fn configurations_name_them_as_tokens_do() {
+        for algorithm in Algorithm::ALL {
+            let json = serde_json::to_string(algorithm).unwrap();
+            assert_eq!(json, format!("\"{algorithm}\""));
+            assert_eq!(serde_json::from_str::<Algorithm>(&json).unwrap(), *algorithm);
+            assert_eq!(algorithm.name().parse(), Ok(*algorithm));
+        }
+        for unknown in ["none", "rs256", "", "ES256 "] {
+            assert_eq!(unknown.parse::<Algorithm>(), Err(UnknownAlgorithm(())));
+            let error = serde_json::from_value::<Algorithm>(unknown.into()).unwrap_err().to_string();
+            assert!(error.contains("known are RS256, ") && error.ends_with("HS512"), "{error}");
+        }
+        assert!(serde_json::from_str::<Algorithm>("5").is_err());
     }
 
     #[test]

@@ -18,7 +18,7 @@ mod pem;
 mod roca;
 mod verifying_key;
 
-pub use algorithm::Algorithm;
+pub use algorithm::{Algorithm, UnknownAlgorithm};
 pub use dropped_key::DroppedKey;
 pub use header::TokenType;
 pub use key_fault::KeyFault;

@@ -9,7 +9,6 @@ use http::Response;
 use pin_project_lite::pin_project;
 
 use super::body::ResponseBody;
-use crate::refusal::Refusal;
 
 pin_project! {
     #[derive(Debug)]
@@ -30,8 +29,8 @@ impl<F> Answer<F> {
         Self::Passed { answer }
     }
 
-    pub(super) fn refuse(refusal: &Refusal) -> Self {
-        Self::Refused { response: Some(refusal.to_logged_response()) }
+    pub(super) const fn refuse(response: Response<Bytes>) -> Self {
+        Self::Refused { response: Some(response) }
     }
 }
 

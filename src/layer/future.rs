@@ -59,7 +59,7 @@ where
     }
 
     pub(super) fn refuse(refusal: &Refusal) -> Self {
-        Self { state: Stage::Decided { answer: Answer::refuse(refusal) } }
+        Self { state: Stage::Decided { answer: Answer::refuse(refusal.to_response()) } }
     }
 
     pub(super) fn wait(
@@ -93,7 +93,7 @@ where
                             admit(request.extensions_mut(), Some(token), &context);
                             Answer::pass(ready.call(request))
                         }
-                        Err(error) => Answer::refuse(&Refusal::new(error, Some(context))),
+                        Err(error) => Answer::refuse(Refusal::new(error, Some(context)).to_response()),
                     }
                 }
             };

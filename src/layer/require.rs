@@ -230,7 +230,7 @@ where
             Err(refusal) => {
                 telemetry::route_refused(refusal.error());
                 drop(take_ready(&mut self.inner));
-                RequireFuture { answer: Answer::refuse(&refusal) }
+                RequireFuture { answer: Answer::refuse(refusal.to_logged_response()) }
             }
         }
     }

@@ -1,6 +1,7 @@
 //! Logs and counts the decision about one request.
 
 use crate::error::TokenError;
+use crate::refusal::{FailedCheck, log};
 use crate::resource_server::Observer;
 use crate::telemetry::Judgement;
 use crate::time::{Clock, UnixTime};
@@ -12,6 +13,8 @@ use crate::validator::{Step, StepListener};
 pub(super) struct Watch {
     /// `None` until the steps begin: a cache hit has none.
     judgement: Option<Judgement>,
+    /// Boxed, because it is seldom there.
+    failed: Option<Box<FailedCheck>>,
 }
 
 impl Watch {
@@ -25,14 +28,15 @@ impl Watch {
         if let Some(judgement) = &self.judgement {
             judgement.refused(clock, error);
         }
+        log(error, self.failed.as_deref());
     }
 }
 
-/// Logs the setting that the token did not meet, for debugging a refusal. What the token says does not belong in logs.
+/// Keeps the setting that the token did not meet, for the log. What the token says does not belong there.
 impl StepListener for Watch {
     fn step(&mut self, step: Step<'_>) {
-        if !step.passed {
-            tracing::debug!(check = ?step.check, expected = %step.expected, "a token failed a check");
+        if !step.passed && tracing::enabled!(tracing::Level::DEBUG) {
+            self.failed = Some(Box::new(FailedCheck { check: step.check, expected: step.expected.to_string() }));
         }
     }
 }
@@ -43,6 +47,7 @@ impl Observer for Watch {
     }
 
     fn begins(&mut self, clock: &dyn Clock) {
+        self.failed = None;
         self.judgement.get_or_insert_with(|| Judgement::begin(clock));
     }
 }

@@ -3,6 +3,7 @@
 mod builder;
 mod door;
 mod health;
+mod held;
 mod issuers;
 mod memory;
 mod observer;
@@ -11,7 +12,6 @@ mod proof_rules;
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 pub use builder::ResourceServerBuilder;
 pub use health::{Readiness, WarmUpError};
@@ -23,8 +23,9 @@ pub(crate) use observer::Observer;
 use self::observer::EveryStep;
 use crate::error::TokenError;
 use crate::presentation::Presentation;
-use crate::response::{Responder, StatusPolicy};
+use crate::response::Responder;
 use crate::server_context::ServerContext;
+use crate::status_policy::StatusPolicy;
 use crate::time::Clock;
 use crate::token::ValidatedToken;
 use crate::token_cache::TokenCache;
@@ -121,71 +122,6 @@ impl ResourceServer {
         listener: &mut (impl StepListener + Send),
     ) -> Result<ValidatedToken, TokenError> {
         self.decide_and_wait(Presentation::bearer(token), &mut EveryStep(listener)).await
-    }
-
-    /// Judges a token again that was good when it came, without its text: for connections that outlive a request, such
-    /// as a WebSocket. It fetches nothing and checks no signature, but it is as late as the keys are: a key that the
-    /// issuer withdrew is noticed when requests have the set refreshed.
-    ///
-    /// # Errors
-    ///
-    /// When the token has expired, its key has left the issuer's set, the issuer is disabled or removed, the set is too
-    /// old to say, the [resolver](ResourceServerBuilder::issuer_resolver)'s issuer has made room for another one since,
-    /// or another resource server validated the token.
-    ///
-    /// ```
-    /// # use tower_bearer::ResourceServer;
-    /// # use tower_bearer_test::TestIssuer;
-    /// # let issuer = TestIssuer::new("https://as.example.com")?;
-    /// # let text = issuer.token().sign();
-    /// # let api = ResourceServer::builder().audience("https://api.example.com").issuer(issuer.trusted()).build()?;
-    /// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
-    /// let token = api.validate(&text).await?;
-    /// assert!(api.revalidate(&token).is_ok());
-    ///
-    /// api.disable_issuer("https://as.example.com");
-    /// assert_eq!(api.revalidate(&token).unwrap_err().reason(), "issuer_disabled");
-    /// # Ok::<(), tower_bearer::TokenError>(())
-    /// # })?;
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn revalidate(&self, token: &ValidatedToken) -> Result<(), TokenError> {
-        match self.decide(Subject::Held(token), Waited::Nothing, &mut NoListener) {
-            Ok(_) => Ok(()),
-            Err(Stop::Refused(error)) => Err(error),
-            Err(Stop::Pending(_)) => Err(TokenError::KeysUnavailable { retry_after: Duration::ZERO }),
-        }
-    }
-
-    /// As [`revalidate`](Self::revalidate), but if our side cannot decide, waits for the fetch of keys that is under way
-    /// or due and tries once more. It waits at most for the [`request_wait`](crate::KeyPolicy::request_wait) of the
-    /// issuer's policy.
-    ///
-    /// # Errors
-    ///
-    /// Those of `revalidate`.
-    ///
-    /// ```
-    /// # use tower_bearer::ResourceServer;
-    /// # use tower_bearer_test::TestIssuer;
-    /// # let issuer = TestIssuer::new("https://as.example.com")?;
-    /// # let text = issuer.token().sign();
-    /// # let api = ResourceServer::builder().audience("https://api.example.com").issuer(issuer.trusted()).build()?;
-    /// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
-    /// let token = api.validate(&text).await?;
-    /// // Every minute, for as long as the connection lasts:
-    /// assert!(api.revalidate_async(&token).await.is_ok());
-    /// # Ok::<(), tower_bearer::TokenError>(())
-    /// # })?;
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub async fn revalidate_async(&self, token: &ValidatedToken) -> Result<(), TokenError> {
-        let decided = self.revalidate(token);
-        if decided.as_ref().is_err_and(|error| error.retry_after().is_some()) {
-            self.wait_for_evidence(token).await;
-            return self.revalidate(token);
-        }
-        decided
     }
 
     pub(crate) fn context(&self) -> &Arc<ServerContext> {

@@ -16,7 +16,7 @@ use crate::metrics::{
     KEY_SET_KEYS, KEY_SET_REFRESHED, OUTCOME, REASON, RESULT, ROUTE_REFUSALS, TOKEN_CACHE_BYTES, TOKEN_CACHE_LOOKUPS,
     TOKEN_CACHE_TOKENS, TOKEN_LIFE_LEFT, UNKNOWN_KIDS, WAITING_REQUESTS,
 };
-use crate::response::RefusalKind;
+use crate::status_policy::RefusalKind;
 use crate::time::{Clock, UnixTime};
 
 pub(crate) use crate::metrics::describe;

@@ -4,6 +4,7 @@
 //! records the offset of each claim, and later ones parse only the value they need. The memory for that is counted from
 //! the start, so that the token cache stays within its limit.
 
+mod misfit;
 mod text;
 
 use std::sync::OnceLock;
@@ -11,6 +12,7 @@ use std::sync::OnceLock;
 use serde::de::DeserializeOwned;
 use serde_json::{Deserializer, Value};
 
+use self::misfit::Misfit;
 use self::text::ClaimText;
 use crate::claims::{RegisteredClaims, Times};
 use crate::evidence::{Evidence, ProvenPayload};
@@ -85,8 +87,8 @@ impl TokenClaims {
     }
 
     /// All claims as a struct of the application's own.
-    pub(crate) fn deserialize<T: DeserializeOwned>(&self) -> serde_json::Result<T> {
-        serde_json::from_slice(&self.payload)
+    pub(crate) fn deserialize<T: DeserializeOwned>(&self) -> Result<T, Misfit> {
+        serde_json::from_slice(&self.payload).map_err(|_| Misfit::find::<T>(&self.payload))
     }
 
     /// How much memory they take in addition to this struct.

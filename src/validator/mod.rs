@@ -62,6 +62,13 @@ impl TokenRules {
         Ok((claims, expires_at))
     }
 
+    /// The earliest time at which a token that passed is refused because time has passed.
+    pub(crate) fn end_of(&self, times: &Times) -> Option<UnixTime> {
+        let age = self.max_token_age.zip(times.issued_at).map(|(age, issued_at)| issued_at.saturating_add(age));
+        let end = [times.expires_at, age].into_iter().flatten().min()?;
+        Some(end.saturating_add(self.leeway))
+    }
+
     /// Repeats the checks that can fail merely because time passes.
     #[inline]
     pub(crate) fn check_times(&self, times: &Times, now: UnixTime) -> Result<(), TokenError> {

@@ -154,7 +154,7 @@ impl fmt::Display for Found<'_> {
             Self::OtherKind(claim) => write!(f, "claim {claim}"),
             Self::Confirmation(Some(_)) => f.write_str("`cnf`"),
             Self::Confirmation(None) => f.write_str("no `cnf`"),
-            Self::Time(time) => time.fmt(f),
+            Self::Time(time) => time.rfc3339().fmt(f),
             Self::Claims(names) => {
                 let mut names = names.into_iter().flatten();
                 f.write_str(names.next().unwrap_or("none"))?;

@@ -43,7 +43,7 @@ impl Rule for Expiry<'_> {
     }
 
     fn expected(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "after {}, less {} s of leeway", self.now, self.rules.leeway.as_secs())
+        write!(f, "after {}, less {} s of leeway", self.now.rfc3339(), self.rules.leeway.as_secs())
     }
 
     fn found(&self) -> Found<'_> {
@@ -64,7 +64,7 @@ impl Rule for NotBefore<'_> {
     }
 
     fn expected(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "not after {}, plus {} s of leeway", self.now, self.rules.leeway.as_secs())
+        write!(f, "not after {}, plus {} s of leeway", self.now.rfc3339(), self.rules.leeway.as_secs())
     }
 
     fn found(&self) -> Found<'_> {
@@ -90,7 +90,7 @@ impl Rule for IssuedAt<'_> {
     }
 
     fn expected(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "not after {}", self.now)?;
+        write!(f, "not after {}", self.now.rfc3339())?;
         if let Some(max_age) = self.rules.max_token_age {
             write!(f, ", at most {} s ago", max_age.as_secs())?;
         }

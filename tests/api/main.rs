@@ -16,6 +16,7 @@ mod fixtures;
 mod log;
 
 mod access_token_profile;
+mod axum_constructs;
 mod best_practice;
 mod challenges;
 mod config_errors;
@@ -29,6 +30,7 @@ mod routes;
 #[path = "../fixtures/rsa_moduli.rs"]
 mod rsa_moduli;
 mod speaks_for;
+mod status_policies;
 mod statuses;
 mod steps;
 mod support;

@@ -222,6 +222,96 @@ async fn claims_that_do_not_fit_the_applications_struct_are_401() {
     assert_eq!(runs.get(), 1);
 }
 
+/// The log names the field of the application's own struct, and never what the token says.
+#[tokio::test]
+async fn r19_the_log_names_the_field_that_does_not_fit_and_no_value() {
+    #[derive(Debug, Deserialize)]
+    #[expect(dead_code, reason = "only their fit matters")]
+    struct Shape {
+        name: String,
+        #[serde(default)]
+        address: Option<Address>,
+        #[serde(default)]
+        level: u8,
+        #[serde(default)]
+        tags: Vec<String>,
+        #[serde(default)]
+        limits: std::collections::BTreeMap<String, u8>,
+        #[serde(default)]
+        tier: Option<Tier>,
+        #[serde(default, deserialize_with = "picky")]
+        checked: (),
+    }
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[expect(dead_code, reason = "only their fit matters")]
+    struct Address {
+        city: String,
+        #[serde(rename = "postal-code", default)]
+        code: u32,
+    }
+    #[derive(Debug, Deserialize)]
+    #[serde(rename_all = "lowercase")]
+    #[expect(dead_code, reason = "only their fit matters")]
+    enum Tier {
+        Gold,
+        Named(u8),
+    }
+    fn picky<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<(), D::Error> {
+        let value = String::deserialize(deserializer)?;
+        Err(serde::de::Error::custom(format!("{value} is not good enough")))
+    }
+    let named = |name: &str, value: Value| token().claim("name", "x").claim(name, value);
+    let cases = [
+        (token(), "name", "missing"),
+        (token().claim("name", 1), "name", "a number instead of a string"),
+        (named("level", json!(256)), "level", "a number that is not u8"),
+        (named("level", json!("secret")), "level", "a string instead of u8"),
+        (named("level", json!(-1)), "level", "a number that is not u8"),
+        (named("address", json!({})), "address.city", "missing"),
+        (named("address", json!({ "city": ["secret"] })), "address.city", "an array instead of a string"),
+        (
+            named("address", json!({ "city": "x", "postal-code": "secret" })),
+            "address.postal-code",
+            "a string instead of u32",
+        ),
+        (
+            named("address", json!({ "city": "x", "secret": 1 })),
+            "address",
+            "a member that is none of: city, postal-code",
+        ),
+        (named("tags", json!(["a", true])), "tags", "a boolean instead of a string"),
+        (named("limits", json!({ "secret": null })), "limits.*", "null instead of u8"),
+        (named("tier", json!("secret")), "tier", "a string that is none of: gold, named"),
+        (named("tier", json!({ "named": "secret" })), "tier.*", "a string instead of u8"),
+        (named("checked", json!("secret")), "checked", "the type's own check refuses the value"),
+    ];
+    let app = Router::new().route("/", get(async |_: Claims<Shape>| "")).route_layer(server().layer());
+    for (misfit, field, problem) in cases {
+        log::capture();
+        assert_eq!(visit(&app, "/", Some(misfit)).await.reason(), "claims_shape");
+        let log = log::take();
+        let line = log.lines().find(|line| line.contains("the claims do not fit")).unwrap();
+        assert!(line.contains(&format!("field={field:?} problem={problem:?}")), "{line}");
+        assert!(line.contains("Shape"), "{line}");
+        assert!(!log.contains("secret"), "{log}");
+    }
+}
+
+#[tokio::test]
+async fn claims_are_optional_under_an_optional_layer() {
+    async fn department(employee: Option<Claims<Employee>>) -> String {
+        employee.map_or("nobody".to_owned(), |Claims(employee)| employee.department)
+    }
+    let app = Router::new().route("/", get(department)).route_layer(server().layer().optional());
+    assert_eq!(visit(&app, "/", None).await.body, "nobody");
+    assert_eq!(visit(&app, "/", Some(token().claim("department", "sales"))).await.body, "sales");
+    assert_eq!(visit(&app, "/", Some(token())).await.reason(), "claims_shape");
+    assert_eq!(visit(&app, "/", Some(token().claim("exp", 1))).await.reason(), "expired");
+    let unlayered = Router::new().route("/", get(department));
+    assert_eq!(visit(&unlayered, "/", None).await.reason(), "layer_missing");
+}
+
 /// Every way to ask for a token, on one router without a bearer layer. Each handler counts.
 fn asking(runs: &Runs) -> Router {
     async fn with_claims(Claims(_): Claims<Value>) {}

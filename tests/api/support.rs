@@ -11,7 +11,7 @@ use http_body_util::{BodyExt, Full};
 use serde_json::Value;
 use tower::{Layer, Service, ServiceExt, service_fn};
 use tower_bearer::jose::Algorithm;
-use tower_bearer::{BearerLayer, Issuer, KeyPolicy, ResourceServer, StatusPolicy, TokenError};
+use tower_bearer::{BearerLayer, Issuer, KeyPolicy, RefusalKind, ResourceServer, StatusPolicy, TokenError};
 use tower_bearer_test::TestIssuer;
 
 pub(crate) use crate::fixtures::*;
@@ -82,6 +82,12 @@ pub(crate) fn challenge(response: &reqwest::Response) -> String {
 /// A resource server that trusts [`issuer`] and answers as RFC 6750 §3.1 says.
 pub(crate) fn rfc6750_server() -> ResourceServer {
     builder().issuer(issuer().trusted()).status_policy(StatusPolicy::rfc6750()).build().unwrap()
+}
+
+/// A resource server that hides what a token may not do: 404.
+pub(crate) fn hiding_server() -> ResourceServer {
+    let hiding = StatusPolicy::default().with(RefusalKind::Forbidden, StatusCode::NOT_FOUND).unwrap();
+    builder().issuer(issuer().trusted()).status_policy(hiding).build().unwrap()
 }
 
 /// What a service in memory answered.

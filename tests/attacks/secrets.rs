@@ -160,8 +160,8 @@ async fn h12_no_secret_in_any_answer_log_line_or_printed_type() {
     let logged = logs.text();
     for line in [
         "refused a request",
-        "cannot judge a request",
-        "put together wrongly",
+        "cannot decide about a request",
+        "wired up wrongly",
         "could not fetch the keys",
         "token request refused",
     ] {

@@ -38,6 +38,7 @@ enum Way {
     ValidatePresentation,
     Revalidate,
     RevalidateAsync,
+    UntilRefused,
 }
 
 const CHANGES: [(Change, &str); 5] = [
@@ -102,14 +103,26 @@ impl World {
             }
             Way::Revalidate => self.server.revalidate(held),
             Way::RevalidateAsync => self.server.revalidate_async(held).await,
+            Way::UntilRefused => {
+                // In paused time, so a minute takes none.
+                let refused = tokio::time::timeout(Duration::from_secs(60), self.server.until_refused(held)).await;
+                refused.map_or(Ok(()), Err)
+            }
         };
         verdict.map_or_else(|error| error.reason(), |()| "accepted")
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn k02_what_can_change_is_checked_on_every_use_of_a_cached_token() {
-    let ways = [Way::Layer, Way::Validate, Way::ValidatePresentation, Way::Revalidate, Way::RevalidateAsync];
+    let ways = [
+        Way::Layer,
+        Way::Validate,
+        Way::ValidatePresentation,
+        Way::Revalidate,
+        Way::RevalidateAsync,
+        Way::UntilRefused,
+    ];
     for (way, (change, expected)) in ways.into_iter().flat_map(|way| CHANGES.map(|change| (way, change))) {
         let world = World::new();
         let text = token(&world.issuer(0));

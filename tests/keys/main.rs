@@ -44,3 +44,4 @@ mod tls;
 mod token_cache;
 mod token_cache_and_none;
 mod unproven;
+mod until_refused;

@@ -1,0 +1,168 @@
+//! Tokens that were accepted before and are still held, by a connection that outlives its request.
+
+use std::future::Future;
+use std::time::Duration;
+
+use super::ResourceServer;
+use super::door::{Stop, Subject, Waited};
+use crate::error::TokenError;
+use crate::single_flight::current_runtime;
+use crate::token::ValidatedToken;
+use crate::trust::Proof;
+use crate::validator::NoListener;
+
+/// How often [`ResourceServer::until_refused`] looks for what no timer can announce.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// How long it waits for keys when our side cannot decide: as long as a request does by default.
+const WAIT_FOR_KEYS: Duration = Duration::from_secs(2);
+/// A timer may fire early, and a clock that is not the machine's may stand still.
+const SHORTEST_SLEEP: Duration = Duration::from_millis(10);
+
+impl ResourceServer {
+    /// Judges a token again that was good when it came, without its text: for connections that outlive a request, such
+    /// as a WebSocket. It fetches nothing and checks no signature, but it is as late as the keys are: a key that the
+    /// issuer withdrew is noticed when requests have the set refreshed.
+    ///
+    /// # Errors
+    ///
+    /// When the token has expired, its key has left the issuer's set, the issuer is disabled or removed, the set is too
+    /// old to say, the [resolver](ResourceServerBuilder::issuer_resolver)'s issuer has made room for another one since,
+    /// or another resource server validated the token.
+    ///
+    /// ```
+    /// # use tower_bearer::ResourceServer;
+    /// # use tower_bearer_test::TestIssuer;
+    /// # let issuer = TestIssuer::new("https://as.example.com")?;
+    /// # let text = issuer.token().sign();
+    /// # let api = ResourceServer::builder().audience("https://api.example.com").issuer(issuer.trusted()).build()?;
+    /// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+    /// let token = api.validate(&text).await?;
+    /// assert!(api.revalidate(&token).is_ok());
+    ///
+    /// api.disable_issuer("https://as.example.com");
+    /// assert_eq!(api.revalidate(&token).unwrap_err().reason(), "issuer_disabled");
+    /// # Ok::<(), tower_bearer::TokenError>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn revalidate(&self, token: &ValidatedToken) -> Result<(), TokenError> {
+        match self.decide(Subject::Held(token), Waited::Nothing, &mut NoListener) {
+            Ok(_) => Ok(()),
+            Err(Stop::Refused(error)) => Err(error),
+            Err(Stop::Pending(_)) => Err(TokenError::KeysUnavailable { retry_after: Duration::ZERO }),
+        }
+    }
+
+    /// As [`revalidate`](Self::revalidate), but if our side cannot decide, waits for the fetch of keys that is under way
+    /// or due and tries once more. It waits at most for the [`request_wait`](crate::KeyPolicy::request_wait) of the
+    /// issuer's policy.
+    ///
+    /// # Errors
+    ///
+    /// Those of `revalidate`.
+    ///
+    /// ```
+    /// # use tower_bearer::ResourceServer;
+    /// # use tower_bearer_test::TestIssuer;
+    /// # let issuer = TestIssuer::new("https://as.example.com")?;
+    /// # let text = issuer.token().sign();
+    /// # let api = ResourceServer::builder().audience("https://api.example.com").issuer(issuer.trusted()).build()?;
+    /// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+    /// let token = api.validate(&text).await?;
+    /// // Every minute, for as long as the connection lasts:
+    /// assert!(api.revalidate_async(&token).await.is_ok());
+    /// # Ok::<(), tower_bearer::TokenError>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub async fn revalidate_async(&self, token: &ValidatedToken) -> Result<(), TokenError> {
+        let decided = self.revalidate(token);
+        if decided.as_ref().is_err_and(|error| error.retry_after().is_some()) {
+            self.wait_for_evidence(token).await;
+            return self.revalidate(token);
+        }
+        decided
+    }
+
+    /// Ends when this resource server would no longer accept the token, with the reason: for a WebSocket, an event
+    /// stream, or anything else that stays open after the layer has accepted its request.
+    ///
+    /// It ends for the same reasons as [`revalidate`](Self::revalidate), by the clock and the leeway of the resource
+    /// server: a token in its leeway is still accepted, so its connection stays open until the leeway has passed. While
+    /// it waits it keeps the issuer's keys up to date, also if no requests arrive.
+    ///
+    /// | what happens | the future ends |
+    /// |---|---|
+    /// | the token expires | when `exp` and the leeway have passed, give or take a few milliseconds |
+    /// | the issuer is disabled or removed | at most 5 seconds later |
+    /// | the keys are fetched again without the token's key | at most 5 seconds later |
+    /// | the clock is set | at most 5 seconds later |
+    /// | the keys cannot be fetched and are past their [staleness bound](crate::KeyPolicy::staleness_bound) | at most 7 seconds later: it first gives a fetch 2 seconds |
+    ///
+    /// The future owns what it needs and can be dropped at any time. It takes none of the places of
+    /// [waiting requests](crate::guide::keys), so thousands of connections may each have one. It needs a tokio runtime
+    /// with timers; in any other it ends at once with [`TokenError::ClockUnavailable`] and logs an error.
+    ///
+    /// ```
+    /// use tower_bearer::{ResourceServer, ValidatedToken};
+    /// # use tower_bearer_test::TestIssuer;
+    ///
+    /// async fn serve(api: ResourceServer, token: ValidatedToken, messages: impl Future<Output = ()>) {
+    ///     tokio::select! {
+    ///         () = messages => {}
+    ///         refused = api.until_refused(&token) => println!("closed: {}", refused.reason()),
+    ///     }
+    /// }
+    /// # let issuer = TestIssuer::new("https://as.example.com")?;
+    /// # let text = issuer.token().sign();
+    /// # let api = ResourceServer::builder().audience("https://api.example.com").issuer(issuer.trusted()).build()?;
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+    /// # let token = api.validate(&text).await?;
+    /// # serve(api.clone(), token.clone(), async {}).await;
+    /// # api.disable_issuer("https://as.example.com");
+    /// # serve(api, token, std::future::pending()).await;
+    /// # Ok::<(), tower_bearer::TokenError>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn until_refused(&self, token: &ValidatedToken) -> impl Future<Output = TokenError> + Send + 'static + use<> {
+        let (server, token) = (self.clone(), token.clone());
+        async move {
+            if let Err(missing) = current_runtime() {
+                tracing::error!(error = %missing, "a held token cannot be watched");
+                return TokenError::ClockUnavailable;
+            }
+            let mut has_waited_for_keys = false;
+            loop {
+                server.keep_keys_fresh(&token);
+                let sleep = match server.revalidate(&token) {
+                    Ok(()) => {
+                        has_waited_for_keys = false;
+                        server.until_next_look(&token)
+                    }
+                    Err(error) if error.retry_after().is_some() && !has_waited_for_keys => {
+                        has_waited_for_keys = true;
+                        WAIT_FOR_KEYS
+                    }
+                    Err(error) => return error,
+                };
+                tokio::time::sleep(sleep).await;
+            }
+        }
+    }
+
+    fn keep_keys_fresh(&self, token: &ValidatedToken) {
+        let issuer = token.trusted_issuer();
+        // An issuer that was evicted does not come back: a new one takes its place, with keys of its own.
+        if self.0.issuers.table().check_updated(issuer).is_ok() {
+            let Proof::Keys(keys) = &issuer.proof;
+            keys.fetch_if_due();
+        }
+    }
+
+    fn until_next_look(&self, token: &ValidatedToken) -> Duration {
+        let end = token.trusted_issuer().rules.end_of(token.times());
+        let left = self.0.clock.now().zip(end).map_or(LOOK_EVERY, |(now, end)| end.saturating_since(now));
+        left.clamp(SHORTEST_SLEEP, LOOK_EVERY)
+    }
+}
