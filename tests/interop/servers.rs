@@ -1,13 +1,15 @@
-//! What the clients of `tests/interop/` talk to: the bundled authorization server, and an API behind the layer.
+//! What the clients of `tests/interop/` talk to: the bundled authorization server, an API behind the layer, and services
+//! that nginx asks.
 //!
 //! `tests/interop/run` starts it. It prints where both are as one line of JSON, and stays up until it is ended.
 
 use std::time::Duration;
 
 use axum::Router;
-use axum::routing::{get, post};
-use serde_json::json;
-use tower_bearer::{Issuer, RequireScopes, ResourceServer, ValidatedToken};
+use axum::http::StatusCode;
+use axum::routing::{any, get, post};
+use serde_json::{Value, json};
+use tower_bearer::{Issuer, RequireScopes, ResourceServer, StatusPolicy, ValidatedToken};
 use tower_bearer_authorization_server::{AuthorizationServer, AuthorizationServerBuilder, Client, User};
 
 const AUDIENCE: &str = "https://api.example.com";
@@ -49,6 +51,39 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let server = authorization_server().start().await?;
     let api = ResourceServer::builder().audience(AUDIENCE).issuer(Issuer::new(server.issuer())).build()?;
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
-    println!("{}", json!({ "issuer": server.issuer(), "api": format!("http://{}/leads", listener.local_addr()?) }));
+    println!(
+        "{}",
+        json!({
+            "issuer": server.issuer(),
+            "api": format!("http://{}/leads", listener.local_addr()?),
+            "auth": auth_services(server.issuer()).await?,
+        })
+    );
     Ok(axum::serve(listener, app(&api)).await?)
+}
+
+/// The addresses of services for nginx's `auth_request`, by what is special about them.
+async fn auth_services(issuer: &str) -> Result<Value, Box<dyn std::error::Error>> {
+    let good = ResourceServer::builder().audience(AUDIENCE).issuer(Issuer::new(issuer));
+    // Nothing listens on port 1, so there are no keys.
+    let without_keys = Issuer::new(issuer).jwk_set_url("http://127.0.0.1:1/keys");
+    let without_keys = ResourceServer::builder().audience(AUDIENCE).issuer(without_keys);
+    let answer = || {
+        let write = any(async || StatusCode::NO_CONTENT).layer(RequireScopes::all(["write:leads"]));
+        Router::new().route("/write", write).fallback(async || StatusCode::NO_CONTENT)
+    };
+    let for_nginx = StatusPolicy::auth_request();
+    let services = [
+        ("good", answer().layer(good.clone().status_policy(for_nginx.clone()).build()?.layer())),
+        ("rfc6750", answer().layer(good.status_policy(StatusPolicy::rfc6750()).build()?.layer())),
+        ("without_keys", answer().layer(without_keys.status_policy(for_nginx).build()?.layer())),
+        ("without_layer", answer().layer(RequireScopes::all(["read:leads"]))),
+    ];
+    let mut addresses = serde_json::Map::new();
+    for (name, service) in services {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+        addresses.insert(name.to_owned(), json!(listener.local_addr()?));
+        tokio::spawn(axum::serve(listener, service).into_future());
+    }
+    Ok(addresses.into())
 }
