@@ -1,5 +1,6 @@
 //! Puts one token before the very layer that the API has, once for each status policy, and has its steps told.
 
+use std::cell::Cell;
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -17,9 +18,9 @@ use tower_bearer::{
 use super::advice;
 use super::explanation::{CheckResult, Explanation, LayerResponse, LayerResponses, Row};
 use super::input::Line;
-use super::moment;
 use super::settings::Settings;
 use super::untrusted::{Untrusted, time_claim};
+use super::{keys, moment};
 use crate::outcome::Failure;
 
 /// How often a token is judged anew when the keys changed between the two answers.
@@ -32,20 +33,21 @@ pub(super) struct Judge<'a> {
     default: Gate,
     rfc6750: Gate,
     clock: StoppedClock,
+    /// Whether the first fetch of each issuer's keys has ended.
+    is_settled: Cell<bool>,
 }
 
 impl<'a> Judge<'a> {
+    /// Starts the fetches of keys, as an API does that is warmed up. Nothing waits for them here: which tokens need keys
+    /// is for the layer to say.
     pub(super) fn new(settings: &'a Settings) -> Result<Self, Failure> {
         let clock = StoppedClock::new(settings.at);
         let server = settings.server(clock.clone())?;
         let scopes = settings.required_scopes()?;
         let default = Gate { bearer: server.layer(), scopes: scopes.clone() };
         let rfc6750 = Gate { bearer: server.with_status_policy(StatusPolicy::rfc6750()).layer(), scopes };
-        Ok(Self { settings, server, default, rfc6750, clock })
-    }
-
-    pub(super) const fn server(&self) -> &ResourceServer {
-        &self.server
+        let _ = server.readiness();
+        Ok(Self { settings, server, default, rfc6750, clock, is_settled: Cell::new(false) })
     }
 
     pub(super) async fn explain(&self, line: &Line) -> Explanation {
@@ -58,6 +60,12 @@ impl<'a> Judge<'a> {
             let default = self.default.answer(&credentials).await;
             let mut steps = Steps::default();
             let error = default.extensions.get::<TokenError>().cloned();
+            // An API that has been running for a while would know.
+            if is_undecided(error.as_ref()) && !self.is_settled.replace(true) {
+                keys::settle(&self.server).await;
+                attempts -= 1;
+                continue;
+            }
             let mut agree = true;
             if !is_credentials_fault(error.as_ref()) {
                 let explained = self.server.validate_explained(text, &mut steps).await.err();
@@ -170,7 +178,11 @@ fn credentials(token: &[u8]) -> (HeaderValue, bool) {
 }
 
 fn is_credentials_fault(error: Option<&TokenError>) -> bool {
-    matches!(error, Some(TokenError::Request(_) | TokenError::Absent))
+    matches!(error, Some(TokenError::Request(_) | TokenError::Absent | TokenError::DpopNotConfigured))
+}
+
+fn is_undecided(error: Option<&TokenError>) -> bool {
+    error.is_some_and(|error| error.retry_after().is_some())
 }
 
 fn reason(error: Option<&TokenError>) -> Option<&'static str> {

@@ -74,11 +74,7 @@ impl Check {
     pub(crate) fn run(&self) -> Result<Outcome, Failure> {
         // Two threads: input is waited for on this one, while keys are refreshed on the other.
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-        let judge = runtime.block_on(async {
-            let judge = Judge::new(&self.settings)?;
-            keys::load(judge.server(), &self.settings).await?;
-            Ok::<_, Failure>(judge)
-        })?;
+        let judge = runtime.block_on(async { Judge::new(&self.settings) })?;
 
         let mut tally = Tally::default();
         let mut judge_line = |line: &Line| -> io::Result<()> {
@@ -152,10 +148,12 @@ impl Tally {
     }
 }
 
-/// Says something beside the answers.
+/// Writes something in addition to the answers, each of its lines on a line.
 fn warn(text: &str) {
-    // Nothing can be done where standard error is closed.
-    let _ = writeln!(anstream::stderr(), "{}", printable::line(text));
+    for line in text.lines() {
+        // Nothing can be done where standard error is closed.
+        let _ = writeln!(anstream::stderr(), "{}", printable::line(line));
+    }
 }
 
 /// Unlike `terminal::write_stdout`, tells when the reader has gone away: there may be millions of lines to come.

@@ -65,20 +65,21 @@ impl Case<'_> {
             TokenError::IssuedInFuture => self.early("iat", "issued"),
             TokenError::TooOld => "The client has to get a new token, or the API a longer `max_token_age`.".into(),
             TokenError::InsufficientScope(_) => return self.scope(),
-            TokenError::KeysUnavailable { .. } => return self.no_keys_at_all(),
+            TokenError::KeysUnavailable { .. } => return self.key_problems(),
             TokenError::KeyNotProvenAbsent { .. } => return self.unproven_key(),
             _ => return Vec::new(),
         };
         vec![advice]
     }
 
-    fn no_keys_at_all(&self) -> Vec<String> {
-        self.key_sets().filter(|set| set.last_error.is_some()).map(|set| keys::problem(&set, self.settings)).collect()
+    fn key_problems(&self) -> Vec<String> {
+        let has_problem = |set: &KeySetStatus| set.last_error.is_some() || !set.is_ready();
+        self.key_sets().filter(has_problem).flat_map(|set| keys::problem(&set, self.settings)).collect()
     }
 
     /// There is a set, but it may not be the newest.
     fn unproven_key(&self) -> Vec<String> {
-        let mut advice = self.no_keys_at_all();
+        let mut advice = self.key_problems();
         advice.push(
             "The keys may have been rotated: the token may be good. Check it again when the issuer's key set can be \
              fetched."

@@ -1,56 +1,82 @@
 //! Where the keys come from, and what is said when they do not.
 
+use std::process::Output;
+
 use serde_json::json;
 use tower_bearer::jose::Algorithm;
 use tower_bearer_authorization_server::{AuthorizationServer, Certificate, Endpoint, Fault};
+use tower_bearer_test::Defect;
 
-use super::{AUDIENCE, ISSUER, NOW, check, jwks_file, objects};
-use crate::support::{stderr, stdout};
+use super::{AUDIENCE, ISSUER, NOW, advice, check, jwks_file, objects};
+use crate::support::stderr;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn keys_that_are_not_to_be_had_exit_3_with_the_reason_and_the_remedy() {
+async fn unavailable_keys_are_503_and_exit_3_with_the_reason_and_the_remedy() {
     let mut server = AuthorizationServer::builder().signing_algorithm(Algorithm::ES256).start().await.unwrap();
     let url = server.issuer().to_owned();
-    let token = server.token().sign();
-    let ask = |issuers: &[&str]| {
+    let ask = |issuers: &[&str], token: &str| {
         let issuers: Vec<_> = issuers.iter().flat_map(|url| ["--issuer", url]).collect();
-        check(&[&issuers[..], &["--audience", AUDIENCE, "--json"]].concat(), &token)
+        check(&[&issuers[..], &["--audience", AUDIENCE, "--json"]].concat(), token)
     };
-    assert_eq!(ask(&[&url]).status.code(), Some(0));
-    let spelt_otherwise = ask(&[&format!("{url}/")]);
-    assert_eq!(spelt_otherwise.status.code(), Some(3));
-    assert!(
-        stderr(&spelt_otherwise).contains("Give `--issuer` as the metadata has it"),
-        "{}",
-        stderr(&spelt_otherwise)
-    );
+    let token = server.token().sign();
+    assert_eq!(ask(&[&url], &token).status.code(), Some(0));
+    let spelt_otherwise = format!("{url}/");
+    let of_that_name = server.token().claim("iss", &*spelt_otherwise).sign();
+    let undecided = ask(&[&spelt_otherwise], &of_that_name);
+    assert_undecided(&undecided, &["Give `--issuer` as the metadata has it"]);
     server.misbehave(Endpoint::JwkSet, Fault::status(500)).unwrap();
-    assert!(stderr(&ask(&[&url])).contains("status 500"));
+    assert_undecided(&ask(&[&url], &token), &["status 500"]);
     server.behave(Endpoint::JwkSet);
 
     server.misbehave(Endpoint::JwkSet, Fault::Html).unwrap();
-    let page = stderr(&ask(&[&url]));
-    assert!(page.contains("The response is not JSON") && page.contains(server.jwks_uri()), "{page}");
+    assert_undecided(&ask(&[&url], &token), &["The response is not JSON", server.jwks_uri()]);
     server.behave(Endpoint::JwkSet);
 
-    // One of several: the others are judged.
+    // One of several.
     let other = AuthorizationServer::builder().signing_algorithm(Algorithm::ES256).start().await.unwrap();
     server.stop().await;
-    let of_two = ask(&[&url, other.issuer()]);
-    assert_eq!((of_two.status.code(), objects(&of_two)[0]["reason"].as_str()), (Some(3), Some("keys_unavailable")));
-    assert!(stderr(&of_two).contains("Is http://127.0.0.1"), "{}", stderr(&of_two));
+    let of_two = ask(&[&url, other.issuer()], &format!("{token}\n{}", other.token().audience(AUDIENCE).sign()));
+    let [undecided, good] = &objects(&of_two)[..] else { panic!("{}", stderr(&of_two)) };
+    assert_eq!((&undecided["reason"], &good["accepted"]), (&json!("keys_unavailable"), &json!(true)));
+    assert_undecided(&of_two, &["Is http://127.0.0.1"]);
 
-    let unreachable = ask(&[&url]);
-    assert_eq!((unreachable.status.code(), stdout(&unreachable)), (Some(3), String::new()));
-    let told = stderr(&unreachable);
-    assert!(
-        told.contains("refused") && told.contains("Try `curl -i http://127.0.0.1") && told.contains("--jwks FILE"),
-        "{told}"
-    );
+    let words = ["refused", "Try `curl -i http://127.0.0.1", "--jwks FILE"];
+    assert_undecided(&ask(&[&url], &token), &words);
 
-    let no_file = check(&["--issuer", ISSUER, "--jwks", "/no/such/file", "--audience", AUDIENCE], &token);
-    assert_eq!(no_file.status.code(), Some(3));
-    assert!(stderr(&no_file).contains("No such file") && stderr(&no_file).contains("Give a file with a JWK Set"));
+    let no_file = check(&["--json", "--issuer", ISSUER, "--jwks", "/no/such/file", "--audience", AUDIENCE], &token);
+    assert_eq!(objects(&no_file)[0]["reason"], "issuer_mismatch", "no keys are needed for that");
+    let token = super::token().sign();
+    let no_file = check(&["--json", "--issuer", ISSUER, "--jwks", "/no/such/file", "--audience", AUDIENCE], &token);
+    assert_undecided(&no_file, &["No such file", "Give a file with a JWK Set"]);
+}
+
+/// What the layer says without keys, and why there are none.
+#[track_caller]
+fn assert_undecided(output: &Output, words: &[&str]) {
+    let explained = &objects(output)[0];
+    assert_eq!((output.status.code(), &explained["reason"]), (Some(3), &json!("keys_unavailable")), "{explained}");
+    assert_eq!(explained["answers"]["default"]["status"], 503);
+    assert!(stderr(output).contains("could not be judged"), "{}", stderr(output));
+    let advice = advice(output);
+    assert!(words.iter().all(|word| advice.contains(word)), "{words:?} in {advice}");
+}
+
+/// Tokens that the layer refuses without any key: the provider is not asked, or cannot be.
+#[tokio::test(flavor = "multi_thread")]
+async fn tokens_that_need_no_keys_are_refused_while_there_are_none() {
+    let token = || super::token().claim("iss", "http://127.0.0.1:1");
+    let ask = |token: &str, more: &[&str]| {
+        let issuer = ["--json", "--at", NOW, "--issuer", "http://127.0.0.1:1", "--audience", AUDIENCE];
+        let output = check(&[&issuer, more].concat(), token);
+        let reason = objects(&output)[0]["reason"].clone();
+        (output.status.code().unwrap(), reason.as_str().unwrap_or_default().to_owned())
+    };
+    let only = ["--algorithm", "RS256"];
+    assert_eq!(ask(&token().claim("iss", "https://127.0.0.1:1").sign(), &[]), (1, "issuer_mismatch".into()));
+    assert_eq!(ask(&token().sign(), &only), (1, "algorithm_not_allowed".into()));
+    assert_eq!(ask(&token().sign_defective(Defect::AlgNone), &[]), (1, "algorithm_not_allowed".into()));
+    assert_eq!(ask("opaque", &[]), (1, "opaque_token".into()));
+    assert_eq!(ask(&token().sign(), &[]), (3, "keys_unavailable".into()));
 }
 
 /// The keys are fetched, then the provider fails: the token may be good.
@@ -97,10 +123,9 @@ async fn keys_come_from_where_the_options_say() {
     std::fs::write(&root, server.root_certificate().unwrap()).unwrap();
     let token = server.token().sign();
     let metadata = format!("{}/.well-known/openid-configuration", server.issuer());
-    let ask = |more: &[&str]| check(&[&["--issuer", server.issuer(), "--audience", AUDIENCE], more].concat(), &token);
-    let untrusted = ask(&[]);
-    assert_eq!(untrusted.status.code(), Some(3));
-    assert!(stderr(&untrusted).contains("give its certificate with `--ca-certificate FILE`"), "{}", stderr(&untrusted));
+    let arguments = ["--json", "--issuer", server.issuer(), "--audience", AUDIENCE];
+    let ask = |more: &[&str]| check(&[&arguments, more].concat(), &token);
+    assert_undecided(&ask(&[]), &["give its certificate with `--ca-certificate FILE`"]);
     for more in [&[][..], &["--jwks", server.jwks_uri()], &["--metadata-url", &metadata]] {
         let trusted = ask(&[&["--ca-certificate", &root], more].concat());
         assert_eq!(trusted.status.code(), Some(0), "{more:?}: {}", stderr(&trusted));
@@ -159,7 +184,7 @@ fn a_key_that_cannot_be_used_is_named_with_its_cause() {
     );
     let advice = |more: &[&str], token: &str| {
         let arguments = ["--issuer", ISSUER, "--audience", AUDIENCE, "--at", NOW, "--json"];
-        objects(&check(&[&arguments, more].concat(), token))[0]["advice"].to_string().replace("\\\"", "'")
+        advice(&check(&[&arguments, more].concat(), token)).replace('"', "'")
     };
     for (kid, expected) in [
         (
@@ -191,8 +216,6 @@ fn a_key_that_cannot_be_used_is_named_with_its_cause() {
     assert!(told.contains("rsa is in the set but unusable: for an algorithm that the configuration does not allow: RS256. If the issuer signs with it, allow its algorithm"), "{told}");
 
     let none = file("none", json!([with("k1", "use", "enc".into())]));
-    let output =
-        check(&["--issuer", ISSUER, "--audience", AUDIENCE, "--at", NOW, "--jwks", &none], &super::token().sign());
-    let told = stderr(&output);
-    assert!(output.status.code() == Some(3) && told.contains("\"k1\": for another use: `use` is \"enc\""), "{told}");
+    let arguments = ["--json", "--issuer", ISSUER, "--audience", AUDIENCE, "--at", NOW, "--jwks", &none];
+    assert_undecided(&check(&arguments, &super::token().sign()), &["\"k1\": for another use: `use` is \"enc\""]);
 }

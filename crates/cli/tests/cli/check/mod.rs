@@ -76,6 +76,13 @@ fn objects(output: &Output) -> Vec<Value> {
     stdout(output).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
+/// All advice about all tokens, a sentence a line.
+fn advice(output: &Output) -> String {
+    let advice = |it: &Value| it["advice"].as_array().unwrap().clone();
+    let advice: Vec<_> = objects(output).iter().flat_map(advice).map(|it| it.as_str().unwrap().to_owned()).collect();
+    advice.join("\n")
+}
+
 /// The one object for one token.
 fn explain(more: &[&str], token: &str) -> Value {
     let output = check_fixed(&[&["--json"], more].concat(), token);

@@ -5,8 +5,8 @@ use std::net::TcpListener;
 
 use serde_json::json;
 
-use super::{AUDIENCE, ISSUER, check};
-use crate::support::{Directory, stderr};
+use super::{AUDIENCE, ISSUER, advice, check};
+use crate::support::Directory;
 
 /// Words that speak of every cause.
 const LIES: &str =
@@ -32,10 +32,10 @@ fn response(status: &str, fields: &str, body: &str) -> String {
 
 /// What `check` says when keys are at this place.
 fn told(jwks: &str) -> String {
-    let arguments = ["--issuer", ISSUER, "--audience", AUDIENCE, "--dangerously-allow-http", "--jwks", jwks];
+    let arguments = ["--json", "--issuer", ISSUER, "--audience", AUDIENCE, "--dangerously-allow-http", "--jwks", jwks];
     let output = check(&arguments, &super::token().sign());
     assert_eq!(output.status.code(), Some(3), "{jwks}");
-    stderr(&output)
+    advice(&output)
 }
 
 const USABLE_KEY: &str = "has no key that may be used";
@@ -134,8 +134,8 @@ fn r31_metadata_has_the_remedy_of_the_most_telling_place() {
         (response("200 OK", "", "{\"error\":\"certificate\"}"), BY_HAND),
     ] {
         let issuer = format!("http://{}", serve(answer.clone()));
-        let output = check(&["--issuer", &issuer, "--audience", AUDIENCE], &super::token().sign());
-        let told = stderr(&output);
+        let token = super::token().claim("iss", &*issuer).sign();
+        let told = advice(&check(&["--json", "--issuer", &issuer, "--audience", AUDIENCE], &token));
         assert_eq!(remedy(&told), expected, "{answer}: {told}");
     }
 }
