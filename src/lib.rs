@@ -131,6 +131,7 @@ mod claim_path;
 mod claims;
 mod config_error;
 mod credentials;
+mod duration_text;
 mod error;
 mod evidence;
 pub mod guide;
@@ -166,7 +167,7 @@ pub use axum::Claims;
 pub use claim_path::ClaimPath;
 pub use config_error::ConfigError;
 pub use error::{ClaimFault, JsonFault, KeySetError, MalformedFault, RequestFault, TokenError, TransportFault};
-pub use issuer::Issuer;
+pub use issuer::{FailoverDescription, Issuer, IssuerDescription, OmittedSetting};
 pub use keys::{
     ExportedKeySets, FetchCounts, FetchedKeySet, KeyPolicy, KeySetFailure, KeySetState, KeySetStatus, KeySource,
     KeySourceFuture,
@@ -175,7 +176,9 @@ pub use keys::{
 pub use layer::{BearerLayer, RequireRoles, RequireScopes, RequireToken};
 pub use presentation::Presentation;
 pub use refusal::Refusal;
-pub use resource_server::{Readiness, ResourceServer, ResourceServerBuilder, TokenCacheStatus, WarmUpError};
+pub use resource_server::{
+    Readiness, ResourceServer, ResourceServerBuilder, ResourceServerDescription, TokenCacheStatus, WarmUpError,
+};
 pub use response::RefusalBody;
 pub use scope::{Scope, ScopeRequirement};
 pub use speaker::{ClaimMarker, SpeaksFor};

@@ -6,7 +6,7 @@ use http::header::{ACCEPT_ENCODING, CONTENT_LENGTH, IF_MODIFIED_SINCE, IF_NONE_M
 use http::{HeaderMap, HeaderName, HeaderValue};
 use url::Url;
 
-use super::Issuer;
+use super::{Issuer, IssuerDescription, OmittedSetting};
 use crate::config_error::ConfigError;
 use crate::keys::{
     AddressGuard, ClientSettings, ConfigureClient, HttpClient, HttpClients, KeyPolicy, PRIVATE_NETWORKS,
@@ -150,6 +150,17 @@ impl KeyRequests {
                                it, or make the failover a `.failover_key_source(..)`";
                 Err(ConfigError::new("key_request_header", problem))
             }
+        }
+    }
+
+    pub(super) fn describe(&self, description: &mut IssuerDescription) {
+        description.require_same_origin_jwks_uri = self.same_origin;
+        description.refuse_networks.clone_from(&self.refused_networks);
+        if self.configure_client.is_some() {
+            description.omitted.push(OmittedSetting::HttpClient);
+        }
+        if !self.headers.is_empty() {
+            description.omitted.push(OmittedSetting::KeyRequestHeader);
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 #[cfg(feature = "remote-keys")]
@@ -12,7 +13,7 @@ use crate::config_error::ConfigError;
 use crate::jose::{Algorithm, JwkSet, KeyFault, VerifyingKey, describe_dropped};
 #[cfg(feature = "remote-keys")]
 use crate::keys::{Discovery, HttpClient, RemoteLocation, RemoteSource};
-use crate::keys::{FailoverSource, KeyCache, KeyEnvironment, KeySource, Keys};
+use crate::keys::{FailoverSource, FileSource, KeyCache, KeyEnvironment, KeySource, Keys};
 use crate::telemetry::IssuerMeter;
 #[cfg(feature = "remote-keys")]
 use crate::urls::{check_discovered_issuer, check_fetched};
@@ -27,6 +28,7 @@ pub(super) enum KeyLocation {
     JwkSetUrl(String),
     #[cfg(feature = "remote-keys")]
     MetadataUrl(String),
+    File(PathBuf),
     Source(Arc<dyn KeySource>),
     JwkSet(String),
     Pem(String),
@@ -108,6 +110,10 @@ impl Issuer {
                     sources.push(Arc::clone(source));
                     continue;
                 }
+                Some(KeyLocation::File(path)) => {
+                    sources.push(Arc::new(FileSource::new(path.clone())));
+                    continue;
+                }
                 Some(KeyLocation::JwkSetUrl(url)) => {
                     let setting = if sources.is_empty() { "jwk_set_url" } else { "failover_jwk_set_url" };
                     RemoteLocation::JwkSet(check_fetched(setting, url, self.allow_http)?)
@@ -162,11 +168,14 @@ impl Issuer {
             let problem = "has no keys; add `.jwk_set(..)`, or the feature `remote-keys` for discovery";
             return Err(ConfigError::new("issuer", problem));
         }
-        let sources = self.key_locations.iter().chain(&self.failovers).filter_map(|location| match location {
-            KeyLocation::Source(source) => Some(Arc::clone(source)),
-            _ => None,
-        });
-        Ok(sources.collect())
+        let source = |location: &KeyLocation| -> Option<Arc<dyn KeySource>> {
+            match location {
+                KeyLocation::Source(source) => Some(Arc::clone(source)),
+                KeyLocation::File(path) => Some(Arc::new(FileSource::new(path.clone()))),
+                _ => None,
+            }
+        };
+        Ok(self.key_locations.iter().chain(&self.failovers).filter_map(source).collect())
     }
 }
 
@@ -175,7 +184,7 @@ impl KeyLocation {
         match self {
             #[cfg(feature = "remote-keys")]
             Self::JwkSetUrl(_) | Self::MetadataUrl(_) => true,
-            Self::Source(_) => true,
+            Self::File(_) | Self::Source(_) => true,
             Self::JwkSet(_) | Self::Pem(_) | Self::SharedSecret(_) => false,
         }
     }
@@ -195,6 +204,7 @@ impl fmt::Debug for KeyLocation {
             Self::JwkSetUrl(_) => "JwkSetUrl",
             #[cfg(feature = "remote-keys")]
             Self::MetadataUrl(_) => "MetadataUrl",
+            Self::File(path) => return f.debug_tuple("File").field(path).finish(),
             Self::Source(source) => return source.fmt(f),
             Self::JwkSet(_) => "JwkSet",
             Self::Pem(_) => "Pem",

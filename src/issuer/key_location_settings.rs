@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::Issuer;
 use super::key_assembly::KeyLocation;
-use crate::keys::{FileSource, KeyPolicy, KeySource};
+use crate::keys::{KeyPolicy, KeySource};
 
 impl Issuer {
     /// Takes the keys from this URL instead of asking the issuer's metadata for it.
@@ -63,8 +63,9 @@ impl Issuer {
     /// A change is noticed within a minute, and at once when a token names a key that is not known yet. A file that is
     /// missing or broken is logged, and the keys that were read before stay.
     #[must_use]
-    pub fn jwk_set_file(self, path: impl Into<PathBuf>) -> Self {
-        self.key_source(FileSource::new(path.into()))
+    pub fn jwk_set_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.key_locations.push(KeyLocation::File(path.into()));
+        self
     }
 
     /// Takes the keys from this JWK Set (RFC 7517 §5), as JSON text. They never change.
@@ -153,8 +154,9 @@ impl Issuer {
     /// The file is never written here, and it is read anew each time. While it serves, the first place is asked again
     /// about every minute.
     #[must_use]
-    pub fn failover_jwk_set_file(self, path: impl Into<PathBuf>) -> Self {
-        self.failover_key_source(FileSource::new(path.into()))
+    pub fn failover_jwk_set_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.failovers.push(KeyLocation::File(path.into()));
+        self
     }
 
     /// Takes the keys from a source of the application's own when they are not to be had from the first place, nor from

@@ -1,5 +1,6 @@
 //! One authorization server whose tokens are accepted, and where its keys are.
 
+mod description;
 #[cfg(feature = "remote-keys")]
 mod http_settings;
 mod key_assembly;
@@ -8,6 +9,8 @@ mod speaker_settings;
 
 use std::fmt;
 use std::sync::Arc;
+
+pub use description::{FailoverDescription, IssuerDescription, OmittedSetting};
 
 #[cfg(feature = "remote-keys")]
 use http_settings::KeyRequests;
@@ -19,6 +22,10 @@ use crate::jose::Algorithm;
 use crate::keys::KeyPolicy;
 use crate::speaker::Markers;
 use crate::urls::check_issuer_name;
+
+const DEFAULT_AUDIENCE_CLAIM: &str = "aud";
+const DEFAULT_SCOPE_CLAIMS: [&str; 2] = ["scope", "scp"];
+const DEFAULT_CLIENT_ID_CLAIMS: [&str; 4] = ["client_id", "azp", "cid", "appid"];
 
 /// An authorization server whose tokens are accepted.
 ///
@@ -86,9 +93,9 @@ impl Issuer {
             key_policy: KeyPolicy::default(),
             #[cfg(feature = "remote-keys")]
             key_requests: KeyRequests::default(),
-            audience_claim: "aud".into(),
-            scope_claims: vec!["scope".into(), "scp".into()],
-            client_id_claims: ["client_id", "azp", "cid", "appid"].map(Into::into).into(),
+            audience_claim: DEFAULT_AUDIENCE_CLAIM.into(),
+            scope_claims: DEFAULT_SCOPE_CLAIMS.map(Into::into).into(),
+            client_id_claims: DEFAULT_CLIENT_ID_CLAIMS.map(Into::into).into(),
             markers: Markers::default(),
             require_at_jwt: false,
             allow_nonce: false,

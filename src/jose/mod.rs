@@ -15,6 +15,7 @@ mod jws;
 mod key_fault;
 mod key_type;
 mod pem;
+mod public_text;
 mod roca;
 mod verifying_key;
 
@@ -30,3 +31,5 @@ pub(crate) use dropped_key::describe as describe_dropped;
 pub(crate) use json::{MemberPlaces, Members, Number, StringList, Value, WalkError, walk_object};
 pub(crate) use jwk_set::{Candidates, JwkSet, NoCandidates};
 pub(crate) use jws::{CompactJws, VerifiedPayload};
+pub(crate) use pem::public_pem;
+pub(crate) use public_text::public_members;

@@ -6,7 +6,10 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::config_error::ConfigError;
+use crate::duration_text;
 
 /// The part of a set's lifetime after which it is refreshed.
 const REFRESH_AHEAD: f64 = 0.8;
@@ -15,12 +18,20 @@ const REFRESH_AHEAD: f64 = 0.8;
 ///
 /// The defaults suit a provider that rotates its keys with an overlap of minutes. Durations are real time, except in
 /// the tests of those who bring their own [`Clock`](crate::time::Clock).
-#[derive(Clone, Debug, Eq, PartialEq)]
+///
+/// As data, such as in JSON, the durations are texts with their unit, such as `5s`.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct KeyPolicy {
+    #[serde(with = "duration_text")]
     pub(crate) lifetime: Duration,
+    #[serde(with = "duration_text")]
     pub(crate) staleness_bound: Duration,
+    #[serde(with = "duration_text")]
     pub(crate) request_wait: Duration,
+    #[serde(with = "duration_text")]
     pub(crate) connect_timeout: Duration,
+    #[serde(with = "duration_text")]
     pub(crate) fetch_timeout: Duration,
 }
 

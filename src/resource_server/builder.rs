@@ -7,11 +7,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::Response;
 
+use super::description::{DEFAULT_LEEWAY, DEFAULT_MAX_TOKEN_BYTES, ResourceServerDescription};
 use super::{Inner, ResourceServer};
 use crate::challenge::Realm;
 use crate::config_error::ConfigError;
 use crate::error::TokenError;
-use crate::issuer::Issuer;
+use crate::issuer::{Issuer, OmittedSetting};
 use crate::keys::KeyEnvironment;
 use crate::response::{Hook, RefusalBody, Responder};
 use crate::server_context::ServerContext;
@@ -21,9 +22,6 @@ use crate::time::{Clock, SystemClock};
 use crate::token_cache::{self, TokenCache};
 use crate::trust::{CommonRules, IssuerResolver, TrustedIssuers};
 
-/// The largest token that is read, unless configured otherwise: 16 KiB, several times what real ones have.
-const DEFAULT_MAX_TOKEN_BYTES: usize = 16 * 1024;
-const DEFAULT_LEEWAY: Duration = Duration::from_secs(30);
 const MAX_LEEWAY: Duration = Duration::from_secs(300);
 
 /// Configures a [`ResourceServer`].
@@ -41,7 +39,7 @@ pub struct ResourceServerBuilder {
     statuses: StatusPolicy,
     body: RefusalBody,
     hook: Option<Arc<Hook>>,
-    clock: Arc<dyn Clock>,
+    clock: Option<Arc<dyn Clock>>,
 }
 
 impl Default for ResourceServerBuilder {
@@ -58,7 +56,7 @@ impl Default for ResourceServerBuilder {
             statuses: StatusPolicy::default(),
             body: RefusalBody::default(),
             hook: None,
-            clock: Arc::new(SystemClock::new()),
+            clock: None,
         }
     }
 }
@@ -197,7 +195,7 @@ impl ResourceServerBuilder {
 
     /// Where the time comes from. Default: the machine's clocks.
     pub fn clock(mut self, clock: impl Clock + 'static) -> Self {
-        self.clock = Arc::new(clock);
+        self.clock = Some(Arc::new(clock));
         self
     }
 
@@ -222,11 +220,13 @@ impl ResourceServerBuilder {
         }
         let token_cache = TokenCache::new(self.token_cache_bytes)?.map(Arc::new);
         let realm = self.realm.clone().unwrap_or_else(|| self.first_audience().to_owned());
+        let settings = Arc::new(self.describe(&realm));
+        let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock::new()));
         let common = CommonRules {
             audiences: self.audiences,
             leeway: self.leeway,
             max_token_age: self.max_token_age,
-            environment: KeyEnvironment::new(Arc::clone(&self.clock)),
+            environment: KeyEnvironment::new(Arc::clone(&clock)),
         };
         let issuers = Arc::new(TrustedIssuers::new(common, &self.issuers, self.resolver)?);
         let responder =
@@ -235,10 +235,31 @@ impl ResourceServerBuilder {
         Ok(ResourceServer(Arc::new(Inner {
             issuers,
             max_token_bytes: self.max_token_bytes,
-            clock: self.clock,
+            clock,
             context: Arc::new(ServerContext::new(responder)),
             token_cache,
+            settings,
         })))
+    }
+
+    /// All settings but those that can change after this.
+    fn describe(&self, realm: &str) -> ResourceServerDescription {
+        let omitted = [
+            (self.hook.is_some(), OmittedSetting::OnRefusal),
+            (self.clock.is_some(), OmittedSetting::Clock),
+            (self.resolver.is_some(), OmittedSetting::IssuerResolver),
+        ];
+        ResourceServerDescription {
+            audiences: self.audiences.iter().map(|audience| audience.to_string()).collect(),
+            realm: Some(realm.to_owned()),
+            leeway: self.leeway,
+            max_token_age: self.max_token_age,
+            max_token_bytes: self.max_token_bytes,
+            token_cache_bytes: self.token_cache_bytes,
+            refusal_body: self.body,
+            omitted: omitted.into_iter().filter_map(|(is_set, setting)| is_set.then_some(setting)).collect(),
+            ..ResourceServerDescription::default()
+        }
     }
 
     /// The audience that names the realm.

@@ -1,6 +1,7 @@
 //! The resource server: configuration, and the decision about one token.
 
 mod builder;
+mod description;
 mod door;
 mod health;
 mod held;
@@ -14,6 +15,7 @@ use std::fmt;
 use std::sync::Arc;
 
 pub use builder::ResourceServerBuilder;
+pub use description::ResourceServerDescription;
 pub use health::{Readiness, WarmUpError};
 pub use memory::TokenCacheStatus;
 
@@ -57,6 +59,8 @@ struct Inner {
     clock: Arc<dyn Clock>,
     context: Arc<ServerContext>,
     token_cache: Option<Arc<TokenCache>>,
+    /// The settings of the builder, as data.
+    settings: Arc<ResourceServerDescription>,
 }
 
 impl ResourceServer {

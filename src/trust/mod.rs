@@ -28,7 +28,7 @@ pub(crate) use trusted_issuer::{CommonRules, Proof, TrustedIssuer};
 use self::resolver::Resolutions;
 use crate::config_error::ConfigError;
 use crate::error::TokenError;
-use crate::issuer::Issuer;
+use crate::issuer::{Issuer, IssuerDescription};
 use crate::keys::{KeyPolicy, KeySetState, KeySetStatus};
 use crate::sync::{AtomicU64, Mutex, MutexGuard, Ordering};
 
@@ -107,6 +107,11 @@ impl TrustedIssuers {
             issuer.set_enabled(enabled);
             true
         })
+    }
+
+    /// The configuration of those that are not from the resolver.
+    pub(crate) fn describe(&self) -> Vec<IssuerDescription> {
+        self.table().configured().iter().filter_map(|issuer| issuer.describe()).collect()
     }
 
     /// Whether an issuer that is not in the table may be had by waiting for the resolver.

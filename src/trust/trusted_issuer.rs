@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::config_error::ConfigError;
 use crate::error::TokenError;
-use crate::issuer::Issuer;
+use crate::issuer::{Issuer, IssuerDescription};
 use crate::keys::{KeyEnvironment, KeySetStatus, Keys};
 use crate::sync::{AtomicBool, AtomicU64, Ordering};
 use crate::telemetry::IssuerMeter;
@@ -35,6 +35,8 @@ pub(crate) enum Proof {
 pub(crate) struct TrustedIssuer {
     pub(crate) rules: TokenRules,
     pub(crate) proof: Proof,
+    /// Its configuration; none for one from the resolver, of which there can be many.
+    description: Option<Box<IssuerDescription>>,
     /// The resolver brought it, not the configuration.
     pub(super) is_resolved: bool,
     enabled: AtomicBool,
@@ -95,6 +97,7 @@ impl CommonRules {
         let algorithms = issuer.checked_algorithms()?;
         let meter = if is_resolved { IssuerMeter::of_resolved() } else { IssuerMeter::of_configured(&issuer.url) };
         let keys = issuer.keys(&algorithms, &self.environment, meter)?;
+        let description = (!is_resolved).then(|| Box::new(issuer.describe(&algorithms)));
         let rules = TokenRules {
             issuer: Arc::clone(&issuer.url),
             audiences: audiences.as_slice().into(),
@@ -108,7 +111,7 @@ impl CommonRules {
             accept_sender_constrained: issuer.accept_sender_constrained,
         };
         let (proof, enabled, verified_at) = (Proof::Keys(keys), AtomicBool::new(true), AtomicU64::new(0));
-        Ok(TrustedIssuer { rules, proof, is_resolved, enabled, verified_at })
+        Ok(TrustedIssuer { rules, proof, description, is_resolved, enabled, verified_at })
     }
 }
 
@@ -123,6 +126,12 @@ impl TrustedIssuer {
 
     pub(crate) fn set_enabled(&self, enabled: bool) {
         self.enabled.store(enabled, Ordering::Release);
+    }
+
+    /// The configuration, if it is not from the resolver.
+    pub(crate) fn describe(&self) -> Option<IssuerDescription> {
+        let description = IssuerDescription::clone(self.description.as_ref()?);
+        Some(IssuerDescription { enabled: self.is_enabled(), ..description })
     }
 
     /// Remembers that a token of it was accepted. Of an issuer from the resolver more is known.

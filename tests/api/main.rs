@@ -20,6 +20,7 @@ mod axum_constructs;
 mod best_practice;
 mod challenges;
 mod config_errors;
+mod description;
 mod jose;
 mod keys;
 mod limits;

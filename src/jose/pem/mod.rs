@@ -7,6 +7,9 @@ mod blocks;
 mod der;
 mod public_key;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
 use self::blocks::{Block, blocks};
 use self::public_key::PublicKey;
 use super::algorithm::Algorithm;
@@ -68,6 +71,18 @@ impl JwkSet {
         check_numbers(keys.iter().flatten().map(|key| key.algorithm()), keys.len())?;
         Ok(Self::of_unnamed(keys, skipped))
     }
+}
+
+/// The blocks with public keys, without the text around them.
+pub(crate) fn public_pem(text: &str) -> String {
+    let mut pem = String::new();
+    for block in blocks(text) {
+        if let (Content::PublicKey, Ok(der)) = (Content::of(block.label), &block.content) {
+            let label = block.label.trim();
+            pem += &format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", STANDARD.encode(der));
+        }
+    }
+    pem
 }
 
 /// What a block holds, by its label.

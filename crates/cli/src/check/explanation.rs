@@ -45,6 +45,9 @@ pub(super) enum CheckResult {
 /// What the layer answers.
 #[derive(Debug, serde::Serialize)]
 pub(super) struct LayerResponses {
+    /// With the statuses of the API's own configuration, where they are known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) configured: Option<LayerResponse>,
     pub(super) default: LayerResponse,
     pub(super) rfc6750: LayerResponse,
 }

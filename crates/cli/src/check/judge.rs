@@ -16,9 +16,9 @@ use tower_bearer::{
 };
 
 use super::advice;
+use super::api::Api;
 use super::explanation::{CheckResult, Explanation, LayerResponse, LayerResponses, Row};
 use super::input::Line;
-use super::settings::Settings;
 use super::untrusted::{Untrusted, time_claim};
 use super::{keys, moment};
 use crate::outcome::Failure;
@@ -27,27 +27,35 @@ use crate::outcome::Failure;
 const MAX_ATTEMPTS: usize = 3;
 
 /// Judges tokens as one API does.
-pub(super) struct Judge<'a> {
-    settings: &'a Settings,
+pub(super) struct Judge {
+    api: Api,
     server: ResourceServer,
     default: Gate,
     rfc6750: Gate,
+    /// With the statuses of the API, where they are known.
+    configured: Option<Gate>,
     clock: StoppedClock,
     /// Whether the first fetch of each issuer's keys has ended.
     is_settled: Cell<bool>,
 }
 
-impl<'a> Judge<'a> {
+impl Judge {
     /// Starts the fetches of keys, as an API does that is warmed up. Nothing waits for them here: which tokens need keys
     /// is for the layer to say.
-    pub(super) fn new(settings: &'a Settings) -> Result<Self, Failure> {
-        let clock = StoppedClock::new(settings.at);
-        let server = settings.server(clock.clone())?;
-        let scopes = settings.required_scopes()?;
-        let default = Gate { bearer: server.layer(), scopes: scopes.clone() };
-        let rfc6750 = Gate { bearer: server.with_status_policy(StatusPolicy::rfc6750()).layer(), scopes };
+    pub(super) fn new(api: Api, at: Option<UnixTime>) -> Result<Self, Failure> {
+        let clock = StoppedClock::new(at);
+        let server = api.server(clock.clone())?;
+        let scopes = api.required_scopes()?;
+        let gate = |bearer| Gate { bearer, scopes: scopes.clone() };
+        let default = gate(server.with_status_policy(StatusPolicy::default()).layer());
+        let rfc6750 = gate(server.with_status_policy(StatusPolicy::rfc6750()).layer());
+        let configured = api.is_described.then(|| gate(server.layer()));
         let _ = server.readiness();
-        Ok(Self { settings, server, default, rfc6750, clock, is_settled: Cell::new(false) })
+        Ok(Self { api, server, default, rfc6750, configured, clock, is_settled: Cell::new(false) })
+    }
+
+    pub(super) const fn api(&self) -> &Api {
+        &self.api
     }
 
     pub(super) async fn explain(&self, line: &Line) -> Explanation {
@@ -73,8 +81,14 @@ impl<'a> Judge<'a> {
             }
             let rfc6750 = self.rfc6750.answer(&credentials).await;
             agree &= reason(error.as_ref()) == reason(rfc6750.extensions.get());
+            let configured = match &self.configured {
+                Some(gate) => Some(gate.answer(&credentials).await),
+                None => None,
+            };
+            agree &= configured.as_ref().is_none_or(|it| reason(error.as_ref()) == reason(it.extensions.get()));
             if agree || attempts == MAX_ATTEMPTS {
                 let answers = LayerResponses {
+                    configured: configured.as_ref().map(LayerResponse::from_layer),
                     default: LayerResponse::from_layer(&default),
                     rfc6750: LayerResponse::from_layer(&rfc6750),
                 };
@@ -82,12 +96,19 @@ impl<'a> Judge<'a> {
             }
         };
 
-        let is_read = line.token.len() <= self.settings.max_token_bytes();
+        let is_read = line.token.len() <= self.api.configuration.max_token_bytes;
         let token = if is_read { Untrusted::read(text) } else { Untrusted::default() };
         let is_signed = steps.0.iter().any(|step| step.check == Check::Signature && step.passed);
         let judged_at = self.clock.now();
         let rows = self.rows(error.as_ref(), &steps, &token, judged_at);
-        let case = advice::Case { settings: self.settings, server: &self.server, token: &token, text, now: judged_at };
+        let case = advice::Case {
+            api: &self.api,
+            issuer: self.api.issuer_of(&token),
+            server: &self.server,
+            token: &token,
+            text,
+            now: judged_at,
+        };
         let advice = error.as_ref().map(|error| case.advise(error)).unwrap_or_default();
         let mut notes: Vec<_> = line.note.clone().into_iter().collect();
         if !is_sendable {
@@ -111,7 +132,7 @@ impl<'a> Judge<'a> {
                 check: check.name(),
                 result: step.map_or(CheckResult::Unverified, |step| step.result()),
                 expected: step.map(|step| step.expected.clone()).unwrap_or_default(),
-                found: step.map_or_else(|| token.found(*check, self.settings), |step| step.found.clone()),
+                found: step.map_or_else(|| token.found(*check, self.api.issuer_of(token)), |step| step.found.clone()),
             };
             // The library only reports that it is unknown; the header has its name.
             if let Some(name) = step.and_then(|step| step.named_by).and_then(|parameter| token.header(parameter)) {
@@ -123,20 +144,20 @@ impl<'a> Judge<'a> {
             }
             rows.push(row);
         }
-        if !self.settings.scopes.is_empty() {
+        if !self.api.scopes.is_empty() {
             rows.push(self.scope_row(error, token));
         }
         rows
     }
 
     fn scope_row(&self, error: Option<&TokenError>, token: &Untrusted) -> Row {
-        let found = token.scopes(self.settings).map(|(_, scopes)| format!("{:?}", scopes.join(" ")));
+        let found = token.scopes(self.api.issuer_of(token)).map(|(_, scopes)| format!("{:?}", scopes.join(" ")));
         let result = match error {
             None => CheckResult::Passed,
             Some(TokenError::InsufficientScope(_)) => CheckResult::Failed,
             Some(_) => CheckResult::Unverified,
         };
-        let expected = format!("all of {:?}", self.settings.scopes);
+        let expected = format!("all of {:?}", self.api.scopes);
         Row { check: "scope", result, expected, found: found.unwrap_or_else(|| "absent".to_owned()) }
     }
 }

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use tower_bearer::{KeySetStatus, ResourceServer};
 
+use super::api::Api;
 use super::remedy;
-use super::settings::Settings;
 
 const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
@@ -19,11 +19,13 @@ pub(super) async fn settle(server: &ResourceServer) {
     }
 }
 
-/// Why there are no keys, and what to do about it: two sentences.
-pub(super) fn problem(status: &KeySetStatus, settings: &Settings) -> Vec<String> {
+/// Why there are no keys, and what to do about it.
+pub(super) fn problem(status: &KeySetStatus, api: &Api) -> Vec<String> {
     let Some(failure) = &status.last_error else {
         return vec![format!("The keys of {:?} are still being fetched: check the token again.", status.issuer)];
     };
     let cause = format!("The keys of {:?} are unavailable: {failure}.", status.issuer);
-    vec![cause, remedy::for_keys(failure.error(), &status.issuer, settings)]
+    let mut problem = vec![cause, remedy::for_keys(failure.error(), &status.issuer, api)];
+    problem.extend(api.unknown_places(&status.issuer));
+    problem
 }

@@ -1,6 +1,7 @@
 //! `tower-bearer check`: explains why tokens are accepted or refused, with the very same validator as the layer.
 
 mod advice;
+mod api;
 mod difference;
 mod explanation;
 mod input;
@@ -36,6 +37,10 @@ Examples:
 
   Would it have been good when the request came, on the route that asks for `write:leads`?
     … --at 2026-11-21T02:14:00Z --scope write:leads
+
+  By the configuration of the running API, as `ResourceServer::describe()` returns it:
+    curl http://127.0.0.1:9000/debug/tokens > api.json
+    pbpaste | tower-bearer check --config api.json
 
   Without the network, by keys in a file:
     … --jwks jwks.json --issuer https://as.example.com --audience https://api.example.com
@@ -74,7 +79,8 @@ impl Check {
     pub(crate) fn run(&self) -> Result<Outcome, Failure> {
         // Two threads: input is waited for on this one, while keys are refreshed on the other.
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-        let judge = runtime.block_on(async { Judge::new(&self.settings) })?;
+        let judge = runtime.block_on(async { Judge::new(self.settings.api()?, self.settings.at) })?;
+        judge.api().unknowns().iter().for_each(|unknown| warn(unknown));
 
         let mut tally = Tally::default();
         let mut judge_line = |line: &Line| -> io::Result<()> {

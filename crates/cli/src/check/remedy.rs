@@ -2,7 +2,7 @@
 
 use tower_bearer::{KeySetError, TransportFault};
 
-use super::settings::{self, Settings};
+use super::api::Api;
 
 /// What to do, most specific first: if several places or sources failed, the first one here that applies is shown.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -20,9 +20,9 @@ enum Remedy {
 }
 
 /// Follows the types of the failures, because their texts repeat words that a server chose.
-pub(super) fn for_keys(error: &KeySetError, issuer: &str, settings: &Settings) -> String {
+pub(super) fn for_keys(error: &KeySetError, issuer: &str, api: &Api) -> String {
     let remedy = error.causes().into_iter().map(Remedy::for_cause).min().unwrap_or(Remedy::KeysByHand);
-    let is_file = settings.jwks.as_deref().is_some_and(|place| !settings::is_url(place));
+    let is_file = api.issuer(issuer).is_some_and(|issuer| issuer.jwk_set_file.is_some());
     if is_file && remedy != Remedy::UsableKey {
         return "Give a file with a JWK Set, `{\"keys\": […]}`, or the URL of one, to `--jwks`.".to_owned();
     }

@@ -91,6 +91,9 @@ fn cells(row: &Row) -> (String, String) {
 fn write_answers(text: &mut String, explanation: &Explanation) -> std::fmt::Result {
     let answers = &explanation.answers;
     writeln!(text, "\n  {HEADING}The layer's answer{HEADING:#}")?;
+    if let Some(configured) = &answers.configured {
+        return writeln!(text, "    {}", answer(configured));
+    }
     if answers.default == answers.rfc6750 {
         return writeln!(text, "    {}", answer(&answers.default));
     }

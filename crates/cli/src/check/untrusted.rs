@@ -4,10 +4,8 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};
-use tower_bearer::Check;
 use tower_bearer::time::UnixTime;
-
-use super::settings::Settings;
+use tower_bearer::{Check, IssuerDescription};
 
 /// Never the signature, never the token.
 #[derive(Debug, Default)]
@@ -56,13 +54,13 @@ impl Untrusted {
     }
 
     /// The scopes, with the name of the claim that they are from.
-    pub(super) fn scopes<'a>(&'a self, settings: &'a Settings) -> Option<(&'a str, Vec<&'a str>)> {
-        let name = settings.scope_claims.iter().find(|name| self.claim(name).is_some())?;
+    pub(super) fn scopes<'a>(&'a self, issuer: Option<&'a IssuerDescription>) -> Option<(&'a str, Vec<&'a str>)> {
+        let name = issuer?.scope_claims.iter().find(|name| self.claim(name).is_some())?;
         Some((name, self.texts(name).into_iter().flat_map(|text| text.split(' ')).collect()))
     }
 
     /// What a check that was not made would have found.
-    pub(super) fn found(&self, check: Check, settings: &Settings) -> String {
+    pub(super) fn found(&self, check: Check, issuer: Option<&IssuerDescription>) -> String {
         let value = match check {
             Check::Algorithm => self.header("alg"),
             Check::Key => self.header("kid"),
@@ -71,7 +69,7 @@ impl Untrusted {
                 return if self.claim("cnf").is_some() { "`cnf`" } else { "no `cnf`" }.to_owned();
             }
             Check::Issuer | Check::IssuerChoice => self.claim("iss"),
-            Check::Audience => self.claim(&settings.audience_claim),
+            Check::Audience => self.claim(issuer.map_or("aud", |issuer| &issuer.audience_claim)),
             Check::Expiry => self.claim("exp"),
             Check::NotBefore => self.claim("nbf"),
             Check::IssuedAt => self.claim("iat"),

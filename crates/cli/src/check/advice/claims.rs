@@ -18,7 +18,7 @@ const IN_2100: f64 = 4_102_444_800.0;
 impl Case<'_> {
     pub(super) fn claim(&self, name: &str, fault: ClaimFault) -> String {
         match fault {
-            ClaimFault::Missing if name == self.settings.audience_claim => {
+            ClaimFault::Missing if name == self.audience_claim() => {
                 let others: Vec<_> = ["aud", "client_id", "azp", "resource"]
                     .into_iter()
                     .filter(|it| self.token.claim(it).is_some())
@@ -30,7 +30,7 @@ impl Case<'_> {
                 };
                 format!("The client has to ask for a token for this API (`audience` or `resource`).{hint}")
             }
-            ClaimFault::Missing if self.settings.require_at_jwt => {
+            ClaimFault::Missing if self.is_strict() => {
                 "Strict RFC 9068 is on: have the issuer add the claim, or leave `require_at_jwt` out.".into()
             }
             ClaimFault::Missing => "Have the issuer add the claim.".into(),
@@ -58,8 +58,8 @@ impl Case<'_> {
     pub(super) fn token_type(&self) -> String {
         let typ = self.token.header("typ").and_then(Value::as_str);
         match typ {
-            None if self.settings.require_at_jwt => strict("has no `typ`"),
-            Some(typ) if self.settings.require_at_jwt && typ.eq_ignore_ascii_case("JWT") => strict("has `typ` JWT"),
+            None if self.is_strict() => strict("has no `typ`"),
+            Some(typ) if self.is_strict() && typ.eq_ignore_ascii_case("JWT") => strict("has `typ` JWT"),
             typ => format!(
                 "The token says that it is a {}: the client has to send its access token.",
                 quoted(typ.unwrap_or_default())
@@ -99,10 +99,19 @@ impl Case<'_> {
         )
     }
 
-    pub(super) fn issuer(&self) -> String {
+    pub(super) fn other_issuer(&self) -> Vec<String> {
+        let mut advice = vec![self.issuer_difference()];
+        if self.api.has_resolver() {
+            let unknown = "The API has an issuer resolver, which a description cannot have: it may accept this issuer.";
+            advice.push(unknown.to_owned());
+        }
+        advice
+    }
+
+    fn issuer_difference(&self) -> String {
         let Some(iss) = self.token.text("iss") else { return "The token has no `iss`: have the issuer add it.".into() };
-        let differences =
-            self.settings.issuers.iter().filter_map(|ours| Some((ours, difference::describe(iss, ours)?)));
+        let names = self.api.configuration.issuers.iter().map(|issuer| &issuer.name);
+        let differences = names.filter_map(|ours| Some((ours, difference::describe(iss, ours)?)));
         match differences.min_by_key(|(ours, _)| ours.len().abs_diff(iss.len())) {
             Some((ours, difference)) => {
                 format!(
@@ -119,10 +128,11 @@ impl Case<'_> {
     }
 
     pub(super) fn audience(&self) -> String {
-        let claim = &self.settings.audience_claim;
+        let claim = self.audience_claim();
+        let ours = self.api.audiences(self.issuer);
         let found = self.token.texts(claim);
         let near = found.iter().flat_map(|theirs| {
-            self.settings.audiences.iter().filter_map(|ours| Some((*theirs, ours, difference::describe(theirs, ours)?)))
+            ours.iter().filter_map(|ours| Some((*theirs, ours, difference::describe(theirs, ours)?)))
         });
         if let Some((theirs, ours, difference)) = near.min_by_key(|(theirs, ours, _)| ours.len().abs_diff(theirs.len()))
         {
@@ -161,14 +171,22 @@ impl Case<'_> {
         format!(
             "`{claim}`: {what} {}, by the issuer's clock. Clock skew? Check both clocks (NTP); `leeway` is {} s.",
             moment::relative(time, now),
-            self.settings.leeway
+            self.api.configuration.leeway.as_secs()
         )
     }
 
+    fn audience_claim(&self) -> &str {
+        self.issuer.map_or("aud", |issuer| &issuer.audience_claim)
+    }
+
+    fn is_strict(&self) -> bool {
+        self.issuer.is_some_and(|issuer| issuer.require_at_jwt)
+    }
+
     pub(super) fn scope(&self) -> Vec<String> {
-        let needs = self.settings.scopes.join(" ");
-        let (name, has) = self.token.scopes(self.settings).unwrap_or_default();
-        let missing: Vec<_> = self.settings.scopes.iter().filter(|scope| !has.contains(&scope.as_str())).collect();
+        let needs = self.api.scopes.join(" ");
+        let (name, has) = self.token.scopes(self.issuer).unwrap_or_default();
+        let missing: Vec<_> = self.api.scopes.iter().filter(|scope| !has.contains(&scope.as_str())).collect();
         let missing = missing.iter().map(|scope| scope.as_str()).collect::<Vec<_>>().join(" ");
         let has = if name.is_empty() {
             "no scope claim".to_owned()
@@ -181,7 +199,7 @@ impl Case<'_> {
         )];
         let elsewhere = ["permissions", "roles", "scopes"].into_iter().find(|name| {
             let texts = self.token.texts(name);
-            self.settings.scopes.iter().any(|scope| texts.contains(&scope.as_str()))
+            self.api.scopes.iter().any(|scope| texts.contains(&scope.as_str()))
         });
         if let Some(claim) = elsewhere {
             advice.push(format!("`{claim}` has it: if the issuer keeps scopes there, see `Issuer::scope_claims`."));

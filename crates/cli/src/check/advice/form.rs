@@ -61,7 +61,7 @@ impl Case<'_> {
                 "{name} is made with a shared secret. Either somebody forges tokens with the public key, or this \
                  client is set to {name} at the issuer: have it sign with RS256 or ES256."
             )
-        } else if self.settings.algorithms.iter().any(|algorithm| algorithm.name() == name) {
+        } else if self.issuer.is_some_and(|issuer| issuer.algorithms.iter().any(|algorithm| algorithm.name() == name)) {
             String::from("The algorithm is not accepted for this issuer.")
         } else {
             format!("If the issuer really signs with {}, allow it: `Issuer::algorithms`.", quoted(name))
@@ -70,9 +70,8 @@ impl Case<'_> {
 
     pub(super) fn no_key(&self) -> Vec<String> {
         let mut advice = Vec::new();
-        let iss = self.token.text("iss");
-        if iss.is_some_and(|iss| !self.settings.issuers.iter().any(|ours| ours == iss)) {
-            advice.push(self.issuer());
+        if self.token.text("iss").is_some_and(|iss| self.api.issuer(iss).is_none()) {
+            advice.extend(self.other_issuer());
         }
         let (mut known, mut dropped) = (Vec::new(), Vec::new());
         for set in self.key_sets() {
@@ -105,8 +104,8 @@ impl Case<'_> {
 
     pub(super) fn signature(&self) -> Vec<String> {
         let mut advice = Vec::new();
-        if self.token.text("iss").is_some_and(|iss| !self.settings.issuers.iter().any(|ours| ours == iss)) {
-            advice.push(self.issuer());
+        if self.token.text("iss").is_some_and(|iss| self.api.issuer(iss).is_none()) {
+            advice.extend(self.other_issuer());
         }
         advice.push(
             "Header, claims or signature are not as they were signed: changed or cut off on the way, forged, or the \

@@ -4,9 +4,9 @@ mod claims;
 mod form;
 
 use tower_bearer::time::UnixTime;
-use tower_bearer::{KeySetStatus, ResourceServer, TokenError};
+use tower_bearer::{IssuerDescription, KeySetStatus, ResourceServer, TokenError};
 
-use super::settings::Settings;
+use super::api::Api;
 use super::untrusted::Untrusted;
 use super::{keys, moment, printable};
 
@@ -15,7 +15,9 @@ const MAX_QUOTED: usize = 160;
 
 /// One refused token, and what is known about it.
 pub(super) struct Case<'a> {
-    pub(super) settings: &'a Settings,
+    pub(super) api: &'a Api,
+    /// The issuer whose rules apply, as far as the token tells.
+    pub(super) issuer: Option<&'a IssuerDescription>,
     pub(super) server: &'a ResourceServer,
     pub(super) token: &'a Untrusted,
     pub(super) text: &'a str,
@@ -58,7 +60,7 @@ impl Case<'_> {
             TokenError::TokenType => self.token_type(),
             TokenError::NotAnAccessToken(claim) => self.other_kind(claim),
             TokenError::SenderConstrained => self.sender_constrained(),
-            TokenError::IssuerMismatch => self.issuer(),
+            TokenError::IssuerMismatch => return self.other_issuer(),
             TokenError::AudienceMismatch => self.audience(),
             TokenError::Expired => self.expired(),
             TokenError::NotYetValid => self.early("nbf", "valid"),
@@ -74,7 +76,7 @@ impl Case<'_> {
 
     fn key_problems(&self) -> Vec<String> {
         let has_problem = |set: &KeySetStatus| set.last_error.is_some() || !set.is_ready();
-        self.key_sets().filter(has_problem).flat_map(|set| keys::problem(&set, self.settings)).collect()
+        self.key_sets().filter(has_problem).flat_map(|set| keys::problem(&set, self.api)).collect()
     }
 
     /// There is a set, but it may not be the newest.

@@ -90,17 +90,16 @@ async fn it_answers_as_the_layer_does_for_every_setting() {
     for mixture in 0..KEY_PLACES.len() * 6 {
         let mixture = Mixture::new(mixture, &provider, &other, &untrusted, &directory);
         let server = mixture.server();
-        // An API that has been running for a while.
-        while server.readiness().issuers.iter().any(|status| !status.is_ready() && status.failures == 0) {
-            tokio::task::yield_now().await;
-        }
+        settle(&server).await;
         let output = check(&mixture.arguments.iter().map(String::as_str).collect::<Vec<_>>(), &tokens.join("\n"));
         let explained = objects(&output);
         assert_eq!(explained.len(), tokens.len(), "{:?} {}", mixture.arguments, stderr(&output));
         let mut worst = 0;
         for (index, explained) in explained.iter().enumerate() {
-            for policy in ["default", "rfc6750"] {
-                let (status, challenge, reason) = mixture.ask(&server, policy, &tokens[index]).await;
+            for (policy, statuses) in [("default", StatusPolicy::default()), ("rfc6750", StatusPolicy::rfc6750())] {
+                let server = server.with_status_policy(statuses);
+                let scope = mixture.has("--scope", "read:leads").then_some("read:leads");
+                let (status, challenge, reason) = ask(&server, scope, &tokens[index]).await;
                 let ours = &explained["answers"][policy];
                 let what = format!("token {index} with {:?}: {explained:#}", mixture.arguments);
                 assert_eq!(explained["reason"].as_str(), reason, "{what}");
@@ -120,7 +119,7 @@ async fn it_answers_as_the_layer_does_for_every_setting() {
 }
 
 /// Every defect, tokens of another scheme or issuer, and what is no token.
-fn tokens(provider: &AuthorizationServer, other: &AuthorizationServer) -> Vec<String> {
+pub(super) fn tokens(provider: &AuthorizationServer, other: &AuthorizationServer) -> Vec<String> {
     let token = || provider.token().audience(AUDIENCE).scope("read:leads");
     let mut tokens: Vec<_> = Defect::ALL.iter().map(|defect| token().sign_defective(*defect)).collect();
     tokens.extend(["opaque", "a.b.c.d.e", "eyJ.e.", "a b", "{\"access_token\":1}", "\u{e9}"].map(str::to_owned));
@@ -253,28 +252,33 @@ impl Mixture {
         }
         issuer
     }
+}
 
-    /// What the layer answers: no status where the handler does.
-    async fn ask(
-        &self,
-        server: &ResourceServer,
-        policy: &str,
-        token: &str,
-    ) -> (Option<u16>, Option<String>, Option<&'static str>) {
-        let server =
-            if policy == "default" { server.clone() } else { server.with_status_policy(StatusPolicy::rfc6750()) };
-        let handler = service_fn(async |_: Request<()>| Ok::<_, Infallible>(Response::new(())));
-        let request = Request::builder().header("authorization", format!("Bearer {token}").as_bytes());
-        let request = request.body(()).unwrap();
-        let parts = if self.has("--scope", "read:leads") {
-            let layer = RequireScopes::all(["read:leads"]);
+/// What the layer answers: no status where the handler does.
+pub(super) async fn ask(
+    server: &ResourceServer,
+    scope: Option<&'static str>,
+    token: &str,
+) -> (Option<u16>, Option<String>, Option<&'static str>) {
+    let handler = service_fn(async |_: Request<()>| Ok::<_, Infallible>(Response::new(())));
+    let request = Request::builder().header("authorization", format!("Bearer {token}").as_bytes());
+    let request = request.body(()).unwrap();
+    let parts = match scope {
+        Some(scope) => {
+            let layer = RequireScopes::all([scope]);
             server.layer().layer(layer.layer(handler)).oneshot(request).await.unwrap().into_parts().0
-        } else {
-            server.layer().layer(handler).oneshot(request).await.unwrap().into_parts().0
-        };
-        let reason = parts.extensions.get::<TokenError>().map(TokenError::reason);
-        let challenge = parts.headers.get("www-authenticate").map(|value| value.to_str().unwrap().to_owned());
-        (reason.map(|_| parts.status.as_u16()), challenge, reason)
+        }
+        None => server.layer().layer(handler).oneshot(request).await.unwrap().into_parts().0,
+    };
+    let reason = parts.extensions.get::<TokenError>().map(TokenError::reason);
+    let challenge = parts.headers.get("www-authenticate").map(|value| value.to_str().unwrap().to_owned());
+    (reason.map(|_| parts.status.as_u16()), challenge, reason)
+}
+
+/// An API that has been running for a while.
+pub(super) async fn settle(server: &ResourceServer) {
+    while server.readiness().issuers.iter().any(|status| !status.is_ready() && status.failures == 0) {
+        tokio::task::yield_now().await;
     }
 }
 

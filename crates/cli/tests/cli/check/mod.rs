@@ -1,6 +1,7 @@
 //! `check` explains tokens as the layer judges them, and gives nothing away.
 
 mod as_the_layer;
+mod described;
 mod input;
 mod keys;
 mod remedies;
