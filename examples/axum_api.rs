@@ -2,7 +2,8 @@
 //!
 //! `cargo run --example axum_api` stays up; with `-- --once` it sends itself a few requests and exits.
 
-use axum::http::{HeaderName, StatusCode};
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::{Method, StatusCode};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use tower_bearer::{
@@ -13,7 +14,7 @@ use tower_http::cors::{Any, CorsLayer};
 
 const AUDIENCE: &str = "https://api.example.com";
 
-fn app(api: &ResourceServer) -> Router {
+pub(crate) fn app(api: &ResourceServer) -> Router {
     let leads = get(list_leads).route_layer(RequireScopes::any(["read:leads", "admin"]));
     let add_lead = post(add_lead).route_layer(RequireScopes::all(["write:leads"]));
     let for_users = RequireToken::that("speaks for a user", |token| token.speaks_for() == SpeaksFor::User);
@@ -25,13 +26,20 @@ fn app(api: &ResourceServer) -> Router {
         .route_layer(api.layer())
         // Public routes come after the layer.
         .route("/health", get(async || "ok"))
-        // CORS outside: preflights have no token, and a browser shows the challenge only when it is exposed.
-        .layer(
-            CorsLayer::new()
-                .allow_origin(Any)
-                .allow_headers([HeaderName::from_static("authorization")])
-                .expose_headers([HeaderName::from_static("www-authenticate")]),
-        )
+        // CORS outside: preflights have no token, and scripts have to be able to read refusals.
+        .layer(cors())
+}
+
+/// What scripts in web pages may send and read.
+fn cors() -> CorsLayer {
+    CorsLayer::new()
+        // A token is no cookie: a page of another origin has none to send.
+        .allow_origin(Any)
+        .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
+        // By name, since `*` does not stand for `Authorization`. Without `Content-Type`, no browser sends JSON.
+        .allow_headers([AUTHORIZATION, CONTENT_TYPE])
+        // Why a request was refused, and when to try again.
+        .expose_headers([WWW_AUTHENTICATE, RETRY_AFTER])
 }
 
 async fn list_leads() -> Json<[&'static str; 2]> {

@@ -78,7 +78,8 @@
 //! - Use `route_layer` in a router without a fallback, so that unknown paths stay 404 instead of asking for a token. It
 //!   leaves **a fallback public**: in a router with a fallback of its own, use `layer`. [`guide::frameworks`] has a table
 //!   of what axum does with each construct.
-//! - Put `CorsLayer` outside: preflights have no token. Expose `WWW-Authenticate` to browsers.
+//! - Put `CorsLayer` outside: preflights have no token. Allow the headers `Authorization` and `Content-Type` by name, or
+//!   no browser sends JSON with a token; expose `WWW-Authenticate` and `Retry-After`.
 //! - Extractors: [`ValidatedToken`] and [`Claims<T>`](Claims); `Option` of either for routes under a layer that is
 //!   [optional](BearerLayer::optional).
 //!

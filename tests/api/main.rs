@@ -16,11 +16,15 @@ mod fixtures;
 mod log;
 
 mod access_token_profile;
+#[allow(dead_code, reason = "its `main` is not run here")]
+#[path = "../../examples/axum_api.rs"]
+mod axum_api;
 mod axum_constructs;
 mod best_practice;
 mod challenges;
 mod config_errors;
 mod description;
+mod cors;
 mod jose;
 mod keys;
 mod limits;
