@@ -1,6 +1,7 @@
 //! Settings of the server, and their check.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use tower_bearer_test::{SigningError, SigningKey};
 #[cfg(feature = "tls")]
 use super::Certificate;
 use super::grants::DeviceSettings;
+use super::listening::Listening;
 use super::paths::Paths;
 use super::registration::{Clients, Users, demo};
 use super::{Client, StartError, User};
@@ -21,11 +23,14 @@ use super::{Client, StartError, User};
 #[must_use]
 #[derive(Debug)]
 pub struct AuthorizationServerBuilder {
-    pub(super) clients: Vec<Client>,
+    clients: Vec<Client>,
+    /// Of clients that name none.
+    audiences: Vec<String>,
     pub(super) users: Vec<User>,
     pub(super) scope_descriptions: BTreeMap<String, String>,
     pub(super) keys: Vec<Key>,
     pub(super) clock: Arc<dyn Clock>,
+    pub(super) listening: Listening,
     pub(super) port: u16,
     pub(super) paths: Paths,
     pub(super) device_settings: DeviceSettings,
@@ -54,10 +59,12 @@ impl AuthorizationServerBuilder {
     pub(super) fn new() -> Self {
         Self {
             clients: Vec::new(),
+            audiences: Vec::new(),
             users: Vec::new(),
             scope_descriptions: BTreeMap::new(),
             keys: Vec::new(),
             clock: Arc::new(SystemClock::new()),
+            listening: Listening::default(),
             port: 0,
             paths: Paths::default(),
             device_settings: DeviceSettings::default(),
@@ -137,10 +144,71 @@ impl AuthorizationServerBuilder {
         Self { clock: Arc::new(clock), ..self }
     }
 
-    /// Listens on this port of 127.0.0.1; 0, the default, lets the system choose a free one, so that servers can run
-    /// beside each other.
+    /// Names the APIs that tokens are for where the client names [none](Client::audience), as the demo clients do; in
+    /// place of those named before, such as by a file.
+    ///
+    /// ```
+    /// use tower_bearer_authorization_server::AuthorizationServer;
+    /// use tower_bearer::jose::Algorithm;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let builder = AuthorizationServer::builder().signing_algorithm(Algorithm::ES256).demo();
+    /// let server = builder.audiences(["https://leads.example.com"]).start().await?;
+    /// assert_eq!(server.clients()[0].audiences, ["https://leads.example.com"]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn audiences<S: Into<String>>(self, audiences: impl IntoIterator<Item = S>) -> Self {
+        Self { audiences: audiences.into_iter().map(Into::into).collect(), ..self }
+    }
+
+    /// Listens on this port; 0, the default, lets the system choose a free one, so that servers can run beside each
+    /// other.
     pub fn port(self, port: u16) -> Self {
         Self { port, ..self }
+    }
+
+    /// Listens on this address; `127.0.0.1` by default, because the server is for tests. Another address than one of
+    /// loopback needs [`dangerously_allow_non_loopback`](Self::dangerously_allow_non_loopback), and `0.0.0.0` and `::`
+    /// an [`issuer`](Self::issuer). The admin API stays on `127.0.0.1`.
+    pub fn listen(mut self, address: IpAddr) -> Self {
+        self.listening.address = Some(address);
+        self
+    }
+
+    /// Calls itself this in tokens and metadata, and puts its endpoints below it: for a server that is reached by a
+    /// name, such as that of its container, or through a proxy. By default the issuer is the address with the port and
+    /// the [path](Self::issuer_path).
+    ///
+    /// It is `http` or `https` with host, port and path, and no slash at its end (RFC 8414 §2). The path is where the
+    /// endpoints are on this server, too: a proxy must not remove it. A host that is not loopback needs
+    /// [`dangerously_allow_non_loopback`](Self::dangerously_allow_non_loopback).
+    ///
+    /// ```
+    /// use tower_bearer_authorization_server::AuthorizationServer;
+    /// use tower_bearer::jose::Algorithm;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let builder = AuthorizationServer::builder().signing_algorithm(Algorithm::ES256);
+    /// let server = builder.issuer("http://as.localhost:9000/tenant").start().await?;
+    /// assert_eq!(server.jwks_uri(), "http://as.localhost:9000/tenant/jwks");
+    /// assert!(reqwest::get(format!("http://{}/tenant/jwks", server.address())).await?.status().is_success());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn issuer(mut self, url: impl Into<String>) -> Self {
+        self.listening.issuer = Some(url.into());
+        self
+    }
+
+    /// **Dangerous:** admits that [`listen`](Self::listen) and [`issuer`](Self::issuer) let other machines reach this
+    /// server, which gives tokens to everyone who knows the secrets in its configuration, or those of the
+    /// [demo clients](Self::demo). For a network of containers, or one that only your tests can reach.
+    pub fn dangerously_allow_non_loopback(mut self) -> Self {
+        self.listening.may_leave_loopback = true;
+        self
     }
 
     /// Puts a path such as `/tenant` into the issuer URL, as providers with several tenants do; none by default.
@@ -241,6 +309,7 @@ impl AuthorizationServerBuilder {
 
     /// Checks each setting that a file can have. Whether they suffice together shows at the start, when all are there.
     pub(super) fn register(&self) -> Result<(Clients, Users), StartError> {
+        self.listening.issuer_path(&self.paths.issuer)?;
         self.paths.check()?;
         if let Some(scope) = self.scope_descriptions.keys().find(|scope| !Scope::is_token(scope)) {
             return Err(StartError::ScopeDescription { scope: scope.clone() });
@@ -248,6 +317,12 @@ impl AuthorizationServerBuilder {
         if self.device_settings.lifetime < Duration::from_secs(1) {
             return Err(StartError::ShortDeviceCodeLifetime);
         }
-        Ok((Clients::register(self.clients.clone(), self.legacy_grants)?, Users::register(self.users.clone())?))
+        Ok((Clients::register(self.clients(), self.legacy_grants)?, Users::register(self.users.clone())?))
+    }
+
+    /// The clients, each with the APIs that its tokens are for.
+    pub(super) fn clients(&self) -> Vec<Client> {
+        let with_audiences = |client: &Client| client.clone().with_default_audiences(&self.audiences);
+        self.clients.iter().map(with_audiences).map(demo::with_default_audience).collect()
     }
 }

@@ -2,10 +2,11 @@
 //!
 //! # Not for production
 //!
-//! **Do not let this server guard anything.** It is on loopback, by default without TLS, keeps everything in memory,
-//! does not slow down whoever guesses secrets, and signs defective tokens for whoever holds its handle. Unless it is
-//! told to [misbehave](#misbehaviour), what it does on the network is correct all the same, so that a client that works
-//! with it works with a real one:
+//! **Do not let this server guard anything.** It is on loopback unless [configured
+//! otherwise](AuthorizationServerBuilder::dangerously_allow_non_loopback), by default without TLS, keeps everything in
+//! memory, does not slow down attackers who guess secrets, and signs defective tokens for the owner of its handle. Unless
+//! it is told to [misbehave](#misbehaviour), what it does on the network is correct all the same, so that a client that
+//! works with it works with a real one:
 //!
 //! - authorization code (RFC 6749 §4.1) with PKCE by `S256` (RFC 7636), which every client has to use: pages to log in
 //!   and to consent, codes of 60 seconds for one use, `iss` in the answer (RFC 9207), redirect URIs compared byte for
@@ -25,7 +26,9 @@
 //! - introspection (RFC 7662) for each client with a secret, and revocation (RFC 7009). Who checks JWTs alone does not
 //!   hear of a revocation,
 //! - metadata by RFC 8414, and at the place where OpenID Connect Discovery looks,
-//! - its public keys as a JWK Set (RFC 7517 §5), with an `ETag` and 304 for who has it already (RFC 9110 §13.1.2).
+//! - its public keys as a JWK Set (RFC 7517 §5), with an `ETag` and 304 for who has it already (RFC 9110 §13.1.2),
+//! - CORS for scripts of any origin at the endpoints that clients in browsers call: metadata, keys, token, userinfo,
+//!   revocation and pushed requests, errors and faults included; never at the pages, introspection or the admin API.
 //!
 //! `tests/interop/run` tries that with clients in other languages and with Chromium, and keeps pictures of all pages in
 //! `docs/authorization-server/screens`.
@@ -192,6 +195,7 @@ mod builder;
 mod client_authentication;
 mod config;
 mod connections;
+mod cors;
 mod endpoint;
 mod endpoints;
 mod file_value;
@@ -199,6 +203,7 @@ mod grant_type;
 mod grants;
 pub mod guide;
 mod id_token;
+mod listening;
 mod misbehaviour;
 mod oauth_error;
 mod pages;

@@ -51,7 +51,7 @@ impl Paths {
 }
 
 /// Unreserved characters alone (RFC 3986 §2.3), so that the path has one spelling in URLs, in `iss` and in routes.
-fn is_path(path: &str) -> bool {
+pub(super) fn is_path(path: &str) -> bool {
     let is_segment = |segment: &str| {
         !matches!(segment, "" | "." | "..")
             && segment.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte))

@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{Request, State};
+use axum::handler::Handler as _;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use axum::routing::{MethodRouter, get, post};
+use http::StatusCode;
 
 use super::endpoints::{
     authorization, consent, device, device_authorization, introspection, jwk_set, login, metadata,
@@ -16,7 +18,7 @@ use super::endpoints::{
 use super::grant_type::GrantType;
 use super::paths::{self, Paths};
 use super::state::ServerState;
-use super::{Endpoint, StartError, misbehaviour, request_log};
+use super::{Endpoint, StartError, cors, misbehaviour, request_log};
 
 /// The routes of all issuers; another method than the one named gets 405 with `Allow`.
 pub(super) fn router<'a>(issuers: impl IntoIterator<Item = &'a Arc<ServerState>>) -> Result<Router, StartError> {
@@ -28,10 +30,14 @@ pub(super) fn router<'a>(issuers: impl IntoIterator<Item = &'a Arc<ServerState>>
             }
             // Requests by another method never get to the endpoint.
             let watched = route.route_layer(from_fn_with_state((Arc::clone(state), endpoint), observe));
-            router = router.route(&path, watched.with_state(Arc::clone(state)));
+            let watched = watched.with_state(Arc::clone(state));
+            // Outermost, so that scripts can read a 405 and what a fault made of the response.
+            let watched = if endpoint.is_for_scripts() { watched.layer(cors::layer()) } else { watched };
+            router = router.route(&path, watched);
         }
     }
-    Ok(router)
+    // Nothing is there, and scripts may know that.
+    Ok(router.fallback((async || StatusCode::NOT_FOUND).layer(cors::layer())))
 }
 
 fn routes(state: &Arc<ServerState>) -> Vec<(String, Endpoint, MethodRouter<Arc<ServerState>>)> {

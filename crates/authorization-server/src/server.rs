@@ -11,7 +11,8 @@ use tower_bearer_test::{Defect, KeyChangeError, SigningError, SigningKey, TestIs
 
 use super::admin::Admin;
 use super::endpoints::metadata::Metadata;
-use super::grants::IssuedToken;
+use super::grants::{CODE_LIFETIME, IssuedToken};
+use super::pushed_requests;
 use super::service::Service;
 use super::state::ServerState;
 use super::{
@@ -50,13 +51,18 @@ pub struct AuthorizationServer {
 }
 
 impl AuthorizationServer {
+    /// How long an authorization code lives: 60 seconds. It is good for one use.
+    pub const AUTHORIZATION_CODE_LIFETIME: Duration = CODE_LIFETIME;
+    /// How long a pushed authorization request lives (RFC 9126): ten minutes, the time to log in and read a page.
+    pub const PUSHED_REQUEST_LIFETIME: Duration = pushed_requests::LIFETIME;
+
     /// Starts with the settings of a server: no clients, RS256, a free port, the machine's clock.
     pub fn builder() -> AuthorizationServerBuilder {
         AuthorizationServerBuilder::new()
     }
 
-    /// The issuer URL, `http://127.0.0.1:PORT` and the [path](AuthorizationServerBuilder::issuer_path), without a slash
-    /// at its end; with TLS, `https`.
+    /// The issuer URL: `http://127.0.0.1:PORT` and the [path](AuthorizationServerBuilder::issuer_path), without a slash
+    /// at its end, and with TLS `https`; or the [configured one](AuthorizationServerBuilder::issuer).
     #[must_use]
     pub fn issuer(&self) -> &str {
         self.state.issuer.url()
@@ -98,6 +104,13 @@ impl AuthorizationServer {
     #[must_use]
     pub fn users(&self) -> &[UserSummary] {
         &self.state.user_summaries
+    }
+
+    /// How long the codes of devices live
+    /// ([`device_code_lifetime`](AuthorizationServerBuilder::device_code_lifetime)).
+    #[must_use]
+    pub fn device_code_lifetime(&self) -> Duration {
+        self.state.device_settings.lifetime
     }
 
     /// Where the server listens, also while it is stopped.

@@ -100,8 +100,12 @@ struct Checked {
 impl Checked {
     fn check(settings: AuthorizationServerBuilder) -> Result<Self, StartError> {
         let (clients, users) = settings.register()?;
+        settings.listening.check()?;
         if let Some(client) = clients.iter().find(|client| users.is_empty() && client.acts_for_users()) {
             return Err(StartError::NoUser { client_id: client.id.clone() });
+        }
+        if settings.listening.is_open() {
+            tracing::warn!("other machines may reach this server, which is for tests: it gives them any token");
         }
         if settings.legacy_grants {
             tracing::warn!("the grants password and implicit are switched on, which are for tests of a migration only");
@@ -109,30 +113,41 @@ impl Checked {
         Ok(Self { settings, clients, users })
     }
 
-    /// Whether the other one has no wishes for its port and its certificate, or the same ones.
+    /// Whether the other one has no wishes for its address, port and certificate, or the same ones.
     fn may_share_its_place(&self, other: &Self) -> bool {
         let (own, other) = (&self.settings, &other.settings);
         #[cfg(feature = "tls")]
         if other.certificate.is_some() && other.certificate != own.certificate {
             return false;
         }
-        other.port == 0 || other.port == own.port
+        let is_same_address = other.listening.address.is_none_or(|address| address == own.listening.address());
+        is_same_address && (other.port == 0 || other.port == own.port)
     }
 
     /// The issuer at this place.
     async fn bind(self, place: &Place) -> Result<Bound, StartError> {
         let Self { settings, clients, users } = self;
-        let client_summaries = settings.clients.iter().map(ClientSummary::of).collect();
+        let client_summaries = settings.clients().iter().map(ClientSummary::of).collect();
         let user_summaries = settings.users.iter().map(UserSummary::of).collect();
-        let AuthorizationServerBuilder { scope_descriptions, keys, clock, paths, device_settings, admin_port, .. } =
-            settings;
+        let AuthorizationServerBuilder {
+            scope_descriptions,
+            keys,
+            clock,
+            listening,
+            mut paths,
+            device_settings,
+            admin_port,
+            ..
+        } = settings;
+        paths.issuer = listening.issuer_path(&paths.issuer)?;
         let registered =
             Registered { clients, users, scope_descriptions, client_summaries, user_summaries, device_settings };
         let admin = match admin_port {
-            Some(port) => Some(listen(loopback(port)).await?),
+            Some(port) => Some(listen(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).await?),
             None => None,
         };
-        let url = format!("{}://{}{}", place.scheme, place.address, paths.issuer);
+        let own_name = || format!("{}://{}{}", place.scheme, place.address, paths.issuer);
+        let url = listening.issuer.unwrap_or_else(own_name);
         let issuer = make_issuer(url, keys)?.with_clock(clock);
         Ok(Bound { state: Arc::new(ServerState::new(issuer, registered, paths, place.address.port())), admin })
     }
@@ -182,7 +197,8 @@ impl Place {
         #[cfg(feature = "tls")]
         let (scheme, transport, root_certificate) = match settings.certificate {
             Some(kind) => {
-                let (acceptor, root) = tls::acceptor(kind).map_err(StartError::Certificate)?;
+                let (acceptor, root) =
+                    tls::acceptor(kind, settings.listening.names()).map_err(StartError::Certificate)?;
                 ("https", Transport::Tls(acceptor), root)
             }
             None => ("http", Transport::Plain, None),
@@ -190,7 +206,7 @@ impl Place {
         #[cfg(not(feature = "tls"))]
         let (scheme, transport) = ("http", Transport::Plain);
 
-        let (listener, address) = listen(loopback(settings.port)).await?;
+        let (listener, address) = listen(SocketAddr::new(settings.listening.address(), settings.port)).await?;
         Ok(Self {
             listener,
             address,
@@ -209,10 +225,6 @@ impl Place {
             root_certificate: self.root_certificate,
         })
     }
-}
-
-fn loopback(port: u16) -> SocketAddr {
-    SocketAddr::from((Ipv4Addr::LOCALHOST, port))
 }
 
 fn make_issuer(url: String, keys: Vec<Key>) -> Result<TestIssuer, StartError> {

@@ -1,7 +1,7 @@
 //! Why the server did not start.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use tower_bearer_test::SigningError;
 
@@ -148,6 +148,36 @@ pub enum StartError {
         /// The path as given.
         path: String,
     },
+    /// A public name that cannot be an issuer URL (RFC 8414 §2).
+    #[error(
+        "the issuer {url:?} {problem}; give `issuer` a URL such as `http://as:9000` or `https://as.example.com/tenant`"
+    )]
+    IssuerUrl {
+        /// The URL as given.
+        url: String,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// An address or a name by which other machines would reach a server that is for tests.
+    #[error(
+        "`{setting}` is {value}, which is not loopback: everyone who reaches this server can get any token from it; \
+         if that is what you want, admit it with `dangerously_allow_non_loopback`"
+    )]
+    NotLoopback {
+        /// The setting of the builder.
+        setting: &'static str,
+        /// Its value.
+        value: String,
+    },
+    /// Every address of the machine, which is no name for an issuer.
+    #[error(
+        "{address} stands for every address of this machine and cannot be part of an issuer URL; give `issuer` the URL \
+         by which clients and APIs reach this server, such as `http://as:9000`"
+    )]
+    NoIssuerName {
+        /// Where the server was to listen.
+        address: IpAddr,
+    },
     /// Two issuers in one place.
     #[error("two issuers would be at {path:?}; give each an `issuer_path` of its own, and endpoints below it")]
     SharedPath {
@@ -156,8 +186,8 @@ pub enum StartError {
     },
     /// An issuer that does not want to be where the first one is.
     #[error(
-        "the issuer with the path {issuer_path:?} has another `port` or `tls` than the first one; set them on the first \
-         one alone"
+        "the issuer with the path {issuer_path:?} has another `listen`, `port` or `tls` than the first one; set them on \
+         the first one alone"
     )]
     OtherPlace {
         /// The path of the issuer.

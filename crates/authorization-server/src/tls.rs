@@ -18,20 +18,26 @@ use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Certificate {
-    /// For `127.0.0.1` and `localhost`, valid now.
+    /// For `127.0.0.1` and `localhost`, and for the [address](super::AuthorizationServerBuilder::listen) and the name in
+    /// the [issuer](super::AuthorizationServerBuilder::issuer) if the server has others; valid now.
     Valid,
     /// The same, but its time ended on 1 February 2020.
     Expired,
     /// For `other-host.invalid`, valid now.
     OtherHost,
-    /// For `127.0.0.1` and `localhost`, valid now, issued by itself: there is no authority to trust.
+    /// As `Valid`, but issued by itself: there is no authority to trust.
     SelfSigned,
 }
 
 /// The server's end of TLS, and the certificate of the authority in PEM, if there is one.
-pub(super) fn acceptor(kind: Certificate) -> Result<(TlsAcceptor, Option<String>), Box<dyn Error + Send + Sync>> {
+///
+/// `names` are those that the server has besides loopback.
+pub(super) fn acceptor(
+    kind: Certificate,
+    names: Vec<String>,
+) -> Result<(TlsAcceptor, Option<String>), Box<dyn Error + Send + Sync>> {
     let key = KeyPair::generate()?;
-    let params = leaf(kind)?;
+    let params = leaf(kind, names)?;
     let (certificate, root) = if kind == Certificate::SelfSigned {
         (params.self_signed(&key)?, None)
     } else {
@@ -52,12 +58,13 @@ pub(super) fn acceptor(kind: Certificate) -> Result<(TlsAcceptor, Option<String>
     Ok((TlsAcceptor::from(Arc::new(config)), root))
 }
 
-fn leaf(kind: Certificate) -> Result<CertificateParams, rcgen::Error> {
-    let names: &[&str] = match kind {
-        Certificate::OtherHost => &["other-host.invalid"],
-        Certificate::Valid | Certificate::Expired | Certificate::SelfSigned => &["127.0.0.1", "localhost"],
-    };
-    let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
+fn leaf(kind: Certificate, mut names: Vec<String>) -> Result<CertificateParams, rcgen::Error> {
+    match kind {
+        Certificate::OtherHost => names = vec!["other-host.invalid".to_owned()],
+        Certificate::Valid | Certificate::Expired | Certificate::SelfSigned => {
+            names.extend(["127.0.0.1".to_owned(), "localhost".to_owned()]);
+        }
+    }
     let mut params = CertificateParams::new(names)?;
     params.distinguished_name.push(DnType::CommonName, "tower-bearer test server");
     if kind == Certificate::Expired {

@@ -1,6 +1,7 @@
 //! The fields of a configuration file. Their names are those of the methods in Rust.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -16,7 +17,11 @@ use crate::{AuthorizationServerBuilder, User};
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Document {
+    listen: Option<IpAddr>,
     port: Option<u16>,
+    issuer: Option<String>,
+    #[serde(default)]
+    dangerously_allow_non_loopback: bool,
     admin_port: Option<u16>,
     issuer_path: Option<String>,
     authorize_path: Option<String>,
@@ -33,6 +38,9 @@ pub(super) struct Document {
     /// What each scope means, for the page that asks the user.
     #[serde(default)]
     scopes: BTreeMap<String, String>,
+    /// Of clients that name none.
+    #[serde(default)]
+    audiences: Vec<String>,
     #[serde(default)]
     pub(super) clients: Vec<ClientSettings>,
     #[serde(default)]
@@ -60,19 +68,25 @@ pub(super) struct UserEntry {
 impl Document {
     /// All settings but the keys, which are in other files.
     pub(super) fn apply(&self, mut builder: AuthorizationServerBuilder) -> AuthorizationServerBuilder {
+        builder = with(builder, self.listen, AuthorizationServerBuilder::listen);
         builder = with(builder, self.port, AuthorizationServerBuilder::port);
+        builder = with(builder, self.issuer.clone(), AuthorizationServerBuilder::issuer);
         builder = with(builder, self.admin_port, AuthorizationServerBuilder::admin_port);
         builder = with(builder, self.issuer_path.clone(), AuthorizationServerBuilder::issuer_path);
         builder = with(builder, self.authorize_path.clone(), AuthorizationServerBuilder::authorize_path);
         builder = with(builder, self.token_path.clone(), AuthorizationServerBuilder::token_path);
         builder = with(builder, self.device_code_lifetime, AuthorizationServerBuilder::device_code_lifetime);
         builder = with(builder, self.device_poll_interval, AuthorizationServerBuilder::device_poll_interval);
+        if self.dangerously_allow_non_loopback {
+            builder = builder.dangerously_allow_non_loopback();
+        }
         if self.dangerously_enable_legacy_grants {
             builder = builder.dangerously_enable_legacy_grants();
         }
         for (scope, description) in &self.scopes {
             builder = builder.scope_description(scope, description);
         }
+        builder = builder.audiences(&self.audiences);
         builder = self.clients.iter().fold(builder, |builder, client| builder.client(client.clone().into()));
         self.users.iter().fold(builder, |builder, user| builder.user(user.to_user()))
     }

@@ -47,8 +47,11 @@ pub(super) fn of(error: &StartError, document: &Document) -> Vec<PathSegment> {
         StartError::ScopeDescription { .. } => vec![Key("scopes")],
         StartError::EndpointPath { setting, .. } => vec![Key(setting)],
         StartError::IssuerPath { .. } => vec![Key("issuer_path")],
+        StartError::IssuerUrl { .. } => vec![Key("issuer")],
         // Only known at the start.
         StartError::NoUser { .. }
+        | StartError::NotLoopback { .. }
+        | StartError::NoIssuerName { .. }
         | StartError::SharedPath { .. }
         | StartError::OtherPlace { .. }
         | StartError::SigningKey(_)

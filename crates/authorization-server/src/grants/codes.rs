@@ -14,7 +14,7 @@ use super::{Expiring, FamilyId, Grant, HandleDigest};
 use crate::oauth_error::OAuthError;
 
 /// From the user's consent to the client's request for tokens. RFC 6749 §4.1.2 wants ten minutes at most.
-const LIFETIME: Duration = Duration::from_secs(60);
+pub(crate) const LIFETIME: Duration = Duration::from_secs(60);
 
 /// How long a spent code is known, so that a replay is told from a guess.
 const MEMORY: Duration = Duration::from_secs(24 * 3600);

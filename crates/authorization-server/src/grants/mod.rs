@@ -29,7 +29,7 @@ use super::registration::RegisteredClient;
 use super::requested::among;
 use super::scripts::{NextTokens, ScriptedPoll};
 
-pub(super) use self::codes::{Code, PresentedCode};
+pub(super) use self::codes::{Code, LIFETIME as CODE_LIFETIME, PresentedCode};
 pub(super) use self::devices::{DeviceRequest, DeviceSettings, UserCodeRefusal};
 pub(super) use self::expiring::Expiring;
 pub(super) use self::handle::{Handle, HandleDigest};

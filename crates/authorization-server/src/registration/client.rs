@@ -132,6 +132,16 @@ impl Client {
     }
 }
 
+impl Client {
+    /// For these APIs, if it names none.
+    pub(crate) fn with_default_audiences(mut self, audiences: &[String]) -> Self {
+        if self.0.audiences.is_empty() {
+            self.0.audiences = audiences.to_vec();
+        }
+        self
+    }
+}
+
 impl From<ClientSettings> for Client {
     fn from(settings: ClientSettings) -> Self {
         Self(settings)

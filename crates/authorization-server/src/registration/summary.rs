@@ -23,6 +23,8 @@ pub struct ClientSummary {
     pub redirect_uris: Vec<String>,
     /// Whether it may run on devices without a browser.
     pub device: bool,
+    /// Whether its access tokens are opaque; JWTs otherwise.
+    pub opaque_tokens: bool,
     /// The secret, when it is that of a [demo client], which everybody knows.
     ///
     /// [demo client]: crate::AuthorizationServerBuilder::demo
@@ -55,6 +57,7 @@ impl ClientSummary {
             audiences: settings.audiences.clone(),
             redirect_uris: settings.redirect_uris.clone(),
             device: settings.device,
+            opaque_tokens: settings.opaque_tokens,
             demo_secret: demo::clients().iter().find(|demo| is_demo(demo)).and_then(|Client(demo)| secret(demo)),
         }
     }

@@ -124,7 +124,7 @@ async fn settings_that_cannot_be_together_are_refused() {
         ),
         (
             vec![at("/a"), at("/b").port(1)],
-            "the issuer with the path \"/b\" has another `port` or `tls` than the first one; set them on the first",
+            "the issuer with the path \"/b\" has another `listen`, `port` or `tls` than the first one; set",
         ),
     ] {
         let refused = AuthorizationServerBuilder::start_together(builders).await.unwrap_err().to_string();

@@ -1,6 +1,9 @@
 //! `tower-bearer authorization-server`: the bundled server, until Ctrl-C.
 
+mod api;
 mod flows;
+mod listen;
+mod shell;
 mod show;
 
 use std::path::PathBuf;
@@ -8,6 +11,7 @@ use std::path::PathBuf;
 use clap::Args;
 use tower_bearer_authorization_server::{AuthorizationServer, AuthorizationServerBuilder, ConfigFileError, StartError};
 
+use self::listen::Listen;
 use crate::interrupt::Interrupt;
 use crate::outcome::{Failure, Outcome};
 use crate::terminal;
@@ -23,13 +27,16 @@ Examples:
   Your own clients and users:
     tower-bearer authorization-server --port 9000 --config as.toml
 
+  In a network of containers, where its name is `as`:
+    tower-bearer authorization-server --listen 0.0.0.0 --issuer http://as:9000 --dangerously-allow-non-loopback
+
   In a test of your own, on free ports, steered over HTTP:
     tower-bearer authorization-server --port 0 --admin-port 0 --json > as.json &
     issuer=$(jq -r .issuer as.json) admin=$(jq -r .admin_url as.json)
     curl -X PUT -H 'Content-Type: application/json' -d '{\"offset_s\": 3600}' $admin/clock
 
 A configuration file with every field explained is in crates/authorization-server/docs/as.toml.
-The issuer has its port in it: tokens are good for the server at that port only.
+Unless `--issuer` names another, the issuer has the port in it: tokens are good for the server at that port only.
 
 Exit codes:
   0  it ran until Ctrl-C
@@ -39,13 +46,33 @@ Exit codes:
 /// Runs the bundled authorization server, for tests and demonstrations. NOT FOR PRODUCTION.
 ///
 /// It prints its issuer, its clients and users, and curl lines for each flow; then it serves until Ctrl-C. All state is
-/// in memory. It listens on 127.0.0.1 only.
+/// in memory. By default it listens on 127.0.0.1.
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Serve {
-    /// Where it listens on 127.0.0.1; 0 is any free port. By default that of the file, and 9000 without a file.
+    /// The address to listen on, such as 0.0.0.0, 192.0.2.1:9000 or [::1]; 127.0.0.1 by default. One that is not
+    /// loopback needs `--dangerously-allow-non-loopback`.
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<Listen>,
+
+    /// The port to listen on; 0 is any free port. By default that of the file, and 9000 without a file.
     #[arg(long, value_name = "N")]
     port: Option<u16>,
+
+    /// What the server calls itself in tokens and metadata: the URL by which clients and APIs reach it. By default the
+    /// address with the port. One that is not loopback needs `--dangerously-allow-non-loopback`.
+    #[arg(long, value_name = "URL")]
+    issuer: Option<String>,
+
+    /// DANGEROUS: admits that other machines can reach this server, which gives them any token, through the address of
+    /// `--listen` or under the name of `--issuer`.
+    #[arg(long)]
+    dangerously_allow_non_loopback: bool,
+
+    /// The API that tokens are for, `aud`, of clients that name none in the file, and of the demo clients; by default
+    /// https://api.example.com for those. Can be repeated.
+    #[arg(long, value_name = "AUDIENCE")]
+    audience: Vec<String>,
 
     /// Clients, users, scopes, keys and paths, in TOML, or in JSON when the name ends in `.json`. Without clients there
     /// are demo ones, and likewise users.
@@ -73,13 +100,19 @@ impl Serve {
         let mut interrupt = Interrupt::listen()?;
         let mut server = self.builder()?.demo().start().await.map_err(|error| match error {
             StartError::Listen { ref source, .. } => Failure::run(&error, source),
+            StartError::NotLoopback { setting, value } => Failure::Usage(format!(
+                "`--{setting}` is {value}, which is not loopback: everyone who reaches this server can get any token \
+                 from it; if that is what you want, admit it with `--dangerously-allow-non-loopback`"
+            )),
             error => Failure::Usage(error.to_string()),
         })?;
+        let api_url = api::serve(&server).await?;
+        let api_url = api_url.as_deref();
 
         terminal::print_warning(
             "NOT FOR PRODUCTION: this server is for tests. Its secrets and its keys guard nothing.",
         );
-        let text = if self.json { show::json(&server)? } else { show::text(&server) };
+        let text = if self.json { show::json(&server, api_url)? } else { show::text(&server, api_url) };
         terminal::write_stdout(text.as_bytes())?;
 
         interrupt.pressed().await;
@@ -95,7 +128,13 @@ impl Serve {
             })?,
             None => AuthorizationServer::builder().port(DEFAULT_PORT),
         };
-        let builder = self.port.into_iter().fold(builder, AuthorizationServerBuilder::port);
+        let port = Listen::port(self.listen, self.port)?;
+        let builder = self.listen.into_iter().fold(builder, |builder, listen| builder.listen(listen.address()));
+        let builder = port.into_iter().fold(builder, AuthorizationServerBuilder::port);
+        let builder = self.issuer.iter().fold(builder, AuthorizationServerBuilder::issuer);
+        let builder = if self.audience.is_empty() { builder } else { builder.audiences(&self.audience) };
+        let builder =
+            if self.dangerously_allow_non_loopback { builder.dangerously_allow_non_loopback() } else { builder };
         Ok(self.admin_port.into_iter().fold(builder, AuthorizationServerBuilder::admin_port))
     }
 }

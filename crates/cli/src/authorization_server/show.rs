@@ -11,11 +11,12 @@ use super::flows;
 use crate::terminal::HEADING;
 
 /// One line.
-pub(super) fn json(server: &AuthorizationServer) -> io::Result<String> {
+pub(super) fn json(server: &AuthorizationServer, api_url: Option<&str>) -> io::Result<String> {
     let line = json!({
         "issuer": server.issuer(),
         "metadata": server.metadata(),
         "admin_url": server.admin_url(),
+        "api_url": api_url,
         "clients": server.clients(),
         "users": server.users(),
         "production": false,
@@ -24,14 +25,14 @@ pub(super) fn json(server: &AuthorizationServer) -> io::Result<String> {
 }
 
 /// With styles in it, which standard output leaves out where they are not shown.
-pub(super) fn text(server: &AuthorizationServer) -> String {
+pub(super) fn text(server: &AuthorizationServer, api_url: Option<&str>) -> String {
     let mut text = String::new();
     // Writing into a string cannot fail.
-    let _ = write(&mut text, server);
+    let _ = write(&mut text, server, api_url);
     text
 }
 
-fn write(text: &mut String, server: &AuthorizationServer) -> std::fmt::Result {
+fn write(text: &mut String, server: &AuthorizationServer, api_url: Option<&str>) -> std::fmt::Result {
     let issuer = server.issuer();
     writeln!(text, "{HEADING}issuer{HEADING:#}     {issuer}")?;
     writeln!(text, "{HEADING}metadata{HEADING:#}   {issuer}/.well-known/openid-configuration")?;
@@ -39,8 +40,11 @@ fn write(text: &mut String, server: &AuthorizationServer) -> std::fmt::Result {
         Some(url) => writeln!(text, "{HEADING}admin API{HEADING:#}  {url}, open to every program on this machine")?,
         None => writeln!(text, "{HEADING}admin API{HEADING:#}  none; --admin-port opens it")?,
     }
+    if let Some(api_url) = api_url {
+        writeln!(text, "{HEADING}an API{HEADING:#}     {api_url}, behind the layer, to call with tokens")?;
+    }
     writeln!(text, "\n{}\n\n{}", clients(server), users(server))?;
-    for flow in flows::of(server) {
+    for flow in flows::of(server, api_url) {
         writeln!(text, "\n{HEADING}{}{HEADING:#}", flow.title)?;
         for line in flow.lines {
             writeln!(text, "  {line}")?;

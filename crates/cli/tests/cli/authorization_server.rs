@@ -7,7 +7,6 @@ use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
-use reqwest::header::CONTENT_TYPE;
 use serde_json::{Value, json};
 use url::{Url, form_urlencoded};
 
@@ -17,14 +16,13 @@ use crate::walkthrough;
 const WARNING: &str = "NOT FOR PRODUCTION: this server is for tests. Its secrets and its keys guard nothing.\n";
 
 /// What the headings of the flows begin with.
-const FLOWS: [&str; 9] = [
+const FLOWS: [&str; 8] = [
     "A token for the client itself",
     "A token for a user",
     "The same with what is asked for sent ahead",
     "A token for a user of a device without a browser",
     "DANGEROUS, to be migrated away from: a token for a user's password",
     "DANGEROUS, to be migrated away from: a token in an address",
-    "Who the user is, for a token with the scope openid",
     "Whether a token is good, and its end",
     "The keys that verify tokens",
 ];
@@ -86,34 +84,38 @@ fn http() -> reqwest::Client {
     reqwest::Client::builder().no_proxy().build().unwrap()
 }
 
-/// Does what a printed line says that curl should do. Null is an answer without a body.
-async fn curl(line: &str) -> Value {
-    let mut words = line.trim().strip_prefix("curl -s ").unwrap().split(' ');
-    let url = words.next().unwrap();
-    let (mut form, mut user, mut token) = (Vec::new(), None, None);
-    while let (Some(option), Some(value)) = (words.next(), words.next()) {
-        match option {
-            "-d" => form.push(value),
-            "-u" => user = value.split_once(':'),
-            "--oauth2-bearer" => token = Some(value),
-            other => panic!("{other}"),
-        }
-    }
-    let request = if form.is_empty() {
-        http().get(url)
-    } else {
-        http().post(url).header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(form.join("&"))
+/// Runs the lines of a flow in a shell, as a user who has filled in these variables; what they print, without prose.
+fn shell(lines: &[String], filled_in: &[(&str, &str)]) -> String {
+    let fill_in = |line: &String| {
+        let known = filled_in.iter().find(|(variable, _)| line.starts_with(&format!("{variable}=")));
+        known
+            .filter(|_| line.contains("='PUT "))
+            .map_or_else(|| line.clone(), |(variable, value)| format!("{variable}='{value}'"))
     };
-    let request = user.into_iter().fold(request, |request, (id, secret)| request.basic_auth(id, Some(secret)));
-    let request = token.into_iter().fold(request, reqwest::RequestBuilder::bearer_auth);
-    let answer = request.send().await.unwrap().error_for_status().unwrap().bytes().await.unwrap();
-    if answer.is_empty() { Value::Null } else { serde_json::from_slice(&answer).unwrap() }
+    let script: Vec<_> = lines.iter().map(fill_in).collect();
+    let script = script.join("\n");
+    assert!(!script.contains("PUT "), "{script}");
+    // Nothing that a line needs may come from elsewhere: `-u` ends the shell at a variable that none has set.
+    let mut command = Command::new("sh");
+    command.args(["-euc", &script]).env_clear().env("PATH", std::env::var_os("PATH").unwrap()).env("no_proxy", "*");
+    let output = command.output().unwrap();
+    assert!(output.status.success() && output.stderr.is_empty(), "{script}\n{output:?}");
+    stdout(&output)
 }
 
-/// Opens what a line says in a browser, in which Alice logs in and allows to know her and to read her leads; where she
-/// is sent back to.
-async fn allow(line: &str) -> Url {
-    let (_, address) = line.split_once("open in a browser: ").unwrap();
+/// The JSON objects that lines have printed.
+fn objects(printed: &str) -> Vec<Value> {
+    printed.lines().filter(|line| !line.is_empty()).map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// The address that a comment says to open in a browser.
+fn address_in(lines: &[String]) -> String {
+    lines.iter().find_map(|line| line.strip_prefix("#   http")).map(|rest| format!("http{rest}")).unwrap()
+}
+
+/// Opens an address in a browser, in which Alice logs in and allows to know her and to read her leads; where she is sent
+/// back to.
+async fn allow(address: &str) -> Url {
     let address = Url::parse(address).unwrap();
     let at = |path: &str| address.join(path).unwrap();
     let http = walkthrough::client().unwrap();
@@ -134,10 +136,6 @@ fn parameter(text: Option<&str>, name: &str) -> String {
     parameters.into_owned().find(|(other, _)| other == name).unwrap().1
 }
 
-fn member<'a>(answer: &'a Value, name: &str) -> &'a str {
-    answer[name].as_str().unwrap_or_else(|| panic!("no {name} in {answer}"))
-}
-
 /// What stands above indented lines, without the RFCs in it.
 fn headings(text: &str) -> Vec<&str> {
     let lines: Vec<_> = text.lines().collect();
@@ -146,9 +144,14 @@ fn headings(text: &str) -> Vec<&str> {
 }
 
 /// The lines below a heading.
-fn lines_of<'a>(text: &'a str, heading: &str) -> Vec<&'a str> {
+fn lines_of(text: &str, heading: &str) -> Vec<String> {
     let after = text.lines().skip_while(|line| !line.contains(heading)).skip(1);
-    after.take_while(|line| line.starts_with("  ")).collect()
+    after.map_while(|line| line.strip_prefix("  ")).map(str::to_owned).collect()
+}
+
+/// Up to the first line that begins so, and from there on.
+fn split<'a>(lines: &'a [String], beginning: &str) -> (&'a [String], &'a [String]) {
+    lines.split_at(lines.iter().position(|line| line.starts_with(beginning)).unwrap())
 }
 
 #[cfg(unix)]
@@ -164,15 +167,17 @@ async fn it_prints_what_there_is_and_ends_with_ctrl_c() {
     assert!(!text.contains('\u{1b}'));
     let expected: Vec<_> = FLOWS.into_iter().filter(|flow| !flow.starts_with("DANGEROUS")).collect();
     assert_eq!(headings(&text), expected);
-    let answer = curl(lines_of(&text, "A token for the client itself")[0]).await;
-    assert_eq!((&answer["token_type"], &answer["expires_in"]), (&"Bearer".into(), &300.into()));
-    let keys = curl(lines_of(&text, "The keys that verify tokens")[0]).await;
-    assert_eq!(keys["keys"].as_array().unwrap().len(), 1);
+    let printed = objects(&shell(&lines_of(&text, "A token for the client itself"), &[]));
+    assert_eq!((&printed[0]["token_type"], &printed[0]["expires_in"]), (&"Bearer".into(), &300.into()));
+    let keys = objects(&shell(&lines_of(&text, "The keys that verify tokens"), &[]));
+    assert_eq!(keys[0]["keys"].as_array().unwrap().len(), 1);
 
     let (status, stderr) = running.interrupt();
     assert_eq!((status.code(), stderr.as_str()), (Some(0), WARNING));
 }
 
+/// Each flow as a user goes through it: its lines in a shell with curl, its addresses in a browser.
+#[cfg(unix)]
 #[tokio::test]
 async fn the_lines_of_every_flow_do_what_they_say() {
     let directory = Directory::new();
@@ -181,50 +186,80 @@ async fn the_lines_of_every_flow_do_what_they_say() {
     let running = Running::start(&["--config", &config, "--port", "0", "--admin-port", "0"], "Ctrl-C");
     let lines = |heading: &str| lines_of(&running.text, heading);
     assert_eq!(headings(&running.text), FLOWS);
+    // What the API behind the layer says, which each flow ends with.
+    let called = |printed: &[Value], client: &str, subject: &str| {
+        let last = printed.last().unwrap();
+        assert_eq!((&last["client"], &last["accepted_for"]), (&client.into(), &subject.into()), "{printed:?}");
+    };
+    let is_token = |answer: &Value| answer["token_type"] == "Bearer";
 
     let code = lines("A token for a user (");
-    let exchange = async |back: Url| curl(&code[2].replace("$CODE", &parameter(back.query(), "code"))).await;
-    let by_code = exchange(allow(code[0]).await).await;
-    let refreshed = curl(&code[4].replace("$REFRESH_TOKEN", member(&by_code, "refresh_token"))).await;
+    assert!(code.iter().any(|line| line.contains("The code lives 60 seconds and is good for one use")), "{code:?}");
+    let back = allow(&address_in(&code)).await;
+    let printed = objects(&shell(&code, &[("CODE", &parameter(back.query(), "code"))]));
+    assert!(is_token(&printed[0]) && is_token(&printed[1]) && printed[0] != printed[1]);
+    assert_eq!(printed[2]["sub"], "alice");
+    called(&printed, "demo-web", "alice");
 
     let pushed = lines("The same with what is asked for");
-    let request = curl(pushed[0]).await;
-    let by_pushed = exchange(allow(&pushed[1].replace("$REQUEST_URI", member(&request, "request_uri"))).await).await;
+    assert!(pushed.iter().any(|line| line.contains("It lives 10 minutes")), "{pushed:?}");
+    let (before, after) = split(&pushed, "# It is then sent");
+    let printed = shell(before, &[]);
+    let back = allow(printed.lines().find(|line| line.starts_with("http")).unwrap()).await;
+    let printed = objects(&shell(after, &[("CODE", &parameter(back.query(), "code"))]));
+    assert!(is_token(&printed[0]));
+    called(&printed, "demo-web", "alice");
 
     let admin = running.text.lines().find_map(|line| line.strip_prefix("admin API")).unwrap();
     let admin = format!("{}/devices/next", admin.trim().split(',').next().unwrap());
     let polls = json!({ "polls": [{ "approve": { "username": "alice" } }] });
     assert_eq!(http().post(admin).json(&polls).send().await.unwrap().status(), 204);
     let device = lines("A token for a user of a device");
-    let codes = curl(device[0]).await;
-    assert!(codes["user_code"].is_string() && codes["verification_uri"].is_string());
-    let by_device = curl(&device[2].replace("$DEVICE_CODE", member(&codes, "device_code"))).await;
+    assert!(device.iter().any(|line| line.contains("The codes live 10 minutes")), "{device:?}");
+    let printed = objects(&shell(&device, &[]));
+    assert!(printed[0]["user_code"].is_string() && printed[0]["verification_uri"].is_string());
+    assert!(is_token(&printed[1]));
+    called(&printed, "demo-tv", "alice");
 
-    let by_password = curl(lines("a token for a user's password")[0]).await;
-    let by_implicit =
-        json!({ "access_token": parameter(allow(lines("a token in an address")[0]).await.fragment(), "access_token") });
-    let own = curl(lines("A token for the client itself")[0]).await;
+    let printed = objects(&shell(&lines("a token for a user's password"), &[]));
+    assert!(is_token(&printed[0]));
+    called(&printed, "demo-ci", "alice");
 
+    let implicit = lines("a token in an address");
+    let back = allow(&address_in(&implicit)).await;
+    let printed = objects(&shell(&implicit, &[("TOKEN", &parameter(back.fragment(), "access_token"))]));
+    called(&printed, "demo-web", "alice");
+
+    let printed = objects(&shell(&lines("A token for the client itself"), &[]));
+    assert!(is_token(&printed[0]));
+    called(&printed, "demo-ci", "demo-ci");
+
+    // Revoked by the client that owns it; the API, which checks the JWT alone, still accepts it.
     let about = lines("Whether a token is good");
-    let introspect = async |token: &str| curl(&about[0].replace("$TOKEN", token)).await;
-    for (tokens, client, subject) in [
-        (&by_code, "demo-web", "alice"),
-        (&refreshed, "demo-web", "alice"),
-        (&by_pushed, "demo-web", "alice"),
-        (&by_device, "demo-tv", "alice"),
-        (&by_password, "demo-ci", "alice"),
-        (&by_implicit, "demo-web", "alice"),
-        (&own, "demo-ci", "demo-ci"),
-    ] {
-        let known = introspect(member(tokens, "access_token")).await;
-        assert_eq!((member(&known, "client_id"), member(&known, "sub")), (client, subject));
-    }
+    let printed = objects(&shell(&about, &[]));
+    assert!(is_token(&printed[0]));
+    assert_eq!((&printed[1]["active"], &printed[1]["client_id"]), (&true.into(), &"demo-ci".into()));
+    assert_eq!(printed[2], json!({ "active": false }));
+    called(&printed, "demo-ci", "demo-ci");
 
-    let userinfo = lines("Who the user is")[0];
-    assert_eq!(curl(&userinfo.replace("$TOKEN", member(&by_code, "access_token"))).await, json!({ "sub": "alice" }));
-    let own = member(&own, "access_token");
-    assert_eq!(curl(&about[2].replace("$TOKEN", own)).await, Value::Null);
-    assert_eq!(introspect(own).await, json!({ "active": false }));
+    // For tokens of the others, the comment has their own lines.
+    for (heading, owner) in [("A token for a user (", "demo-web"), ("A token for a user of a device", "demo-tv")] {
+        let revoke = about.iter().find(|line| line.starts_with("#   ") && line.contains(owner)).unwrap();
+        let revoke = revoke.trim_start_matches(['#', ' ']).to_owned();
+        let introspect = about.iter().find(|line| line.contains("/introspect")).unwrap().clone();
+        let lines = lines_of(&running.text, heading);
+        let filled_in = if owner == "demo-tv" {
+            let admin = running.text.lines().find_map(|line| line.strip_prefix("admin API")).unwrap();
+            let admin = format!("{}/devices/next", admin.trim().split(',').next().unwrap());
+            assert_eq!(http().post(admin).json(&polls).send().await.unwrap().status(), 204);
+            String::new()
+        } else {
+            parameter(allow(&address_in(&lines)).await.query(), "code")
+        };
+        let with_its_end = [lines, vec![revoke, introspect]].concat();
+        let printed = objects(&shell(&with_its_end, &[("CODE", &filled_in)]));
+        assert_eq!(printed.last(), Some(&json!({ "active": false })), "{owner}");
+    }
 }
 
 #[tokio::test]
@@ -236,23 +271,28 @@ async fn json_is_one_line_for_programs() {
     assert_eq!(published.json::<Value>().await.unwrap(), line["metadata"]);
     let admin = http().get(line["admin_url"].as_str().unwrap()).send().await.unwrap();
     assert_eq!(admin.json::<Value>().await.unwrap()["issuer"], issuer);
+    let api = http().get(line["api_url"].as_str().unwrap()).send().await.unwrap();
+    assert_eq!(api.status(), 400);
     assert_eq!(line["clients"][0]["demo_secret"], "demo-ci-secret");
     assert_eq!(line["users"][0]["demo_password"], "wonderland");
 }
 
+#[cfg(unix)]
 #[tokio::test]
 async fn a_configuration_of_ones_own_has_no_demo_clients_and_no_secret_comes_out() {
     let directory = Directory::new();
     let config = directory.write(
         "as.toml",
-        "issuer_path = \"/t\"\nkeys = [{ algorithm = \"ES256\" }]\n[[clients]]\nid = \"ci\"\nsecret = \"canary-secret\"\n\
+        "issuer_path = \"/t\"\nkeys = [{ algorithm = \"ES256\" }]\n[[clients]]\nid = \"ci\"\nsecret = \"canary-secret+&%41 é\"\n\
          audiences = [\"https://a\"]\n[[users]]\nusername = \"carol\"\npassword = \"canary-password\"\n",
     );
     let mut running = Running::start(&["--config", &config, "--port", "0"], "Ctrl-C");
     let text = running.text.clone();
-    let line = lines_of(&text, "A token for the client itself")[0];
-    assert!(line.contains("/t/token -u ci:$CLIENT_SECRET"), "{line}");
-    assert_eq!(curl(&line.replace("$CLIENT_SECRET", "canary-secret")).await["expires_in"], 300);
+    let lines = lines_of(&text, "A token for the client itself");
+    assert_eq!(lines[0], "CLIENT_SECRET='PUT THE SECRET OF ci HERE'");
+    assert!(lines[1].contains("/t/token -d client_id=ci "), "{lines:?}");
+    let printed = objects(&shell(&lines, &[("CLIENT_SECRET", "canary-secret+&%41 é")]));
+    assert_eq!((&printed[0]["expires_in"], &printed[1]["client"]), (&300.into(), &"ci".into()));
     assert!(text.contains("carol") && text.contains("none; --admin-port opens it"), "{text}");
     running.process.kill().unwrap();
     let mut stderr = String::new();
@@ -286,9 +326,60 @@ fn what_is_wrong_is_told_with_an_exit_code() {
     let expected = format!("error: cannot listen on {address}; set `port` to a free one, or to 0 for any: ");
     assert!(stderr(&refused).starts_with(&expected), "{}", stderr(&refused));
 
-    for wrong in [&["--port", "70000"][..], &["--admin-port", "x"], &["--no-such"]] {
+    let two_ports = &["--listen", "127.0.0.1:1", "--port", "2"][..];
+    for wrong in
+        [&["--port", "70000"][..], &["--admin-port", "x"], &["--listen", "localhost"], two_ports, &["--no-such"]]
+    {
         assert_eq!(run(&[&["authorization-server"], wrong].concat()).status.code(), Some(2), "{wrong:?}");
     }
+}
+
+#[tokio::test]
+async fn other_machines_reach_it_only_where_the_command_line_admits_it() {
+    for (wrong, setting) in [
+        (&["--listen", "0.0.0.0", "--issuer", "http://as:9000"][..], "`--listen` is 0.0.0.0,"),
+        (&["--listen", "[::]:0"], "`--listen` is ::,"),
+        (&["--issuer", "http://as:9000"], "`--issuer` is http://as:9000,"),
+    ] {
+        let refused = run(&[&["authorization-server", "--port", "0"], wrong].concat());
+        assert_eq!(refused.status.code(), Some(2), "{wrong:?}");
+        let expected = format!(
+            "error: {setting} which is not loopback: everyone who reaches this server can get any token from it; if that \
+             is what you want, admit it with `--dangerously-allow-non-loopback`\n"
+        );
+        assert_eq!(stderr(&refused), expected);
+        assert!(stdout(&refused).is_empty());
+    }
+    let admitted = ["--listen", "0.0.0.0:0", "--issuer", "http://as:9000/t", "--dangerously-allow-non-loopback"];
+    let (_running, line) = Running::json(&admitted);
+    assert_eq!(
+        (&line["issuer"], &line["metadata"]["token_endpoint"]),
+        (&"http://as:9000/t".into(), &"http://as:9000/t/token".into())
+    );
+
+    let directory = Directory::new();
+    let config = directory.write("as.toml", "listen = \"0.0.0.0\"\nissuer = \"http://as:9000\"\nport = 0\n");
+    let refused = run(&["authorization-server", "--config", &config]);
+    assert!(
+        stderr(&refused).starts_with("error: `--listen` is 0.0.0.0, which is not loopback"),
+        "{}",
+        stderr(&refused)
+    );
+    let (_running, line) =
+        Running::json(&["--config", &config, "--listen", "127.0.0.1", "--issuer", "http://localhost:1"]);
+    assert_eq!(line["issuer"], "http://localhost:1");
+}
+
+#[tokio::test]
+async fn the_audience_of_tokens_can_be_named() {
+    let (_running, line) = Running::json(&["--port", "0", "--audience", "https://leads", "--audience", "https://more"]);
+    assert_eq!(line["clients"][0]["audiences"], json!(["https://leads", "https://more"]));
+    let directory = Directory::new();
+    let config = directory.write("as.toml", "audiences = [\"https://file\"]\n");
+    let (_running, line) = Running::json(&["--port", "0", "--config", &config]);
+    assert_eq!(line["clients"][0]["audiences"], json!(["https://file"]));
+    let (_running, line) = Running::json(&["--port", "0", "--config", &config, "--audience", "https://line"]);
+    assert_eq!(line["clients"][0]["audiences"], json!(["https://line"]));
 }
 
 #[test]
