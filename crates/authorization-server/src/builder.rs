@@ -16,7 +16,7 @@ use super::grants::DeviceSettings;
 use super::listening::Listening;
 use super::paths::Paths;
 use super::registration::{Clients, Users, demo};
-use super::{Client, StartError, User};
+use super::{Client, Endpoint, Fault, StartError, User};
 
 /// Settings of an [`AuthorizationServer`](super::AuthorizationServer); nothing is checked or opened before
 /// [`start`](Self::start).
@@ -35,6 +35,7 @@ pub struct AuthorizationServerBuilder {
     pub(super) paths: Paths,
     pub(super) device_settings: DeviceSettings,
     pub(super) legacy_grants: bool,
+    pub(super) faults: BTreeMap<Endpoint, Fault>,
     pub(super) admin_port: Option<u16>,
     #[cfg(feature = "tls")]
     pub(super) certificate: Option<Certificate>,
@@ -69,6 +70,7 @@ impl AuthorizationServerBuilder {
             paths: Paths::default(),
             device_settings: DeviceSettings::default(),
             legacy_grants: false,
+            faults: BTreeMap::new(),
             admin_port: None,
             #[cfg(feature = "tls")]
             certificate: None,
@@ -272,6 +274,14 @@ impl AuthorizationServerBuilder {
         Self { legacy_grants: true, ..self }
     }
 
+    /// Makes an endpoint misbehave from the start on, until it is told to
+    /// [behave](super::AuthorizationServer::behave); see
+    /// [`AuthorizationServer::misbehave`](super::AuthorizationServer::misbehave).
+    pub fn misbehave(mut self, endpoint: Endpoint, fault: Fault) -> Self {
+        self.faults.insert(endpoint, fault);
+        self
+    }
+
     /// Opens the [admin API](super#admin-api) too, on a free port of 127.0.0.1; there is none by default. Every program
     /// on this machine can then tell the server what to do.
     pub fn admin(self) -> Self {
@@ -316,6 +326,9 @@ impl AuthorizationServerBuilder {
         }
         if self.device_settings.lifetime < Duration::from_secs(1) {
             return Err(StartError::ShortDeviceCodeLifetime);
+        }
+        for (endpoint, fault) in &self.faults {
+            fault.check(*endpoint).map_err(|source| StartError::Fault { endpoint: *endpoint, source })?;
         }
         Ok((Clients::register(self.clients(), self.legacy_grants)?, Users::register(self.users.clone())?))
     }

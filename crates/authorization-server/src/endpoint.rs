@@ -73,6 +73,22 @@ endpoints! {
     PushedAuthorization pushed_authorization,
 }
 
+impl Endpoint {
+    /// Whether its good responses are JSON objects; the others are pages, or empty.
+    pub(super) const fn has_json(self) -> bool {
+        match self {
+            Self::Metadata
+            | Self::JwkSet
+            | Self::Token
+            | Self::DeviceAuthorization
+            | Self::Introspection
+            | Self::Userinfo
+            | Self::PushedAuthorization => true,
+            Self::Authorization | Self::Login | Self::Consent | Self::Device | Self::Revocation => false,
+        }
+    }
+}
+
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())

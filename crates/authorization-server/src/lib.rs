@@ -23,8 +23,8 @@
 //! - access tokens as RFC 9068 says, signed with keys made at the start, or opaque; `resource` (RFC 8707) chooses among
 //!   the client's audiences,
 //! - for clients with the scope `openid`, ID tokens and the userinfo endpoint (OpenID Connect Core 1.0),
-//! - introspection (RFC 7662) for each client with a secret, and revocation (RFC 7009). Who checks JWTs alone does not
-//!   hear of a revocation,
+//! - introspection (RFC 7662) for each client with a secret, with `token_use`; and revocation (RFC 7009), which an API that
+//!   checks JWTs alone does not notice,
 //! - metadata by RFC 8414, and at the place where OpenID Connect Discovery looks,
 //! - its public keys as a JWK Set (RFC 7517 §5), with an `ETag` and 304 for who has it already (RFC 9110 §13.1.2),
 //! - CORS for scripts of any origin at the endpoints that clients in browsers call: metadata, keys, token, userinfo,
@@ -113,7 +113,9 @@
 //!
 //! - [`misbehave`](AuthorizationServer::misbehave) gives one endpoint a [`Fault`]: it is slow, hangs, breaks off,
 //!   answers with another status or a web page, flaps, redirects; its JWK Set is empty or huge, or some of its keys are
-//!   bad.
+//!   bad. Introspection has `active` in the wrong type or not at all, leaves out `aud` or `exp`, names another issuer, or
+//!   takes refresh tokens for access tokens; any JSON has other [members](Fault::Members). The builder's
+//!   [`misbehave`](AuthorizationServerBuilder::misbehave), and `[faults]` in a file, do so from the start on.
 //! - Keys are [rotated](AuthorizationServer::rotate_keys), [with
 //!   overlap](AuthorizationServer::rotate_keys_with_overlap) too, [announced](AuthorizationServer::publish_next_key),
 //!   [withdrawn](AuthorizationServer::withdraw_key), or get [new material under the same
@@ -129,7 +131,8 @@
 //! - [`issued_tokens`](AuthorizationServer::issued_tokens) lists what was issued,
 //!   [`revoke`](AuthorizationServer::revoke) and [`revoke_issued`](AuthorizationServer::revoke_issued) end it.
 //! - [`requests`](AuthorizationServer::requests) counts what an endpoint was asked, faulty answers included, and
-//!   [`request_log`](AuthorizationServer::request_log) says who asked and what came of it.
+//!   [`request_log`](AuthorizationServer::request_log) says who asked and what came of it. `introspections` of an issued
+//!   token counts what introspection was asked about it.
 //!
 //! ```
 //! use std::time::Duration;

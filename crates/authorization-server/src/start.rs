@@ -136,6 +136,7 @@ impl Checked {
             listening,
             mut paths,
             device_settings,
+            faults,
             admin_port,
             ..
         } = settings;
@@ -149,7 +150,11 @@ impl Checked {
         let own_name = || format!("{}://{}{}", place.scheme, place.address, paths.issuer);
         let url = listening.issuer.unwrap_or_else(own_name);
         let issuer = make_issuer(url, keys)?.with_clock(clock);
-        Ok(Bound { state: Arc::new(ServerState::new(issuer, registered, paths, place.address.port())), admin })
+        let state = ServerState::new(issuer, registered, paths, place.address.port());
+        for (endpoint, fault) in faults {
+            state.faults.set(endpoint, fault).map_err(|source| StartError::Fault { endpoint, source })?;
+        }
+        Ok(Bound { state: Arc::new(state), admin })
     }
 }
 

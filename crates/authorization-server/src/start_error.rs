@@ -5,6 +5,8 @@ use std::net::{IpAddr, SocketAddr};
 
 use tower_bearer_test::SigningError;
 
+use super::{Endpoint, FaultError};
+
 /// Why the server did not start: which setting it was, and what to do.
 #[non_exhaustive]
 #[derive(Debug, thiserror::Error)]
@@ -68,6 +70,25 @@ pub enum StartError {
         client_id: String,
         /// The scope as given.
         scope: String,
+    },
+    /// A beginning of tokens that no token in a header can have (RFC 6750 §2.1), or none of the client's is opaque.
+    #[error(
+        "opaque tokens of client `{client_id}` cannot begin with {prefix:?}; give `Client::opaque_token_prefix` letters, \
+         digits and `-._~+/`, and in a file `opaque_tokens = true` with it"
+    )]
+    OpaqueTokenPrefix {
+        /// The client with that prefix.
+        client_id: String,
+        /// The prefix as given.
+        prefix: String,
+    },
+    /// A fault that means nothing at its endpoint.
+    #[error("a fault is set that cannot be: {source}")]
+    Fault {
+        /// Where it was set.
+        endpoint: Endpoint,
+        /// Why it cannot be.
+        source: FaultError,
     },
     /// A client whose tokens would be expired at once: claims count whole seconds.
     #[error("tokens for client `{client_id}` live less than a second; give `Client::token_lifetime` at least one")]

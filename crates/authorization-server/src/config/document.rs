@@ -11,7 +11,7 @@ use tower_bearer::jose::Algorithm;
 
 use crate::file_value::{Secret, optional_duration};
 use crate::registration::ClientSettings;
-use crate::{AuthorizationServerBuilder, User};
+use crate::{AuthorizationServerBuilder, Endpoint, Fault, User};
 
 /// The whole file. What is left out is as in Rust.
 #[derive(Deserialize)]
@@ -38,6 +38,9 @@ pub(super) struct Document {
     /// What each scope means, for the page that asks the user.
     #[serde(default)]
     scopes: BTreeMap<String, String>,
+    /// What misbehaves from the start on.
+    #[serde(default)]
+    faults: BTreeMap<Endpoint, Fault>,
     /// Of clients that name none.
     #[serde(default)]
     audiences: Vec<String>,
@@ -85,6 +88,9 @@ impl Document {
         }
         for (scope, description) in &self.scopes {
             builder = builder.scope_description(scope, description);
+        }
+        for (endpoint, fault) in &self.faults {
+            builder = builder.misbehave(*endpoint, fault.clone());
         }
         builder = builder.audiences(&self.audiences);
         builder = self.clients.iter().fold(builder, |builder, client| builder.client(client.clone().into()));

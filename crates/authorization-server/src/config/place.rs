@@ -31,6 +31,8 @@ pub(super) fn of(error: &StartError, document: &Document) -> Vec<PathSegment> {
         StartError::InvalidScope { client_id, scope } => {
             item(client(client_id, "scopes"), |client| &client.scopes, scope)
         }
+        StartError::OpaqueTokenPrefix { client_id, .. } => client(client_id, "opaque_token_prefix"),
+        StartError::Fault { endpoint, .. } => vec![Key("faults"), Key(endpoint.name())],
         StartError::ShortLifetime { client_id } => client(client_id, "token_lifetime"),
         StartError::ShortRefreshLifetime { client_id } => {
             let is_it =

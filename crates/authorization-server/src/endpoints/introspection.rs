@@ -6,7 +6,9 @@ use axum::Json;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use serde_json::{Map, Value};
 
+use crate::Fault;
 use crate::client_authentication::authenticated_form;
 use crate::grants::{IssuedToken, Tokens};
 use crate::oauth_error::{NO_STORE, OAuthError};
@@ -15,14 +17,35 @@ use crate::state::ServerState;
 /// Answers each client with a secret; an API is one too. A public client proves nothing, and learns nothing
 /// (RFC 7662 §2.1).
 pub(crate) async fn respond(State(state): State<Arc<ServerState>>, request: Request) -> Result<Response, OAuthError> {
+    let fault = request.extensions().get::<Fault>().cloned();
     let (client, parameters) = authenticated_form(request, &state.clients).await?;
     if client.is_public() {
         return Err(OAuthError::InvalidClient);
     }
     // The hint about the type of the token is not needed to find it (RFC 7662 §2.1).
     let token = parameters.value("token").ok_or(OAuthError::InvalidRequest("token is missing"))?;
-    let answer = state.grants.active(token, state.issuer.now()).map(|token| Introspection::of(&state, &token));
-    Ok((NO_STORE, Json(answer.unwrap_or_default())).into_response())
+    let response = members(&state, token, fault.as_ref());
+    Ok((NO_STORE, Json(response)).into_response())
+}
+
+/// What there is to say of the token. Refresh tokens are for this server alone, so that no API may take one for an
+/// access token (RFC 7662 §4).
+fn members(state: &ServerState, token: &str, fault: Option<&Fault>) -> Map<String, Value> {
+    let now = state.issuer.now();
+    let mut response = match state.grants.introspect(token, now) {
+        Some(token) => Introspection::of(state, &token).into_members(),
+        None => Introspection::default().into_members(),
+    };
+    if let Some(members) = fault.and_then(Fault::of_active_refresh_token)
+        && let Some(refresh_token) = state.grants.refresh_token(token, now)
+    {
+        response = Introspection { token_use: None, ..Introspection::of(state, &refresh_token) }.into_members();
+        response.extend(members.clone());
+    }
+    if let Some(fault) = fault {
+        fault.spoil_introspection(&mut response);
+    }
+    response
 }
 
 /// RFC 7662 §2.2. Of a token that is not active, nothing is said but that.
@@ -37,6 +60,9 @@ struct Introspection {
     username: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     token_type: Option<&'static str>,
+    /// Not of the RFC, but what several servers tell the kinds of tokens apart with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token_use: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     exp: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -47,6 +73,9 @@ struct Introspection {
     aud: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     iss: Option<String>,
+    /// That of the JWT.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    jti: Option<String>,
 }
 
 impl Introspection {
@@ -58,11 +87,21 @@ impl Introspection {
             client_id: Some(token.client_id.clone()),
             username: user.map(|user| user.username.clone()),
             token_type: Some(Tokens::TYPE),
+            token_use: Some("access_token"),
             exp: Some(token.ends.as_secs()),
             iat: Some(token.issued.as_secs()),
             sub: Some(token.subject.clone()),
             aud: token.audiences.clone(),
             iss: Some(state.issuer.url().to_owned()),
+            jti: token.jti.clone(),
+        }
+    }
+
+    fn into_members(self) -> Map<String, Value> {
+        // Texts, numbers and lists of texts can be nothing but JSON.
+        match serde_json::to_value(self) {
+            Ok(Value::Object(members)) => members,
+            _ => Map::new(),
         }
     }
 }

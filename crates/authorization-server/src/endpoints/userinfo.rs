@@ -28,9 +28,9 @@ pub(crate) async fn protect(
         tracing::error!(%error, "the userinfo endpoint cannot check tokens");
         StatusCode::INTERNAL_SERVER_ERROR
     })?;
-    if let Some((text, token)) = active_token(&state, request.headers()) {
+    if let Some(token) = active_token(&state, request.headers()) {
         // The layer reads JWTs: an opaque token is exchanged for a JWT with the same claims.
-        let jwt = (!text.contains('.')).then(|| format!("Bearer {}", token.jwt(&state.issuer).sign()));
+        let jwt = token.is_opaque().then(|| format!("Bearer {}", token.jwt(&state.issuer).sign()));
         if let Some(value) = jwt.and_then(|value| HeaderValue::try_from(value).ok()) {
             request.headers_mut().insert(AUTHORIZATION, value);
         }
@@ -99,15 +99,15 @@ fn resource_server(state: &ServerState) -> Result<ResourceServer, ConfigError> {
         .build()
 }
 
-/// The token of a request, with its text, if it was issued here and is neither expired nor revoked.
-fn active_token(state: &ServerState, headers: &HeaderMap) -> Option<(String, Arc<IssuedToken>)> {
+/// The token of a request, if it was issued here and is neither expired nor revoked.
+fn active_token(state: &ServerState, headers: &HeaderMap) -> Option<Arc<IssuedToken>> {
     // A repeated field is left to the layer, which refuses it.
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let (value, None) = (values.next()?, values.next()) else { return None };
     let (scheme, text) = value.to_str().ok()?.split_once(' ')?;
     let text = text.trim_start_matches(' ');
     let token = state.grants.active(text, state.issuer.now())?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| (text.to_owned(), token))
+    scheme.eq_ignore_ascii_case("bearer").then_some(token)
 }
 
 /// The scope that a claim needs in addition to `openid` (§5.4); none for a claim that no standard names.

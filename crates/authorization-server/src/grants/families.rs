@@ -8,7 +8,7 @@ use std::sync::Arc;
 use tower_bearer::time::UnixTime;
 
 use super::refusal::GrantRefusal;
-use super::{Expiring, FamilyId, Grant, Handle, HandleDigest, Issuing};
+use super::{Expiring, FamilyId, Grant, Handle, HandleDigest, IssuedToken, Issuing};
 use crate::oauth_error::OAuthError;
 
 const MAX_FAMILIES: usize = 100_000;
@@ -35,6 +35,8 @@ struct Family {
 struct RefreshToken {
     family: FamilyId,
     generation: u64,
+    issued: UnixTime,
+    ends: UnixTime,
 }
 
 impl Default for Families {
@@ -116,6 +118,25 @@ impl Families {
         Some(id)
     }
 
+    /// A token that has not been used, in the form of an access token for all that was granted.
+    pub(super) fn unused(&self, token: &str, now: UnixTime) -> Option<IssuedToken> {
+        let digest = HandleDigest::of(token);
+        let token = self.tokens.get(digest, now)?;
+        let family = self.families.get(token.family, now)?;
+        let grant = &family.grant;
+        (token.generation == family.generation && now < family.ends).then(|| IssuedToken {
+            client_id: grant.client_id.clone(),
+            subject: grant.subject.clone(),
+            scopes: grant.scopes.clone(),
+            audiences: grant.audiences.clone(),
+            issued: token.issued,
+            ends: token.ends.min(family.ends),
+            auth_time: Some(grant.auth_time),
+            jti: None,
+            family: Some(token.family),
+        })
+    }
+
     /// Ends a family: none of its tokens is good any more.
     pub(super) fn revoke(&mut self, id: FamilyId) {
         self.families.remove(id);
@@ -123,6 +144,11 @@ impl Families {
 
     fn add_token(&mut self, token: &Handle, family: FamilyId, generation: u64, issuing: &Issuing<'_>) {
         let ends = issuing.now.saturating_add(issuing.client.refresh_lifetime);
-        self.tokens.insert(token.digest(), RefreshToken { family, generation }, ends, issuing.now);
+        self.tokens.insert(
+            token.digest(),
+            RefreshToken { family, generation, issued: issuing.now, ends },
+            ends,
+            issuing.now,
+        );
     }
 }

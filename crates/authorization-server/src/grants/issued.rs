@@ -22,6 +22,8 @@ pub(crate) struct IssuedToken {
     pub(crate) ends: UnixTime,
     /// For a user's token, when the user logged in.
     pub(crate) auth_time: Option<UnixTime>,
+    /// Of a JWT; an opaque token has none.
+    pub(crate) jti: Option<String>,
     /// The family of a user's token that came with a refresh token: it ends with it.
     pub(super) family: Option<FamilyId>,
 }
@@ -38,6 +40,7 @@ impl IssuedToken {
             issued: *now,
             ends: now.saturating_add(client.token_lifetime),
             auth_time: None,
+            jti: None,
             family: None,
         }
     }
@@ -55,12 +58,17 @@ impl IssuedToken {
     }
 
     /// The token itself: a JWT, or the handle for a client whose tokens are opaque.
-    pub(super) fn text(&self, issuing: &Issuing<'_>, handle: Handle) -> String {
-        if issuing.client.opaque_tokens {
-            handle.into_secret()
-        } else {
-            issuing.next_tokens.sign(self.jwt(issuing.issuer))
+    pub(super) fn text(&mut self, issuing: &Issuing<'_>, handle: Handle) -> String {
+        let secret = handle.into_secret();
+        if let Some(prefix) = issuing.client.opaque_prefix() {
+            return format!("{prefix}{secret}");
         }
+        self.jti = Some(secret);
+        issuing.next_tokens.sign(self.jwt(issuing.issuer))
+    }
+
+    pub(crate) const fn is_opaque(&self) -> bool {
+        self.jti.is_none()
     }
 
     /// The token as a JWT (RFC 9068 §2), not signed yet.
@@ -77,6 +85,10 @@ impl IssuedToken {
             .claim("iat", self.issued.as_secs())
             .claim("exp", self.ends.as_secs());
         let token = if self.scopes.is_empty() { token } else { token.scope(self.scopes.join(" ")) };
+        let token = match &self.jti {
+            Some(jti) => token.claim("jti", jti.as_str()),
+            None => token,
+        };
         match self.auth_time {
             Some(auth_time) => token.claim("auth_time", auth_time.as_secs()),
             None => token,
@@ -105,12 +117,16 @@ pub struct IssuedTokenSummary {
     pub expires_at: u64,
     /// Whether it has not been revoked.
     pub active: bool,
+    /// How often introspection was asked about it and said what it is: neither refused requests nor those that a fault
+    /// answered count.
+    pub introspections: u64,
 }
 
 impl IssuedTokenSummary {
-    pub(super) fn of(number: u64, token: &IssuedToken, active: bool) -> Self {
+    pub(super) fn of(entry: &Entry, active: bool) -> Self {
+        let Entry { token, number, introspections, .. } = entry;
         Self {
-            number,
+            number: *number,
             client_id: token.client_id.clone(),
             subject: token.subject.clone(),
             scopes: token.scopes.clone(),
@@ -118,6 +134,7 @@ impl IssuedTokenSummary {
             issued_at: token.issued.as_secs(),
             expires_at: token.ends.as_secs(),
             active,
+            introspections: *introspections,
         }
     }
 }
@@ -137,10 +154,11 @@ pub(super) struct IssuedTokens {
     count: u64,
 }
 
-struct Entry {
-    token: Arc<IssuedToken>,
+pub(super) struct Entry {
+    pub(super) token: Arc<IssuedToken>,
     number: u64,
-    revoked: bool,
+    pub(super) revoked: bool,
+    introspections: u64,
 }
 
 impl Default for IssuedTokens {
@@ -153,7 +171,7 @@ impl IssuedTokens {
     pub(super) fn insert(&mut self, text: &str, token: IssuedToken, now: UnixTime) {
         self.count = self.count.saturating_add(1);
         let ends = token.ends;
-        let entry = Entry { token: Arc::new(token), number: self.count, revoked: false };
+        let entry = Entry { token: Arc::new(token), number: self.count, revoked: false, introspections: 0 };
         self.tokens.insert(HandleDigest::of(text), entry, ends, now);
     }
 
@@ -161,14 +179,21 @@ impl IssuedTokens {
         self.tokens.get(HandleDigest::of(text), now).filter(|entry| !entry.revoked).map(|entry| &entry.token)
     }
 
+    /// Introspection was asked about the token.
+    pub(super) fn count_introspection(&mut self, text: &str) {
+        if let Some(entry) = self.tokens.get_mut(HandleDigest::of(text)) {
+            entry.introspections = entry.introspections.saturating_add(1);
+        }
+    }
+
     /// The digest of the token of this number.
     pub(super) fn of_number(&self, number: u64, now: UnixTime) -> Option<HandleDigest> {
         self.tokens.iter(now).find(|(_, entry)| entry.number == number).map(|(digest, _)| digest)
     }
 
-    /// The number of each, the token, and whether it was revoked.
-    pub(super) fn all(&self, now: UnixTime) -> impl Iterator<Item = (u64, &Arc<IssuedToken>, bool)> {
-        self.tokens.iter(now).map(|(_, entry)| (entry.number, &entry.token, entry.revoked))
+    /// In the order in which they were issued, revoked ones included.
+    pub(super) fn all(&self, now: UnixTime) -> impl Iterator<Item = &Entry> {
+        self.tokens.iter(now).map(|(_, entry)| entry)
     }
 
     /// Whether there was such a token, not revoked before.

@@ -22,7 +22,7 @@ use tower_bearer_test::TestIssuer;
 use self::codes::Codes;
 use self::devices::Devices;
 use self::families::Families;
-use self::issued::IssuedTokens;
+use self::issued::{Entry, IssuedTokens};
 use self::refusal::GrantRefusal;
 use super::oauth_error::OAuthError;
 use super::registration::RegisteredClient;
@@ -220,7 +220,7 @@ impl Grants {
         self.issue_alone(issuing, IssuedToken::for_user(issuing, grant, None, scopes, audiences))
     }
 
-    fn issue_alone(&self, issuing: &Issuing<'_>, token: IssuedToken) -> Result<Tokens, OAuthError> {
+    fn issue_alone(&self, issuing: &Issuing<'_>, mut token: IssuedToken) -> Result<Tokens, OAuthError> {
         let text = token.text(issuing, Handle::random()?);
         let scopes = token.scopes.clone();
         // Signed before the lock is taken: there is nothing to spend, and no request has to wait for another's
@@ -231,10 +231,19 @@ impl Grants {
 
     /// What is known of an access token that is good now.
     pub(super) fn active(&self, access_token: &str, now: UnixTime) -> Option<Arc<IssuedToken>> {
-        let store = self.store();
-        let token = store.issued.get(access_token, now)?;
-        let is_active = token.family.is_none_or(|family| store.families.is_active(family, now));
-        is_active.then(|| Arc::clone(token))
+        self.store().active(access_token, now)
+    }
+
+    /// The same, counted.
+    pub(super) fn introspect(&self, access_token: &str, now: UnixTime) -> Option<Arc<IssuedToken>> {
+        let mut store = self.store();
+        store.issued.count_introspection(access_token);
+        store.active(access_token, now)
+    }
+
+    /// A refresh token that can be used now, in the form of an access token for all that was granted.
+    pub(super) fn refresh_token(&self, refresh_token: &str, now: UnixTime) -> Option<IssuedToken> {
+        self.store().families.unused(refresh_token, now)
     }
 
     /// Ends a token (RFC 7009 §2.1): an access token alone, a refresh token with all that came of the same consent.
@@ -263,10 +272,8 @@ impl Grants {
     /// Every access token that has not expired, in the order in which they were issued, and whether it is good.
     pub(super) fn issued(&self, now: UnixTime) -> Vec<IssuedTokenSummary> {
         let store = self.store();
-        let is_active = |token: &IssuedToken| token.family.is_none_or(|family| store.families.is_active(family, now));
-        let all = store.issued.all(now);
-        all.map(|(number, token, revoked)| IssuedTokenSummary::of(number, token, !revoked && is_active(token)))
-            .collect()
+        let is_active = |entry: &Entry| !entry.revoked && store.is_of_active_family(&entry.token, now);
+        store.issued.all(now).map(|entry| IssuedTokenSummary::of(entry, is_active(entry))).collect()
     }
 
     fn store(&self) -> MutexGuard<'_, Store> {
@@ -275,6 +282,15 @@ impl Grants {
 }
 
 impl Store {
+    fn active(&self, access_token: &str, now: UnixTime) -> Option<Arc<IssuedToken>> {
+        let token = self.issued.get(access_token, now)?;
+        self.is_of_active_family(token, now).then(|| Arc::clone(token))
+    }
+
+    fn is_of_active_family(&self, token: &IssuedToken, now: UnixTime) -> bool {
+        token.family.is_none_or(|family| self.families.is_active(family, now))
+    }
+
     /// Ends all that came of the same consent as a code or a token that was used again.
     fn refuse(&mut self, refusal: GrantRefusal, issuing: &Issuing<'_>) -> OAuthError {
         let GrantRefusal { error, reused } = refusal;
@@ -293,7 +309,7 @@ impl Store {
     fn hand_out(
         &mut self,
         issuing: &Issuing<'_>,
-        token: IssuedToken,
+        mut token: IssuedToken,
         handle: Handle,
         refresh_token: Handle,
         login: UserLogin,

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use http::HeaderValue;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
 
 use crate::Endpoint;
 
@@ -95,11 +96,25 @@ pub enum Fault {
         /// How many keys are added: RSA keys of 2048 bits, about 430 bytes each.
         count: u32,
     },
-    /// Metadata of this issuer, with this server's endpoints.
+    /// Metadata or introspection responses of this issuer; the rest is as it should be.
     WrongIssuer {
         /// `issuer`.
         issuer: String,
     },
+    /// JSON with these members in place of its own or in addition to them; null leaves a member out.
+    Members(Map<String, Value>),
+    /// An introspection response whose `active` is the text `"true"` or `"false"`.
+    ActiveAsText,
+    /// An introspection response without `active`.
+    WithoutActive,
+    /// An introspection response without `aud`.
+    WithoutAudience,
+    /// An introspection response without `exp`.
+    WithoutExpiry,
+    /// Introspection says that refresh tokens are active, with what it says of access tokens and these members;
+    /// [`refresh_tokens_active`](Self::refresh_tokens_active) has the usual one. Without members, the response does not
+    /// show what kind of token it is about.
+    RefreshTokensActive(Map<String, Value>),
 }
 
 /// Why a [`Fault`] was not accepted; the endpoint behaves as before.
@@ -113,6 +128,14 @@ pub enum FaultError {
         endpoint: Endpoint,
         /// Where it can be set.
         meant_for: Endpoint,
+    },
+    /// The endpoint has no JSON in its responses.
+    #[error(
+        "the endpoint `{endpoint}` has no JSON in its responses, so this fault means nothing there; set it at one that has"
+    )]
+    NoJson {
+        /// Where it was set.
+        endpoint: Endpoint,
     },
     /// A status that is no final one.
     #[error("{code} is no status of an answer; give one from 200 to 599")]
@@ -141,7 +164,29 @@ impl Fault {
         Self::Status { code, retry_after: None }
     }
 
-    pub(super) fn check(&self, endpoint: Endpoint) -> Result<(), FaultError> {
+    /// JSON with this member in place of its own or in addition.
+    ///
+    /// ```
+    /// use serde_json::json;
+    /// use tower_bearer_authorization_server::Fault;
+    ///
+    /// let json = |fault: Fault| serde_json::to_value(fault);
+    /// assert_eq!(json(Fault::member("aud", "https://other.example"))?, json!({ "members": { "aud": "https://other.example" } }));
+    /// assert_eq!(json(Fault::refresh_tokens_active())?, json!({ "refresh_tokens_active": { "token_use": "refresh_token" } }));
+    /// # Ok::<(), serde_json::Error>(())
+    /// ```
+    #[must_use]
+    pub fn member(name: impl Into<String>, value: impl Into<Value>) -> Self {
+        Self::Members(Map::from_iter([(name.into(), value.into())]))
+    }
+
+    /// Introspection says that refresh tokens are active, and that they are refresh tokens: `token_use`.
+    #[must_use]
+    pub fn refresh_tokens_active() -> Self {
+        Self::RefreshTokensActive(Map::from_iter([("token_use".to_owned(), json!("refresh_token"))]))
+    }
+
+    pub(crate) fn check(&self, endpoint: Endpoint) -> Result<(), FaultError> {
         let meant_for = |only| {
             if endpoint == only { Ok(()) } else { Err(FaultError::NotForEndpoint { endpoint, meant_for: only }) }
         };
@@ -151,7 +196,15 @@ impl Fault {
             Self::EmptySet | Self::OneBadKey | Self::DuplicateKeyIds | Self::ManyKeys { .. } => {
                 meant_for(Endpoint::JwkSet)
             }
+            Self::WrongIssuer { .. } if endpoint == Endpoint::Introspection => Ok(()),
             Self::WrongIssuer { .. } => meant_for(Endpoint::Metadata),
+            Self::ActiveAsText
+            | Self::WithoutActive
+            | Self::WithoutAudience
+            | Self::WithoutExpiry
+            | Self::RefreshTokensActive(_) => meant_for(Endpoint::Introspection),
+            Self::Members(_) if !endpoint.has_json() => Err(FaultError::NoJson { endpoint }),
+            Self::Members(_) => Ok(()),
             Self::Status { code: 200..=599, .. } => Ok(()),
             Self::Status { code, .. } => Err(FaultError::Status { code: *code }),
             Self::RedirectTo { url } => {

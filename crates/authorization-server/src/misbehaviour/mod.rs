@@ -3,6 +3,7 @@
 mod bad_key_set;
 mod fault;
 mod faults;
+mod introspection;
 mod odd_body;
 
 use axum::body::Body;
@@ -11,7 +12,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::{HeaderValue, StatusCode, header};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tower_bearer_test::TestIssuer;
 
 use self::odd_body::{Between, PacedBody, StreamedBody};
@@ -28,7 +29,7 @@ pub(super) async fn misbehave(
     fault: Fault,
     issuer: &TestIssuer,
     endpoint: Endpoint,
-    request: Request,
+    mut request: Request,
     next: Next,
 ) -> Response {
     match fault {
@@ -82,7 +83,24 @@ pub(super) async fn misbehave(
             let keys = bad_key_set::many(issuer, count);
             spoilt(request, next, |_good| Body::new(StreamedBody(keys))).await
         }
-        Fault::WrongIssuer { issuer } => spoilt(request, next, |good| with_issuer(&good, issuer)).await,
+        // The endpoint does these itself, as its response may be signed.
+        fault @ (Fault::ActiveAsText
+        | Fault::WithoutActive
+        | Fault::WithoutAudience
+        | Fault::WithoutExpiry
+        | Fault::RefreshTokensActive(_)) => {
+            request.extensions_mut().insert(fault);
+            next.run(request).await
+        }
+        fault @ (Fault::WrongIssuer { .. } | Fault::Members(_)) if endpoint == Endpoint::Introspection => {
+            request.extensions_mut().insert(fault);
+            next.run(request).await
+        }
+        Fault::WrongIssuer { issuer } => {
+            let members = Map::from_iter([("issuer".to_owned(), Value::from(issuer))]);
+            spoilt(request, next, |good| with_members(&good, &members)).await
+        }
+        Fault::Members(members) => spoilt(request, next, |good| with_members(&good, &members)).await,
     }
 }
 
@@ -134,12 +152,21 @@ fn wrong_types(issuer: &TestIssuer, endpoint: Endpoint) -> Value {
     }
 }
 
-fn with_issuer(metadata: &[u8], issuer: String) -> Body {
-    let mut metadata: Value = serde_json::from_slice(metadata).unwrap_or_default();
-    if let Some(member) = metadata.get_mut("issuer") {
-        *member = Value::from(issuer);
+fn with_members(good: &[u8], members: &Map<String, Value>) -> Body {
+    let mut json: Map<String, Value> = serde_json::from_slice(good).unwrap_or_default();
+    set_members(&mut json, members);
+    Body::from(Value::Object(json).to_string())
+}
+
+/// Sets members, and removes those that are to be null.
+fn set_members(json: &mut Map<String, Value>, members: &Map<String, Value>) {
+    for (name, value) in members {
+        if value.is_null() {
+            json.remove(name);
+        } else {
+            json.insert(name.clone(), value.clone());
+        }
     }
-    Body::from(metadata.to_string())
 }
 
 const PAGE: &str =

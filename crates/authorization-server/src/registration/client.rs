@@ -100,6 +100,31 @@ impl Client {
         self
     }
 
+    /// Gives the client [opaque tokens](Self::opaque_tokens) that begin with this text, as those of many providers do
+    /// (`gho_`, `ya29.`): APIs with several issuers tell them apart by it.
+    ///
+    /// ```
+    /// use tower_bearer_authorization_server::{AuthorizationServer, Client};
+    /// use tower_bearer::jose::Algorithm;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let client = Client::new("app", "s3cret").audience("https://api.example.com").opaque_token_prefix("acme_at_");
+    /// let server = AuthorizationServer::builder().client(client).signing_algorithm(Algorithm::ES256).start().await?;
+    /// let request = reqwest::Client::new().post(server.token_endpoint()).basic_auth("app", Some("s3cret"));
+    /// let issued = request.form(&[("grant_type", "client_credentials")]).send().await?;
+    /// let issued = issued.json::<serde_json::Value>().await?;
+    /// assert!(issued["access_token"].as_str().is_some_and(|token| token.starts_with("acme_at_")));
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn opaque_token_prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.0.opaque_tokens = true;
+        self.0.opaque_token_prefix = prefix.into();
+        self
+    }
+
     /// How long the client's access tokens live, in whole seconds; five minutes by default
     /// ([`TokenBuilder::DEFAULT_LIFETIME`](tower_bearer_test::TokenBuilder::DEFAULT_LIFETIME)).
     #[must_use]
@@ -159,6 +184,7 @@ impl fmt::Debug for Client {
             .field("redirect_uris", &self.0.redirect_uris)
             .field("device", &self.0.device)
             .field("opaque_tokens", &self.0.opaque_tokens)
+            .field("opaque_token_prefix", &self.0.opaque_token_prefix)
             .field("token_lifetime", &self.0.token_lifetime)
             .field("refresh_lifetime", &self.0.refresh_lifetime)
             .field("refresh_absolute_lifetime", &self.0.refresh_absolute_lifetime)

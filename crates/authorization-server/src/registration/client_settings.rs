@@ -29,6 +29,9 @@ pub(crate) struct ClientSettings {
     pub(crate) device: bool,
     #[serde(default)]
     pub(crate) opaque_tokens: bool,
+    /// What opaque tokens begin with.
+    #[serde(default)]
+    pub(super) opaque_token_prefix: String,
     #[serde(default = "default_token_lifetime", deserialize_with = "duration")]
     pub(crate) token_lifetime: Duration,
     #[serde(default = "default_refresh_lifetime", deserialize_with = "duration")]
@@ -55,6 +58,7 @@ impl ClientSettings {
             redirect_uris: Vec::new(),
             device: false,
             opaque_tokens: false,
+            opaque_token_prefix: String::new(),
             token_lifetime: default_token_lifetime(),
             refresh_lifetime: default_refresh_lifetime(),
             refresh_absolute_lifetime: default_refresh_absolute_lifetime(),
@@ -65,6 +69,11 @@ impl ClientSettings {
     /// Its name on the pages for users.
     pub(crate) fn name(&self) -> &str {
         self.name.as_deref().unwrap_or(&self.id)
+    }
+
+    /// What its access tokens begin with, if they are opaque.
+    pub(crate) fn opaque_prefix(&self) -> Option<&str> {
+        self.opaque_tokens.then_some(self.opaque_token_prefix.as_str())
     }
 
     /// Checks the settings, for a server with or without legacy grants.
@@ -88,6 +97,14 @@ impl ClientSettings {
         }
         if let Some(scope) = self.scopes.iter().find(|scope| !Scope::is_token(scope)) {
             return Err(StartError::InvalidScope { client_id: client_id(), scope: scope.clone() });
+        }
+        // RFC 6750 §2.1: the characters of a token in a header.
+        let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/".contains(&byte);
+        if !self.opaque_token_prefix.bytes().all(is_token)
+            || !(self.opaque_tokens || self.opaque_token_prefix.is_empty())
+        {
+            let prefix = self.opaque_token_prefix.clone();
+            return Err(StartError::OpaqueTokenPrefix { client_id: client_id(), prefix });
         }
         if self.token_lifetime < Duration::from_secs(1) {
             return Err(StartError::ShortLifetime { client_id: client_id() });

@@ -22,6 +22,21 @@ async fn a_fault_that_makes_no_sense_is_refused_and_nothing_changes() {
         (Endpoint::Metadata, flapping(1, 1, Fault::EmptySet), many),
         (Endpoint::JwkSet, issuer(), "this fault means nothing at the endpoint `jwk_set`; set it at `metadata`"),
         (Endpoint::Token, issuer(), "this fault means nothing at the endpoint `token`; set it at `metadata`"),
+        (
+            Endpoint::Token,
+            Fault::ActiveAsText,
+            "this fault means nothing at the endpoint `token`; set it at `introspection`",
+        ),
+        (
+            Endpoint::JwkSet,
+            flapping(1, 1, Fault::refresh_tokens_active()),
+            "this fault means nothing at the endpoint `jwk_set`; set it at `introspection`",
+        ),
+        (
+            Endpoint::Login,
+            Fault::member("a", 1),
+            "the endpoint `login` has no JSON in its responses, so this fault means nothing there; set it at one that has",
+        ),
         (Endpoint::Token, Fault::status(199), "199 is no status of an answer; give one from 200 to 599"),
         (Endpoint::Token, Fault::status(600), "600 is no status of an answer; give one from 200 to 599"),
         (
@@ -79,6 +94,13 @@ fn faults_have_stable_names_in_json() {
         (Fault::DuplicateKeyIds, json!("duplicate_key_ids")),
         (Fault::ManyKeys { count: 10_000 }, json!({ "many_keys": { "count": 10_000 } })),
         (Fault::WrongIssuer { issuer: "x".to_owned() }, json!({ "wrong_issuer": { "issuer": "x" } })),
+        (Fault::member("aud", json!(["x"])), json!({ "members": { "aud": ["x"] } })),
+        (Fault::ActiveAsText, json!("active_as_text")),
+        (Fault::WithoutActive, json!("without_active")),
+        (Fault::WithoutAudience, json!("without_audience")),
+        (Fault::WithoutExpiry, json!("without_expiry")),
+        (Fault::RefreshTokensActive(serde_json::Map::new()), json!({ "refresh_tokens_active": {} })),
+        (Fault::refresh_tokens_active(), json!({ "refresh_tokens_active": { "token_use": "refresh_token" } })),
     ];
     for (fault, json) in cases {
         assert_eq!(serde_json::to_value(&fault).unwrap(), json);

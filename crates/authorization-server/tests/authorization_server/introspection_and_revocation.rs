@@ -10,7 +10,7 @@ use tower_bearer_authorization_server::{AuthorizationServer, Client, User};
 use crate::browser::{
     CALLBACK, PASSWORD, answer, as_web, introspect, is_active, refresh, text, tokens, user_builder, user_server, web,
 };
-use crate::support::{AUDIENCE, SECRET, assert_not_stored, assert_refused, basic, builder, client, issue};
+use crate::support::{AUDIENCE, SECRET, assert_not_stored, assert_refused, basic, builder, claims_of, client, issue};
 
 #[tokio::test]
 async fn introspection_says_what_a_token_is() {
@@ -18,9 +18,10 @@ async fn introspection_says_what_a_token_is() {
     let server = user_builder().clock(clock.clone()).start().await.unwrap();
     let of_user = tokens(&server).await;
     clock.advance(Duration::from_secs(10));
+    let jti = &claims_of(text(&of_user, "access_token"))["jti"];
     let expected = json!({
         "active": true, "scope": "read:leads write:leads", "client_id": "web", "username": "alice",
-        "token_type": "Bearer", "exp": 1_300, "iat": 1_000, "sub": "user-1", "aud": [AUDIENCE], "iss": server.issuer(),
+        "token_type": "Bearer", "token_use": "access_token", "jti": jti, "exp": 1_300, "iat": 1_000, "sub": "user-1", "aud": [AUDIENCE], "iss": server.issuer(),
     });
     assert_eq!(introspect(&server, text(&of_user, "access_token")).await, expected);
 

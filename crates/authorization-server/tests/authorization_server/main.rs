@@ -17,6 +17,7 @@ mod faults;
 mod faults_and_resource_servers;
 mod guide;
 mod introspection_and_revocation;
+mod introspection_faults;
 mod key_set_caching;
 mod legacy_grants;
 mod lifecycle;

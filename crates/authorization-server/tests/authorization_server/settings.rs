@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use tower_bearer::jose::Algorithm;
-use tower_bearer_authorization_server::{AuthorizationServer, AuthorizationServerBuilder, Client, User};
+use tower_bearer_authorization_server::{
+    AuthorizationServer, AuthorizationServerBuilder, Client, Endpoint, Fault, User,
+};
 
 use crate::support::AUDIENCE;
 
@@ -18,7 +20,7 @@ async fn contradictions_are_refused_with_a_remedy() {
              is, that is the path of no other endpoint"
         )
     };
-    let cases: [(_, &str); 24] = [
+    let cases: [(_, &str); 27] = [
         (with(client("", "s3cret")), "a client has an empty id; give `Client::new` an id"),
         (with(client("app", "")), "client `app` has an empty secret; give `Client::new` a secret"),
         (
@@ -34,6 +36,19 @@ async fn contradictions_are_refused_with_a_remedy() {
         (
             with(client("app", "s3cret").token_lifetime(Duration::from_millis(999))),
             "tokens for client `app` live less than a second; give `Client::token_lifetime` at least one",
+        ),
+        (
+            with(client("app", "s3cret").opaque_token_prefix("a b")),
+            "opaque tokens of client `app` cannot begin with \"a b\"; give `Client::opaque_token_prefix` letters, digits and \
+             `-._~+/`, and in a file `opaque_tokens = true` with it",
+        ),
+        (
+            AuthorizationServer::builder().misbehave(Endpoint::Token, Fault::EmptySet),
+            "a fault is set that cannot be: this fault means nothing at the endpoint `token`; set it at `jwk_set`",
+        ),
+        (
+            AuthorizationServer::builder().misbehave(Endpoint::Introspection, Fault::status(99)),
+            "a fault is set that cannot be: 99 is no status of an answer; give one from 200 to 599",
         ),
         (
             AuthorizationServer::builder().issuer_path("tenant/"),

@@ -1,0 +1,36 @@
+//! What can be wrong with an introspection response (RFC 7662 §2.2).
+
+use serde_json::{Map, Value};
+
+use super::{Fault, set_members};
+
+impl Fault {
+    /// Changes the members of a response as this fault says.
+    pub(crate) fn spoil_introspection(&self, response: &mut Map<String, Value>) {
+        match self {
+            Self::Members(members) => set_members(response, members),
+            Self::ActiveAsText => {
+                if let Some(active) = response.get_mut("active") {
+                    *active = Value::from(active.to_string());
+                }
+            }
+            Self::WithoutActive => drop(response.remove("active")),
+            Self::WithoutAudience => drop(response.remove("aud")),
+            Self::WithoutExpiry => drop(response.remove("exp")),
+            Self::WrongIssuer { issuer } => {
+                if let Some(iss) = response.get_mut("iss") {
+                    *iss = Value::from(issuer.as_str());
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// With what members a refresh token is said to be active, if that is the fault.
+    pub(crate) const fn of_active_refresh_token(&self) -> Option<&Map<String, Value>> {
+        match self {
+            Self::RefreshTokensActive(members) => Some(members),
+            _ => None,
+        }
+    }
+}
