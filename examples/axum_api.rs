@@ -33,10 +33,10 @@ pub(crate) fn app(api: &ResourceServer) -> Router {
 /// What scripts in web pages may send and read.
 fn cors() -> CorsLayer {
     CorsLayer::new()
-        // A token is no cookie: a page of another origin has none to send.
+        // A token is not a cookie: a page from another origin has none to send.
         .allow_origin(Any)
         .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
-        // By name, since `*` does not stand for `Authorization`. Without `Content-Type`, no browser sends JSON.
+        // By name, since `*` does not cover `Authorization`. Without `Content-Type`, browsers send no JSON.
         .allow_headers([AUTHORIZATION, CONTENT_TYPE])
         // Why a request was refused, and when to try again.
         .expose_headers([WWW_AUTHENTICATE, RETRY_AFTER])

@@ -8,7 +8,7 @@ use axum_core::response::{IntoResponse, Response};
 use http::request::Parts;
 use serde::de::DeserializeOwned;
 
-use crate::layer::{judged_token, required_token};
+use crate::layer::{ResponseBody, judged_token, required_token};
 use crate::refusal::Refusal;
 use crate::telemetry;
 use crate::token::ValidatedToken;
@@ -33,7 +33,7 @@ impl<S: Send + Sync> OptionalFromRequestParts<S> for ValidatedToken {
 
 /// The claims as a struct of the application's own.
 ///
-/// Claims that do not fit are refused with 401 and the reason `claims_shape`; the log names the field. Under an
+/// Claims that do not fit `T` are refused with 401 and the reason `claims_shape`; the log names the field. Under an
 /// [optional](crate::BearerLayer::optional) layer, take `Option<Claims<T>>`.
 ///
 /// ```
@@ -83,6 +83,6 @@ impl<S: Send + Sync, T: DeserializeOwned> OptionalFromRequestParts<S> for Claims
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         telemetry::route_refused(self.error());
-        self.to_logged_response().map(Body::from)
+        ResponseBody::<Body>::refusal(self.to_logged_response()).map(Body::new)
     }
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 use serde::de::Error as _;
 use serde::{Deserialize as _, Deserializer, Serializer};
 
-/// From the longest. The first one that leaves no remainder is written, except for minutes and hours, which would hide
-/// that 120 seconds is a number of seconds that somebody chose.
+/// Longest first. The first unit that leaves no remainder is written, except for minutes and hours, which would hide
+/// that the operator chose 120 seconds.
 const UNITS: [(&str, u128); 7] = [
     ("h", 3_600_000_000_000),
     ("min", 60_000_000_000),

@@ -75,18 +75,18 @@
 //!
 //! - Add routes before the layer. What is added after it is **public**; a handler there that takes [`ValidatedToken`]
 //!   answers 500 and lets nobody in.
-//! - Use `route_layer` in a router without a fallback, so that unknown paths stay 404 instead of asking for a token. It
-//!   leaves **a fallback public**: in a router with a fallback of its own, use `layer`. [`guide::frameworks`] has a table
-//!   of what axum does with each construct.
-//! - Put `CorsLayer` outside: preflights have no token. Allow the headers `Authorization` and `Content-Type` by name, or
-//!   no browser sends JSON with a token; expose `WWW-Authenticate` and `Retry-After`.
+//! - Use `route_layer` in a router without a fallback, so that unknown paths stay 404 instead of needing a token.
+//!   `route_layer` leaves **a fallback public**: in a router with a fallback of its own, use `layer`. [`guide::frameworks`] has a table
+//!   of what the layer covers for each axum construct.
+//! - Put `CorsLayer` outside: preflights have no token. Allow the headers `Authorization` and `Content-Type` by name:
+//!   without both, browsers send no JSON with a token. Expose `WWW-Authenticate` and `Retry-After`.
 //! - Extractors: [`ValidatedToken`] and [`Claims<T>`](Claims); `Option` of either for routes under a layer that is
 //!   [optional](BearerLayer::optional).
 //!
 //! # With long-lived connections
 //!
 //! The layer decides once, when a request starts. For a WebSocket or an event stream, wait for
-//! [`ResourceServer::until_refused`] as well, and close the connection when it ends: the token has expired, its key was
+//! [`ResourceServer::until_refused`] as well, and close the connection when it completes: the token has expired, its key was
 //! withdrawn, or its issuer was disabled. Validate a token that arrives in a message with
 //! [`ResourceServer::validate`]. [`guide::frameworks`] has examples, and what to set for gRPC.
 //!
@@ -104,7 +104,7 @@
 //! # When a request is refused
 //!
 //! The crate logs through `tracing`: refusals at debug with their reason and what was expected, outages at warn, and a
-//! service that is wired up wrongly at error. With the feature `metrics` it counts: [`guide::monitoring`] has the
+//! service that is misconfigured at error. With the feature `metrics` it counts: [`guide::monitoring`] has the
 //! figures, the log lines, alert rules and a dashboard. [`ResourceServer::validate_explained`] tells each check of one
 //! token in order, with what was expected and what was found. A layer outside finds the [`TokenError`] in the
 //! extensions of the response.

@@ -20,11 +20,16 @@ use crate::validator::Check;
 pub struct Refusal {
     error: TokenError,
     server: Option<Arc<ServerContext>>,
+    detail: Option<Arc<Detail>>,
 }
 
 impl Refusal {
     pub(crate) const fn new(error: TokenError, server: Option<Arc<ServerContext>>) -> Self {
-        Self { error, server }
+        Self { error, server, detail: None }
+    }
+
+    pub(crate) fn with_detail(self, detail: Detail) -> Self {
+        Self { detail: Some(Arc::new(detail)), ..self }
     }
 
     /// Why.
@@ -35,11 +40,12 @@ impl Refusal {
 
     /// The response of a route layer or an extractor, which log what they refuse as the bearer layer does.
     pub(crate) fn to_logged_response(&self) -> Response<Bytes> {
-        log(&self.error, None);
+        log(&self.error, self.detail.as_deref());
         self.to_response()
     }
 
-    /// The response: status, challenge and body, with the [`TokenError`] in its extensions.
+    /// The response: status, challenge and body, with the [`TokenError`] in its extensions. This logs and counts
+    /// nothing, unlike axum's `IntoResponse`.
     #[must_use]
     pub fn to_response(&self) -> Response<Bytes> {
         match &self.server {
@@ -49,30 +55,46 @@ impl Refusal {
     }
 }
 
-/// The check that a token did not pass.
+/// Where refusals are logged, whoever refuses.
+pub(crate) const LOG_TARGET: &str = "tower_bearer::refusal";
+
+/// What the log says beyond the reason. Nothing in it comes from the token.
 #[derive(Debug)]
-pub(crate) struct FailedCheck {
-    pub(crate) check: Check,
-    /// What the configuration expects.
-    pub(crate) expected: String,
+pub(crate) enum Detail {
+    /// The check that the token failed, and what the configuration expects.
+    Check { check: Check, expected: String },
+    /// The type that the claims were to fit, its field that they do not fit, and why.
+    Misfit { shape: &'static str, field: String, problem: String },
 }
 
-/// One line for each refusal. Method and route are in the span of whoever traces requests.
-pub(crate) fn log(error: &TokenError, failed: Option<&FailedCheck>) {
+/// One line for each refusal. The method and route are in the span of the layer that traces requests.
+pub(crate) fn log(error: &TokenError, detail: Option<&Detail>) {
     let reason = error.reason();
+    let (check, expected) = match detail {
+        Some(Detail::Check { check, expected }) => (Some(display(check.name())), Some(display(expected))),
+        _ => (None, None),
+    };
     match RefusalKind::from(error) {
-        RefusalKind::Misconfigured => tracing::error!(reason, %error, "the service is wired up wrongly"),
+        RefusalKind::Misconfigured => {
+            tracing::error!(target: LOG_TARGET, reason, %error, "the service is misconfigured");
+        }
         RefusalKind::Unavailable if matches!(error, TokenError::ClockUnavailable) => {
-            tracing::warn!(reason, %error, "cannot decide about a request");
+            tracing::warn!(target: LOG_TARGET, reason, %error, "cannot decide about a request");
         }
         // An outage is logged where it is noticed, once for each attempt: a line for each request would bury it.
         RefusalKind::Unavailable | RefusalKind::KeyNotProvenAbsent => {
-            tracing::debug!(reason, %error, "cannot decide about a request");
+            tracing::debug!(target: LOG_TARGET, reason, %error, check, expected, "cannot decide about a request");
         }
         _ => {
-            let check = failed.map(|failed| display(failed.check.name()));
-            let expected = failed.map(|failed| display(&failed.expected));
-            tracing::debug!(reason, %error, check, expected, "refused a request");
+            let (shape, field, problem) = match detail {
+                Some(Detail::Misfit { shape, field, problem }) => {
+                    (Some(display(shape)), Some(display(field)), Some(display(problem)))
+                }
+                _ => (None, None, None),
+            };
+            tracing::debug!(
+                target: LOG_TARGET, reason, %error, check, expected, shape, field, problem, "refused a request"
+            );
         }
     }
 }

@@ -67,7 +67,7 @@ impl Responder {
         let status = self.statuses.status(kind);
         *response.status_mut() = status;
         if status == StatusCode::NOT_FOUND {
-            // A row is set to 404 to hide a route. A challenge, a body or a header would tell what the status denies.
+            // A row is set to 404 to hide a route. A challenge, a body or a header would reveal it.
             return response;
         }
         let headers = response.headers_mut();

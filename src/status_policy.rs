@@ -28,10 +28,11 @@ pub enum RefusalKind {
     /// [`TokenError::KeyNotProvenAbsent`]. Until this row is set, it has the status of
     /// [`Unavailable`](Self::Unavailable).
     ///
-    /// Anybody can send an unknown `kid`, so clients can cause this status while the issuer's keys cannot be fetched. A
+    /// Any client can send an unknown `kid`, so clients can cause this status while the issuer's keys cannot be fetched. A
     /// load balancer that ejects replicas for 5xx responses may then eject all of them: behind one, set 429 or 401.
     KeyNotProvenAbsent,
-    /// The service is wired up wrongly, such as a route that needs the layer and is outside of it. Its status, 500, cannot be changed.
+    /// The service is misconfigured: for example, a route needs the layer and is outside of it. Its status, 500, cannot
+    /// be changed.
     Misconfigured,
 }
 
@@ -91,13 +92,13 @@ impl From<&TokenError> for RefusalKind {
 /// | an unknown `kid` that may exist | 503 | 503 | 503 |
 ///
 /// Choose `rfc6750` for clients that start their login on a 401, such as MCP and RFC 9728 clients and strict OAuth
-/// libraries, and `auth_request` for a service that nginx asks.
+/// libraries, and `auth_request` for a service that nginx queries.
 ///
 /// # Hiding a route
 ///
-/// A row that is set to 404 hides: its response has no challenge, no body and no other field, so that it equals the
-/// one that axum gives for a path that does not exist. If your application's own 404 has a body, give these the same
-/// one with [`on_refusal`](crate::ResourceServerBuilder::on_refusal).
+/// A row set to 404 hides the route: its response has no challenge, no body and no other header field, so it equals
+/// axum's response for an unknown path. If your application's own 404 has a body, give these responses the same one
+/// with [`on_refusal`](crate::ResourceServerBuilder::on_refusal).
 ///
 /// ```
 /// use http::StatusCode;
@@ -109,12 +110,14 @@ impl From<&TokenError> for RefusalKind {
 /// # Ok::<(), tower_bearer::ConfigError>(())
 /// ```
 ///
-/// Two things still tell that a hidden route exists:
+/// Some things still reveal that a hidden route exists:
 ///
-/// - A request without a token gets 401 there, and 404 for a path that does not exist. Use `Router::layer` instead of
-///   `route_layer` for the bearer layer: then both are 401.
-/// - With axum, `get(handler).route_layer(RequireScopes::…)` leaves the 405 for other methods as it is. Put the
-///   `Require` layer around the whole route, with `get(handler).layer(..)` or `Router::route_layer`.
+/// - A request without a token gets 401 there, and 404 for an unknown path. Add the bearer layer with `Router::layer`
+///   instead of `route_layer`: then both are 401. Do not set the row of the absent token to 404: a cache may keep that
+///   response for clients with tokens.
+/// - With axum, `get(handler).route_layer(RequireScopes::…)` leaves the 405 for other methods as it is, and around all
+///   methods axum still adds an `Allow` field to the 404. Use `any(handler).layer(RequireScopes::…)`, and let the handler
+///   look at the method.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct StatusPolicy {
     absent: StatusCode,
@@ -144,10 +147,10 @@ impl StatusPolicy {
         }
     }
 
-    /// For a service that nginx asks with `auth_request`: as [`rfc6750`](Self::rfc6750), with 401 and `invalid_token` in
-    /// place of each 400.
+    /// For a service that nginx's `auth_request` queries: like [`rfc6750`](Self::rfc6750), but with 401 and
+    /// `invalid_token` instead of each 400.
     ///
-    /// nginx takes any 2xx for a yes, passes a 401 and a 403 on to its client, and turns every other status into a 500.
+    /// nginx lets the request pass on any 2xx, forwards a 401 or 403 to its client, and turns every other status into a 500.
     /// The guide has [a configuration](crate::guide::proxies#nginx) that also lets clients see the 503 and its `Retry-After`.
     #[must_use]
     pub const fn auth_request() -> Self {

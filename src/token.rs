@@ -9,12 +9,12 @@ use serde_json::Value;
 use crate::claims::Times;
 use crate::error::TokenError;
 use crate::evidence::Evidence;
-use crate::refusal::Refusal;
+use crate::refusal::{Detail, Refusal};
 use crate::scope::Scope;
 use crate::server_context::ServerContext;
 use crate::speaker::{ClientClaims, SpeaksFor};
 use crate::time::UnixTime;
-use crate::token_claims::TokenClaims;
+use crate::token_claims::{Misfit, TokenClaims};
 use crate::trust::TrustedIssuer;
 
 /// An access token that passed every check, with its claims.
@@ -116,7 +116,7 @@ impl ValidatedToken {
         self.0.claims.audiences()
     }
 
-    /// `exp`: when the token expires. It is accepted until the leeway has passed as well. The layer decides once, when a
+    /// `exp`: when the token expires. It is still accepted until the leeway has passed. The layer decides once, when a
     /// request starts; for a WebSocket or an event stream, see
     /// [`ResourceServer::until_refused`](crate::ResourceServer::until_refused).
     #[must_use]
@@ -144,9 +144,9 @@ impl ValidatedToken {
     /// [`TokenError::ClaimsShape`] when they do not fit.
     pub fn claims<T: DeserializeOwned>(&self) -> Result<T, Refusal> {
         self.0.claims.deserialize().map_err(|misfit| {
-            let (field, problem) = (misfit.field(), misfit.problem());
-            tracing::debug!(field, problem, "the claims do not fit {}", std::any::type_name::<T>());
-            self.refuse(TokenError::ClaimsShape)
+            let Misfit { field, problem } = misfit;
+            let detail = Detail::Misfit { shape: std::any::type_name::<T>(), field, problem };
+            self.refuse(TokenError::ClaimsShape).with_detail(detail)
         })
     }
 

@@ -11,8 +11,8 @@ use axum::extract::State;
 use axum::response::Sse;
 use axum::response::sse::Event;
 use axum::routing::get;
-use futures_util::{FutureExt, Stream, StreamExt, stream};
-use tower_bearer::{ResourceServer, ValidatedToken};
+use futures_util::{Stream, StreamExt, stream};
+use tower_bearer::{ResourceServer, TokenError, ValidatedToken};
 
 fn app(api: &ResourceServer) -> Router {
     Router::new().route("/ticks", get(ticks)).route_layer(api.layer()).with_state(api.clone())
@@ -27,10 +27,22 @@ async fn ticks(
         tokio::time::sleep(Duration::from_millis(300)).await;
         Some((Event::default().event("tick").data(tick.to_string()), tick + 1))
     });
-    let refused = api.until_refused(&token).map(|error| Event::default().event("refused").data(error.reason()));
-    let refused = refused.shared();
-    let until_then = ticks.take_until(refused.clone()).chain(refused.into_stream());
-    Sse::new(until_then.map(Ok))
+    Sse::new(until(Box::pin(api.until_refused(&token)), Box::pin(ticks)).map(Ok))
+}
+
+/// The events, until they end or the token is refused.
+fn until(
+    refused: impl Future<Output = TokenError> + Unpin,
+    events: impl Stream<Item = Event> + Unpin,
+) -> impl Stream<Item = Event> {
+    stream::unfold(Some((refused, events)), async |state| {
+        let (mut refused, mut events) = state?;
+        tokio::select! {
+            biased;
+            error = &mut refused => Some((Event::default().event("refused").data(error.reason()), None)),
+            event = events.next() => Some((event?, Some((refused, events)))),
+        }
+    })
 }
 
 #[tokio::main]

@@ -18,26 +18,27 @@ fn app(api: &ResourceServer) -> Router {
 
 /// The layer has accepted the token of the request that opens the connection.
 async fn open(State(api): State<ResourceServer>, token: ValidatedToken, upgrade: WebSocketUpgrade) -> Response {
-    upgrade.on_upgrade(move |socket| echo(socket, api, token))
+    upgrade.on_upgrade(move |socket| serve(socket, api, token))
 }
 
-async fn echo(mut socket: WebSocket, api: ResourceServer, token: ValidatedToken) {
-    let mut refused = std::pin::pin!(api.until_refused(&token));
-    loop {
-        tokio::select! {
-            error = &mut refused => {
-                // 1008 is for messages that violate a policy (RFC 6455 §7.4.1).
-                let frame = CloseFrame { code: close_code::POLICY, reason: error.reason().into() };
-                drop(socket.send(Message::Close(Some(frame))).await);
-                break;
-            }
-            message = socket.recv() => {
-                let Some(Ok(message)) = message else { break };
-                // axum answers pings itself.
-                if matches!(message, Message::Text(_) | Message::Binary(_)) && socket.send(message).await.is_err() {
-                    break;
-                }
-            }
+async fn serve(mut socket: WebSocket, api: ResourceServer, token: ValidatedToken) {
+    let error = tokio::select! {
+        biased;
+        error = api.until_refused(&token) => error,
+        () = echo(&mut socket) => return,
+    };
+    // 1008 is for messages that violate a policy (RFC 6455 §7.4.1).
+    let frame = CloseFrame { code: close_code::POLICY, reason: error.reason().into() };
+    // A client that stopped reading does not get to keep the connection.
+    drop(tokio::time::timeout(Duration::from_secs(1), socket.send(Message::Close(Some(frame)))).await);
+}
+
+/// Returns when the client closes the connection.
+async fn echo(socket: &mut WebSocket) {
+    while let Some(Ok(message)) = socket.recv().await {
+        // axum answers pings itself.
+        if matches!(message, Message::Text(_) | Message::Binary(_)) && socket.send(message).await.is_err() {
+            break;
         }
     }
 }
@@ -65,7 +66,7 @@ mod client {
     use tokio_tungstenite::tungstenite::Message;
     use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 
-    /// Sends a message, and prints what comes until the end.
+    /// Sends a message, and prints everything it receives until the connection closes.
     pub(super) async fn show(url: &str, token: &str) -> Result<(), Box<dyn std::error::Error>> {
         let mut request = url.into_client_request()?;
         request.headers_mut().insert("authorization", format!("Bearer {token}").parse()?);

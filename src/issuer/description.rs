@@ -10,15 +10,15 @@ use crate::keys::KeyPolicy;
 /// The settings of one [`Issuer`], as data: a part of
 /// [`ResourceServerDescription`](crate::ResourceServerDescription).
 ///
-/// Each field has the name of its setting and the value that applies, so what it leaves out when it is written is at its
-/// default. No field has a secret. [`omitted`](Self::omitted) lists what data cannot express.
+/// Each field has the name of its setting and the value in effect. A field that is left out when serialized has its
+/// default. No field contains a secret. [`omitted`](Self::omitted) lists what a description cannot express.
 #[non_exhaustive]
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct IssuerDescription {
     /// The name, byte by byte as in `iss`: see [`Issuer::new`].
     pub name: String,
-    /// Audiences in the place of those of the resource server: see [`Issuer::audience`].
+    /// Audiences that replace those of the resource server: see [`Issuer::audience`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub audiences: Vec<String>,
     /// See [`Issuer::algorithms`].
@@ -75,7 +75,7 @@ pub struct IssuerDescription {
     /// See [`ResourceServer::disable_issuer`](crate::ResourceServer::disable_issuer).
     #[serde(default = "enabled", skip_serializing_if = "is_true")]
     pub enabled: bool,
-    /// Settings that are made and that data cannot express, or that are secret.
+    /// Settings in use that a description cannot express, or that are secret.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub omitted: Vec<OmittedSetting>,
 }

@@ -140,7 +140,7 @@ impl fmt::Display for Algorithm {
     }
 }
 
-/// From the registered name, as [`Algorithm::from_name`].
+/// Parses the registered name, like [`Algorithm::from_name`].
 ///
 /// ```
 /// use tower_bearer::jose::Algorithm;
@@ -171,13 +171,13 @@ impl<'de> Deserialize<'de> for Algorithm {
     }
 }
 
-/// A text that is not the name of an [`Algorithm`]. Its `Display` lists the names.
+/// A string that is not the name of an [`Algorithm`]. Its `Display` lists the names.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct UnknownAlgorithm(());
 
 impl fmt::Display for UnknownAlgorithm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("not a signature algorithm; known are")?;
+        f.write_str("not a signature algorithm; the known ones are")?;
         let mut separator = " ";
         for algorithm in Algorithm::ALL {
             write!(f, "{separator}{algorithm}")?;
@@ -292,7 +292,7 @@ mod tests {
         for unknown in ["none", "rs256", "", "ES256 "] {
             assert_eq!(unknown.parse::<Algorithm>(), Err(UnknownAlgorithm(())));
             let error = serde_json::from_value::<Algorithm>(unknown.into()).unwrap_err().to_string();
-            assert!(error.contains("known are RS256, ") && error.ends_with("HS512"), "{error}");
+            assert!(error.contains("the known ones are RS256, ") && error.ends_with("HS512"), "{error}");
         }
         assert!(serde_json::from_str::<Algorithm>("5").is_err());
     }

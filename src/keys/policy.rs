@@ -19,7 +19,7 @@ const REFRESH_AHEAD: f64 = 0.8;
 /// The defaults suit a provider that rotates its keys with an overlap of minutes. Durations are real time, except in
 /// the tests of those who bring their own [`Clock`](crate::time::Clock).
 ///
-/// As data, such as in JSON, the durations are texts with their unit, such as `5s`.
+/// When serialized, for example as JSON, durations are strings with a unit, such as `5s`.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct KeyPolicy {

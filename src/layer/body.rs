@@ -72,10 +72,10 @@ impl<B: Body<Data = Bytes>> Body for ResponseBody<B> {
     fn size_hint(&self) -> SizeHint {
         match &self.kind {
             Kind::Inner { body } => body.size_hint(),
-            Kind::Refusal { text } => {
-                let bytes = text.as_ref().map_or(0, Bytes::len);
-                SizeHint::with_exact(u64::try_from(bytes).unwrap_or(u64::MAX))
-            }
+            Kind::Refusal { text: Some(text) } => SizeHint::with_exact(u64::try_from(text.len()).unwrap_or(u64::MAX)),
+            // Not an exact 0, of which axum would make a `content-length` that its own 404 does not have in a response
+            // to `HEAD`: a hidden route must not differ.
+            Kind::Refusal { text: None } => SizeHint::default(),
         }
     }
 }

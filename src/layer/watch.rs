@@ -1,7 +1,7 @@
 //! Logs and counts the decision about one request.
 
 use crate::error::TokenError;
-use crate::refusal::{FailedCheck, log};
+use crate::refusal::{Detail, LOG_TARGET, log};
 use crate::resource_server::Observer;
 use crate::telemetry::Judgement;
 use crate::time::{Clock, UnixTime};
@@ -13,8 +13,8 @@ use crate::validator::{Step, StepListener};
 pub(super) struct Watch {
     /// `None` until the steps begin: a cache hit has none.
     judgement: Option<Judgement>,
-    /// Boxed, because it is seldom there.
-    failed: Option<Box<FailedCheck>>,
+    /// Boxed, because it is rarely present.
+    failed: Option<Box<Detail>>,
 }
 
 impl Watch {
@@ -32,11 +32,11 @@ impl Watch {
     }
 }
 
-/// Keeps the setting that the token did not meet, for the log. What the token says does not belong there.
+/// Keeps the requirement that the token did not meet, for the log. The token's content does not belong there.
 impl StepListener for Watch {
     fn step(&mut self, step: Step<'_>) {
-        if !step.passed && tracing::enabled!(tracing::Level::DEBUG) {
-            self.failed = Some(Box::new(FailedCheck { check: step.check, expected: step.expected.to_string() }));
+        if !step.passed && tracing::enabled!(target: LOG_TARGET, tracing::Level::DEBUG) {
+            self.failed = Some(Box::new(Detail::Check { check: step.check, expected: step.expected.to_string() }));
         }
     }
 }

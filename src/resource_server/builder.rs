@@ -242,7 +242,7 @@ impl ResourceServerBuilder {
         })))
     }
 
-    /// All settings but those that can change after this.
+    /// All settings except those that can change after `build`.
     fn describe(&self, realm: &str) -> ResourceServerDescription {
         let omitted = [
             (self.hook.is_some(), OmittedSetting::OnRefusal),

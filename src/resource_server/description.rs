@@ -14,15 +14,15 @@ use crate::response::RefusalBody;
 use crate::status_policy::{RefusalKind, StatusPolicy};
 use crate::token_cache;
 
-/// The largest token that is read, unless configured otherwise: 16 KiB, several times what real ones have.
+/// The largest token that is read, unless configured otherwise: 16 KiB, several times the size of real ones.
 pub(super) const DEFAULT_MAX_TOKEN_BYTES: usize = 16 * 1024;
 pub(super) const DEFAULT_LEEWAY: Duration = Duration::from_secs(30);
 
 /// The configuration of a [`ResourceServer`] as data, from [`ResourceServer::describe`].
 ///
-/// Each field has the name of its setting and the value that applies. It can be read back as well: `tower-bearer check
+/// Each field has the name of its setting and the value in effect. It can also be read back: `tower-bearer check
 /// --config FILE` validates tokens as the described resource server does. Unknown fields are rejected, since they could
-/// change the outcome. No field has a secret; [`omitted`](Self::omitted) lists what data cannot express.
+/// change the outcome. No field contains a secret; [`omitted`](Self::omitted) lists what it cannot express.
 /// [`user_marker`](crate::Issuer::user_marker) and [`client_marker`](crate::Issuer::client_marker), which do not decide
 /// whether a token is accepted, are not part of it.
 #[non_exhaustive]
@@ -34,10 +34,10 @@ pub struct ResourceServerDescription {
     /// See [`realm`](crate::ResourceServerBuilder::realm).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub realm: Option<String>,
-    /// See [`leeway`](crate::ResourceServerBuilder::leeway); a text with its unit, such as `30s`.
+    /// See [`leeway`](crate::ResourceServerBuilder::leeway); a string with a unit, such as `30s`.
     #[serde(with = "duration_text")]
     pub leeway: Duration,
-    /// See [`max_token_age`](crate::ResourceServerBuilder::max_token_age); a text with its unit.
+    /// See [`max_token_age`](crate::ResourceServerBuilder::max_token_age); a string with a unit.
     #[serde(with = "duration_text::optional", skip_serializing_if = "Option::is_none")]
     pub max_token_age: Option<Duration>,
     /// See [`max_token_bytes`](crate::ResourceServerBuilder::max_token_bytes).
@@ -54,17 +54,17 @@ pub struct ResourceServerDescription {
     /// The configured issuers as they are now: those that were [added](ResourceServer::add_issuer) since the start are
     /// among them, those from a [resolver](crate::ResourceServerBuilder::issuer_resolver) are not.
     pub issuers: Vec<IssuerDescription>,
-    /// Settings that are made and that data cannot express.
+    /// Settings in use that a description cannot express.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub omitted: Vec<OmittedSetting>,
 }
 
 impl ResourceServer {
-    /// The configuration that applies now, for a health or debug endpoint: issuers, audiences, algorithms, leeway, the
+    /// The configuration in effect, for a health or debug endpoint: issuers, audiences, algorithms, leeway, the
     /// places of keys, and every other setting that decides about a token.
     ///
-    /// It has no secret: neither shared secrets nor header values, and URLs of keys come without query and fragment. It
-    /// does tell which issuers are trusted and where their keys are, so an endpoint with it is for operators, not for
+    /// It contains no secrets: neither shared secrets nor header values, and key URLs have no query and no fragment. It
+    /// does show which issuers are trusted and where their keys are, so an endpoint with it is for operators, not for
     /// clients.
     ///
     /// ```
@@ -166,7 +166,7 @@ fn read_rows<'de, D: Deserializer<'de>>(deserializer: D) -> Result<StatusPolicy,
     }
     match rows.keys().next() {
         Some(unknown) => {
-            Err(D::Error::custom(format!("there is no row {unknown:?}; there are {:?}", ROWS.map(row_name))))
+            Err(D::Error::custom(format!("there is no row {unknown:?}; the rows are {:?}", ROWS.map(row_name))))
         }
         None => Ok(policy),
     }

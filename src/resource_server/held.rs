@@ -1,4 +1,4 @@
-//! Tokens that were accepted before and are still held, by a connection that outlives its request.
+//! Accepted tokens that are still held by a connection that outlives its request.
 
 use std::future::Future;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::token::ValidatedToken;
 use crate::trust::Proof;
 use crate::validator::NoListener;
 
-/// How often [`ResourceServer::until_refused`] looks for what no timer can announce.
+/// How often [`ResourceServer::until_refused`] checks for changes that no timer can predict.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// How long it waits for keys when our side cannot decide: as long as a request does by default.
 const WAIT_FOR_KEYS: Duration = Duration::from_secs(2);
@@ -19,14 +19,14 @@ const WAIT_FOR_KEYS: Duration = Duration::from_secs(2);
 const SHORTEST_SLEEP: Duration = Duration::from_millis(10);
 
 impl ResourceServer {
-    /// Judges a token again that was good when it came, without its text: for connections that outlive a request, such
-    /// as a WebSocket. It fetches nothing and checks no signature, but it is as late as the keys are: a key that the
-    /// issuer withdrew is noticed when requests have the set refreshed.
+    /// Revalidates a token that was accepted earlier, without its text: for connections that outlive a request, such as
+    /// a WebSocket. It fetches nothing and checks no signature, and is only as current as the cached keys: a key that
+    /// the issuer withdrew is noticed only once requests have triggered a refresh of the set.
     ///
     /// # Errors
     ///
-    /// When the token has expired, its key has left the issuer's set, the issuer is disabled or removed, the set is too
-    /// old to say, the [resolver](ResourceServerBuilder::issuer_resolver)'s issuer has made room for another one since,
+    /// When the token has expired, its key has been withdrawn, the issuer is disabled or removed, the set is too
+    /// stale to decide, the [resolver](ResourceServerBuilder::issuer_resolver)'s issuer has been evicted since,
     /// or another resource server validated the token.
     ///
     /// ```
@@ -53,8 +53,8 @@ impl ResourceServer {
         }
     }
 
-    /// As [`revalidate`](Self::revalidate), but if our side cannot decide, waits for the fetch of keys that is under way
-    /// or due and tries once more. It waits at most for the [`request_wait`](crate::KeyPolicy::request_wait) of the
+    /// Like [`revalidate`](Self::revalidate), but if our side cannot decide, waits for the key fetch that is under way
+    /// or due and tries once more. It waits for at most the [`request_wait`](crate::KeyPolicy::request_wait) of the
     /// issuer's policy.
     ///
     /// # Errors
@@ -84,24 +84,27 @@ impl ResourceServer {
         decided
     }
 
-    /// Ends when this resource server would no longer accept the token, with the reason: for a WebSocket, an event
-    /// stream, or anything else that stays open after the layer has accepted its request.
+    /// Completes, with the reason, when this resource server would no longer accept the token: for a WebSocket, an
+    /// event stream, or anything else that stays open after the layer has accepted its request.
     ///
-    /// It ends for the same reasons as [`revalidate`](Self::revalidate), by the clock and the leeway of the resource
+    /// It completes for the same reasons as [`revalidate`](Self::revalidate), by the clock and the leeway of the resource
     /// server: a token in its leeway is still accepted, so its connection stays open until the leeway has passed. While
-    /// it waits it keeps the issuer's keys up to date, also if no requests arrive.
+    /// it waits, it keeps the issuer's keys up to date, even if no requests arrive.
     ///
-    /// | what happens | the future ends |
+    /// | what happens | the future completes |
     /// |---|---|
     /// | the token expires | when `exp` and the leeway have passed, give or take a few milliseconds |
-    /// | the issuer is disabled or removed | at most 5 seconds later |
-    /// | the keys are fetched again without the token's key | at most 5 seconds later |
+    /// | the issuer is disabled, removed or replaced | at most 5 seconds later |
     /// | the clock is set | at most 5 seconds later |
-    /// | the keys cannot be fetched and are past their [staleness bound](crate::KeyPolicy::staleness_bound) | at most 7 seconds later: it first gives a fetch 2 seconds |
+    /// | a fetch of the keys lacks the token's key | at most 5 seconds after that fetch; 7 after one of a failover, which gives the issuer's own keys 2 seconds to come back |
+    /// | the keys cannot be fetched and pass their [staleness bound](crate::KeyPolicy::staleness_bound), or the [resolver](crate::ResourceServerBuilder::issuer_resolver)'s issuer was evicted | at most 7 seconds later: a fetch has 2 seconds |
     ///
-    /// The future owns what it needs and can be dropped at any time. It takes none of the places of
+    /// A key that the issuer withdraws is noticed when the set is fetched next: by default after 4 to 5 minutes, at most
+    /// after an hour if the issuer's `Cache-Control` says so, and after an outage when that ends.
+    ///
+    /// The future owns what it needs and can be dropped at any time. It does not count as one of the
     /// [waiting requests](crate::guide::keys), so thousands of connections may each have one. It needs a tokio runtime
-    /// with timers; in any other it ends at once with [`TokenError::ClockUnavailable`] and logs an error.
+    /// with timers; in any other it completes at once with [`TokenError::ClockUnavailable`] and logs an error.
     ///
     /// ```
     /// use tower_bearer::{ResourceServer, ValidatedToken};
@@ -134,7 +137,6 @@ impl ResourceServer {
             }
             let mut has_waited_for_keys = false;
             loop {
-                server.keep_keys_fresh(&token);
                 let sleep = match server.revalidate(&token) {
                     Ok(()) => {
                         has_waited_for_keys = false;
@@ -146,6 +148,7 @@ impl ResourceServer {
                     }
                     Err(error) => return error,
                 };
+                server.keep_keys_fresh(&token);
                 tokio::time::sleep(sleep).await;
             }
         }

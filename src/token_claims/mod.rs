@@ -12,7 +12,7 @@ use std::sync::OnceLock;
 use serde::de::DeserializeOwned;
 use serde_json::{Deserializer, Value};
 
-use self::misfit::Misfit;
+pub(crate) use self::misfit::Misfit;
 use self::text::ClaimText;
 use crate::claims::{RegisteredClaims, Times};
 use crate::evidence::{Evidence, ProvenPayload};

@@ -109,7 +109,7 @@ impl TrustedIssuers {
         })
     }
 
-    /// The configuration of those that are not from the resolver.
+    /// The configuration of the issuers that are not from the resolver.
     pub(crate) fn describe(&self) -> Vec<IssuerDescription> {
         self.table().configured().iter().filter_map(|issuer| issuer.describe()).collect()
     }

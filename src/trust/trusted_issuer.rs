@@ -35,7 +35,7 @@ pub(crate) enum Proof {
 pub(crate) struct TrustedIssuer {
     pub(crate) rules: TokenRules,
     pub(crate) proof: Proof,
-    /// Its configuration; none for one from the resolver, of which there can be many.
+    /// Its configuration; `None` if it is from the resolver, which can return many issuers.
     description: Option<Box<IssuerDescription>>,
     /// The resolver brought it, not the configuration.
     pub(super) is_resolved: bool,

@@ -62,7 +62,7 @@ impl TokenRules {
         Ok((claims, expires_at))
     }
 
-    /// The earliest time at which a token that passed is refused because time has passed.
+    /// The earliest time at which an accepted token is refused because it has expired or is too old.
     pub(crate) fn end_of(&self, times: &Times) -> Option<UnixTime> {
         let age = self.max_token_age.zip(times.issued_at).map(|(age, issued_at)| issued_at.saturating_add(age));
         let end = [times.expires_at, age].into_iter().flatten().min()?;

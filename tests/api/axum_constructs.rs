@@ -1,5 +1,5 @@
 //! What each of axum's ways to build a router does to a request without a token, with `route_layer` and with `layer`.
-//! The guide's table is this one.
+//! The guide's table has rows from here.
 
 use axum::Router;
 use axum::body::Body;
@@ -85,7 +85,7 @@ fn constructs() -> Vec<Construct> {
         construct("`layer` on the method router: another method", "POST /a", [TokenRequired; 2], |_, layer| {
             Router::new().route("/a", handler().layer(layer))
         }),
-        construct("a method added to a route after", "POST /a", [Reached; 2], |add, layer| {
+        construct("a method added after, to the same route", "POST /a", [Reached; 2], |add, layer| {
             add(Router::new().route("/a", handler()), layer).route("/a", post(async || "reached"))
         }),
         construct("a method router's fallback", "POST /a", [TokenRequired; 2], |add, layer| {
@@ -93,6 +93,15 @@ fn constructs() -> Vec<Construct> {
         }),
         construct("a method router's fallback outside of its layer", "POST /a", [Reached; 2], |_, layer| {
             Router::new().route("/a", handler().fallback(async || "reached").route_layer(layer))
+        }),
+        construct("a method added to a method router after its layer", "POST /a", [Reached; 2], |_, layer| {
+            Router::new().route("/a", handler().route_layer(layer).post(async || "reached"))
+        }),
+        construct("a method router merged into one after its layer", "POST /a", [Reached; 2], |_, layer| {
+            Router::new().route("/a", handler().layer(layer).merge(post(async || "reached")))
+        }),
+        construct("`any` with a layer on the method router", "POST /a", [Reached; 2], |_, layer| {
+            Router::new().route("/a", any(async || "reached").get(async || "reached").route_layer(layer))
         }),
         construct("`method_not_allowed_fallback` set before", "POST /a", [TokenRequired; 2], |add, layer| {
             add(Router::new().route("/a", handler()).method_not_allowed_fallback(async || "reached"), layer)
@@ -116,13 +125,13 @@ fn constructs() -> Vec<Construct> {
         construct("the layer inside a nested router", get_inner, [TokenRequired; 2], |add, layer| {
             Router::new().nest("/inner", add(Router::new().route("/b", handler()), layer))
         }),
-        construct("an unknown path, the layer inside", "GET /inner/c", [NotFound; 2], |add, layer| {
+        construct("an unknown path in a router with the layer inside", "GET /inner/c", [NotFound; 2], |add, layer| {
             Router::new().nest("/inner", add(Router::new().route("/b", handler()), layer))
         }),
         construct("`nest_service`", get_inner, [TokenRequired; 2], |add, layer| {
             add(Router::new().nest_service("/inner", any(async || "reached")), layer)
         }),
-        construct("`nest_service` after", get_inner, [Reached; 2], |add, layer| {
+        construct("`nest_service` added after", get_inner, [Reached; 2], |add, layer| {
             add(Router::new().route("/a", handler()), layer).nest_service("/inner", any(async || "reached"))
         }),
         construct("`route_service`", get_b, [TokenRequired; 2], |add, layer| {
@@ -139,7 +148,6 @@ fn constructs() -> Vec<Construct> {
         }),
         construct("a fallback merged after", get_b, [Reached; 2], |add, layer| {
             let other = Router::new().fallback(async || "reached");
-            // Both have a fallback once `layer` has wrapped the default one: `merge` then takes the one that was set.
             add(Router::new().route("/a", handler()), layer).merge(other)
         }),
         construct("`HEAD` of a `GET` route", "HEAD /a", [TokenRequired; 2], |add, layer| {
@@ -186,7 +194,7 @@ fn the_guide_has_the_outcomes_of_these_constructs() {
     let guide = include_str!("../../src/guide/frameworks.md");
     let cell = |outcome| match outcome {
         Reached => "**public**",
-        TokenRequired => "asks for a token",
+        TokenRequired => "needs a token",
         NotFound => "404",
         MethodNotAllowed => "405",
     };
@@ -198,34 +206,48 @@ fn the_guide_has_the_outcomes_of_these_constructs() {
         .skip(2)
         .take_while(|line| line.starts_with('|'))
         .collect();
-    assert_eq!(shown.len(), 20);
+    assert_eq!(shown.len(), 25);
     for line in shown {
         assert!(tested.iter().any(|row| row == line), "{line}");
     }
 }
 
-/// A route that is hidden with 404 is hidden for every method only if the layer is around the whole route.
+/// A route that is hidden with 404 is hidden for every method only if the requirement is around all of them; and axum
+/// adds `Allow` to what a method router answers for other methods, unless all methods have one handler.
 #[tokio::test]
-async fn a_hidden_route_answers_405_unless_the_requirement_is_around_all_methods() {
-    let hiding = hiding_server();
+async fn a_hidden_route_is_hidden_for_every_method_if_its_handler_takes_all() {
     let secret = || RequireScopes::all(["admin"]);
     let app = Router::new()
         .route("/one-method", handler().route_layer(secret()))
         .route("/all-methods", handler().layer(secret()))
         .merge(Router::new().route("/router", handler()).route_layer(secret()))
-        .route_layer(hiding.layer());
-    for (path, method, expected) in [
-        ("/one-method", "GET", 404),
-        ("/one-method", "POST", 405),
-        ("/all-methods", "GET", 404),
-        ("/all-methods", "POST", 404),
-        ("/router", "GET", 404),
-        ("/router", "POST", 404),
-        ("/nowhere", "POST", 404),
-    ] {
+        .route("/any", any(async || "reached").layer(secret()))
+        .route_layer(hiding_server().layer());
+    let ask = async |method: &str, path: &str| {
         let request = Request::builder().method(method).uri(path);
         let request = request.header("authorization", format!("Bearer {}", token().sign())).body(Body::empty());
-        let response = app.clone().oneshot(request.unwrap()).await.unwrap();
-        assert_eq!(response.status(), expected, "{method} {path}");
+        app.clone().oneshot(request.unwrap()).await.unwrap()
+    };
+    let (hidden, shown, allow) = ((404, false), (405, true), (404, true));
+    for (path, expected) in [
+        ("/one-method", [hidden, hidden, shown, shown]),
+        ("/all-methods", [hidden, hidden, allow, allow]),
+        ("/router", [hidden, hidden, allow, allow]),
+        ("/any", [hidden; 4]),
+        ("/nowhere", [hidden; 4]),
+    ] {
+        for (method, expected) in ["GET", "HEAD", "POST", "OPTIONS"].into_iter().zip(expected) {
+            let response = ask(method, path).await;
+            let outcome = (response.status().as_u16(), response.headers().contains_key("allow"));
+            assert_eq!(outcome, expected, "{method} {path}");
+            if expected == hidden {
+                let unknown = ask(method, "/nowhere").await;
+                // axum sets the length of a route's response, hyper that of any other.
+                let fields = |response: &http::Response<Body>| {
+                    response.headers().keys().filter(|name| *name != "content-length").cloned().collect::<Vec<_>>()
+                };
+                assert_eq!(fields(&response), fields(&unknown), "{method} {path}");
+            }
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! What browsers let a page send to the example's API, and read of its responses.
+//! What browsers let a page send to the example's API, and read from its responses.
 
 use axum::body::Body;
 use http::header::{
@@ -29,7 +29,7 @@ fn is_readable(response: &Response<Body>) -> bool {
     allowed.is_some_and(|origin| origin == "*" || origin == PAGE)
 }
 
-/// Whether a script may send this (Fetch standard §4.8). `*` stands for neither credentials nor `Authorization`.
+/// Whether a script may send this (Fetch standard §4.8). `*` covers neither credentials nor `Authorization`.
 async fn may_send(server: &ResourceServer, method: &str, headers: &[&str]) -> bool {
     let preflight = Request::options("/leads").header(ORIGIN, PAGE).header(ACCESS_CONTROL_REQUEST_METHOD, method);
     let preflight = preflight.header(ACCESS_CONTROL_REQUEST_HEADERS, headers.join(","));

@@ -1,4 +1,4 @@
-//! `ResourceServer::describe`: every setting that decides, and no secret.
+//! `ResourceServer::describe`: every setting that affects validation, and no secret.
 
 use std::time::Duration;
 
@@ -100,7 +100,7 @@ fn every_setting_is_described() {
     assert_eq!(read, api.describe());
 }
 
-/// Whatever is secret in a configuration, and what only code can say, is named instead.
+/// Secrets, and settings that only code can express, are named instead of shown.
 #[test]
 fn no_secret_is_described() {
     let key = SigningKey::generate(Algorithm::ES256).unwrap();
@@ -156,7 +156,7 @@ fn changes_at_run_time_are_described() {
     assert_eq!(strict.realm.as_deref(), Some("https://api.example.com"), "the realm that challenges have");
 }
 
-/// What a file leaves out is as in Rust.
+/// A setting that a file leaves out has the builder's default.
 #[test]
 fn a_description_has_the_defaults_of_the_builder() {
     let read: ResourceServerDescription =

@@ -41,7 +41,7 @@ fn server_with(fetches: impl Into<VecDeque<bool>>, clock: impl Clock + 'static) 
     ResourceServer::builder().audience(AUDIENCE).clock(clock).issuer(issuer).build().unwrap()
 }
 
-/// One line for each refusal, whoever refuses; in the span of a `TraceLayer` it has the method and the route.
+/// One line for each refusal, whatever refuses; in the span of a `TraceLayer` it has the method and the route.
 #[tokio::test]
 async fn a_refusal_is_one_line_with_the_route_and_times_in_rfc_3339() {
     async fn asks(token: ValidatedToken) -> Result<(), Refusal> {

@@ -1,14 +1,14 @@
-//! Policies beside the two of the status table: hidden routes, and what nginx's `auth_request` needs.
+//! Policies other than the two in the README's status table: hidden routes, and what nginx's `auth_request` needs.
 
 use axum::Router;
 use axum::routing::get;
-use http::{Request, StatusCode};
+use http::{Method, Request, StatusCode};
 use tower_bearer::{Issuer, RefusalKind, RequireRoles, RequireScopes, RequireToken, StatusPolicy, ValidatedToken};
 use tower_bearer_test::Defect;
 
 use crate::support::*;
 
-/// All that a client sees of a response, but for the date.
+/// All that a client sees of a response, except the date.
 async fn all_of(response: reqwest::Response) -> (u16, Vec<(String, String)>, String) {
     let status = response.status().as_u16();
     let field =
@@ -31,21 +31,24 @@ async fn a_hidden_route_answers_as_a_path_that_does_not_exist() {
         .route("/handler", get(asks))
         .route_layer(hiding_server().layer());
     let base = format!("http://{}", serve(app).await);
-    let visit =
-        async |path: &str, token: &str| client().get(format!("{base}{path}")).bearer_auth(token).send().await.unwrap();
+    let visit = async |method: &Method, path: &str, token: &str| {
+        client().request(method.clone(), format!("{base}{path}")).bearer_auth(token).send().await.unwrap()
+    };
     let token = token().sign();
-    let unknown = all_of(visit("/nowhere", &token).await).await;
-    assert_eq!((unknown.0, unknown.2.as_str()), (404, ""));
-    for path in ["/scopes", "/roles", "/closure", "/handler"] {
-        assert_eq!(all_of(visit(path, &token).await).await, unknown, "{path}");
+    for method in [Method::GET, Method::HEAD] {
+        let unknown = all_of(visit(&method, "/nowhere", &token).await).await;
+        assert_eq!((unknown.0, unknown.2.as_str()), (404, ""));
+        for path in ["/scopes", "/roles", "/closure", "/handler"] {
+            assert_eq!(all_of(visit(&method, path, &token).await).await, unknown, "{method} {path}");
+        }
     }
     // A bad token is still a bad token, and says so.
-    let expired = visit("/scopes", &crate::fixtures::token().sign_defective(Defect::Expired)).await;
+    let expired = visit(&Method::GET, "/scopes", &crate::fixtures::token().sign_defective(Defect::Expired)).await;
     assert_eq!(expired.status(), 401);
     assert_eq!(auth_param(&challenge(&expired), "error"), Some("invalid_token"));
 }
 
-/// Whatever row is set to 404, it hides: nothing of what the status denies is in the response.
+/// A row set to 404 hides the route, whichever row it is: nothing in the response reveals it.
 #[tokio::test]
 async fn every_row_that_is_set_to_404_hides() {
     let kinds: [(RefusalKind, &[u8]); 6] = [
@@ -88,7 +91,7 @@ async fn a_hook_renders_the_applications_own_404() {
     assert_eq!((response.status().as_u16(), response.text().await.unwrap().as_str()), (404, "no such page"));
 }
 
-/// nginx passes 401 and 403 on, and makes a 500 of everything else that is not a success.
+/// nginx passes 401 and 403 on, and turns everything else that is not a success into a 500.
 #[tokio::test]
 async fn auth_request_answers_with_statuses_that_nginx_passes_on() {
     let server = builder().issuer(issuer().trusted()).status_policy(StatusPolicy::auth_request()).build().unwrap();

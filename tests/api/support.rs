@@ -84,7 +84,7 @@ pub(crate) fn rfc6750_server() -> ResourceServer {
     builder().issuer(issuer().trusted()).status_policy(StatusPolicy::rfc6750()).build().unwrap()
 }
 
-/// A resource server that hides what a token may not do: 404.
+/// A resource server that answers 404 if a good token does not permit the request.
 pub(crate) fn hiding_server() -> ResourceServer {
     let hiding = StatusPolicy::default().with(RefusalKind::Forbidden, StatusCode::NOT_FOUND).unwrap();
     builder().issuer(issuer().trusted()).status_policy(hiding).build().unwrap()

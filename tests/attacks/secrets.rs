@@ -161,7 +161,7 @@ async fn h12_no_secret_in_any_answer_log_line_or_printed_type() {
     for line in [
         "refused a request",
         "cannot decide about a request",
-        "wired up wrongly",
+        "the service is misconfigured",
         "could not fetch the keys",
         "token request refused",
     ] {

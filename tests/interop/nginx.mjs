@@ -1,5 +1,5 @@
-// What the client of a real nginx sees when nginx asks a service with the layer, by the configuration in docs/nginx and
-// by `auth_request` alone.
+// What the client of a real nginx sees when nginx queries a service with the layer, with the configuration in docs/nginx
+// and with `auth_request` alone.
 
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
@@ -10,7 +10,8 @@ import { api, auth, issuer, suite } from './support.mjs'
 
 const check = suite('nginx')
 const made = process.env.NGINX_FILES
-const shipped = readFileSync(new URL('../../docs/nginx/auth_request.conf', import.meta.url), 'utf8')
+const file = readFileSync(new URL('../../docs/nginx/auth_request.conf', import.meta.url), 'utf8')
+const shipped = `${file} location / { proxy_pass http://api; }`
 const plain = `
     location / { auth_request /_auth; proxy_pass http://api; }
     location = /_auth { internal; proxy_pass http://auth$request_uri; }`
@@ -33,7 +34,7 @@ async function nginx(name, configuration, service) {
   writeFileSync(
     `${folder}/nginx.conf`,
     `daemon off; pid ${folder}/pid; error_log ${folder}/logs/error.log; events {}
-     http { access_log off; ${places.join(' ')}
+     http { access_log off; ${places.join(' ')} proxy_cache_path ${folder}/cache keys_zone=z:1m;
        upstream auth { server ${service}; }
        upstream api { server ${new URL(api).host}; }
        server { listen 127.0.0.1:${port}; ${configuration} } }`,
@@ -99,13 +100,16 @@ await check('a second token in the query: 401 invalid_token', async () => {
   const answer = await ask(good, '/leads?access_token=x')
   assert.deepEqual([answer.status, code(answer)], [401, 'invalid_token'])
 })
-await check('a scope that is missing, by path: 403 and the challenge with its name', async () => {
-  const answer = await ask(good, '/write')
-  assert.deepEqual([answer.status, code(answer)], [403, 'insufficient_scope'])
-  assert.match(answer.headers['www-authenticate'], /scope="write:leads"/)
-})
+for (const path of ['/write', '//leads', '/%6ceads', '/leads/', '/LEADS', '/leads;x', '/leads/../write', '/a#/../leads']) {
+  await check(`a path that needs a scope, ${path}: 403 and the challenge with its name`, async () => {
+    const answer = await ask(good, path)
+    assert.deepEqual([answer.status, code(answer)], [403, 'insufficient_scope'])
+    assert.match(answer.headers['www-authenticate'], /scope="read:leads write:leads"/)
+  })
+}
 await check("the API's own errors pass", async () => {
-  assert.equal((await ask(good, '/nowhere')).status, 404)
+  const all = `Bearer ${await token('read:leads write:leads')}`
+  assert.equal((await ask(all, '/nowhere')).status, 404)
   // The method is passed on, and is the API's to refuse.
   assert.equal((await ask(good, '/leads', 'DELETE')).status, 405)
 })
@@ -116,7 +120,7 @@ await check('keys that cannot be fetched: 503 with Retry-After', async () => {
   assert.match(answer.headers['retry-after'], /^[0-9]+$/)
   assert.equal((await undecided(undefined)).status, 401)
 })
-await check('a service that is wired up wrongly: 500', async () => {
+await check('a misconfigured service: 500', async () => {
   const misconfigured = await nginx('without-layer', shipped, auth.without_layer)
   assert.equal((await misconfigured(good)).status, 500)
 })
@@ -124,6 +128,36 @@ await check('a service that is down: 503', async () => {
   const down = await nginx('down', shipped, `127.0.0.1:${await freePort()}`)
   assert.equal((await down(good)).status, 503)
 })
+
+await check('a row that is set to 404: 404', async () => {
+  const hiding = await nginx('hiding', shipped, auth.hiding)
+  assert.equal((await hiding(good, '/write')).status, 404)
+})
+await check('a URI that the HTTP server of the service refuses: 400', async () => {
+  assert.equal((await ask(good, '/leads?x=<y>')).status, 400)
+})
+const locations = `${shipped} location ~ \\.json$ { proxy_pass http://api; } location /open/ { auth_request off; proxy_pass http://api; }`
+await check('every location is covered, but for one that says `auth_request off`', async () => {
+  const several = await nginx('locations', locations, auth.good)
+  assert.equal((await several(undefined, '/leads.json')).status, 401)
+  assert.equal((await several(undefined, '/open/x')).status, 404)
+})
+const server = {
+  'a maintenance page for 502': ['error_page 502 504 =200 /maintenance;', `127.0.0.1:${await freePort()}`, 503],
+  'a login page for 401': ['proxy_intercept_errors on; error_page 401 =200 /login;', auth.good, 401],
+  'a page for 404': ['proxy_intercept_errors on; error_page 404 =200 /index.html;', auth.hiding, 401],
+  'a cache': ['proxy_cache z; proxy_cache_valid any 1m; proxy_ignore_headers Cache-Control;', auth.good, 401],
+}
+for (const [what, [directives, service, expected]] of Object.entries(server)) {
+  await check(`${what} in the server lets nothing through`, async () => {
+    const other = await nginx(what.replaceAll(' ', '-'), `${directives} ${shipped}`, service)
+    await other(good)
+    const answer = await other(undefined)
+    // A page of nginx may have the status 200; the API must not have answered.
+    assert.ok(answer.status === expected || !answer.body.includes('the leads'), `${answer.status} ${answer.body}`)
+    assert.equal((await other('Bearer opaque')).body.includes('the leads'), false)
+  })
+}
 
 const alone = await nginx('plain', plain, auth.good)
 await check('`auth_request` alone: 401 with its challenge, 403 without', async () => {

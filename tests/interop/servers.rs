@@ -1,5 +1,5 @@
 //! What the clients of `tests/interop/` talk to: the bundled authorization server, an API behind the layer, and services
-//! that nginx asks.
+//! that nginx queries.
 //!
 //! `tests/interop/run` starts it. It prints where both are as one line of JSON, and stays up until it is ended.
 
@@ -9,7 +9,7 @@ use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::{any, get, post};
 use serde_json::{Value, json};
-use tower_bearer::{Issuer, RequireScopes, ResourceServer, StatusPolicy, ValidatedToken};
+use tower_bearer::{Issuer, RefusalKind, RequireScopes, ResourceServer, StatusPolicy, ValidatedToken};
 use tower_bearer_authorization_server::{AuthorizationServer, AuthorizationServerBuilder, Client, User};
 
 const AUDIENCE: &str = "https://api.example.com";
@@ -62,21 +62,25 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(axum::serve(listener, app(&api)).await?)
 }
 
-/// The addresses of services for nginx's `auth_request`, by what is special about them.
+/// The addresses of services for nginx's `auth_request`, keyed by what is special about each.
 async fn auth_services(issuer: &str) -> Result<Value, Box<dyn std::error::Error>> {
     let good = ResourceServer::builder().audience(AUDIENCE).issuer(Issuer::new(issuer));
+    let for_nginx = StatusPolicy::auth_request;
     // Nothing listens on port 1, so there are no keys.
     let without_keys = Issuer::new(issuer).jwk_set_url("http://127.0.0.1:1/keys");
     let without_keys = ResourceServer::builder().audience(AUDIENCE).issuer(without_keys);
+    // A path that is not listed needs every scope: the API may read it differently.
     let answer = || {
-        let write = any(async || StatusCode::NO_CONTENT).layer(RequireScopes::all(["write:leads"]));
-        Router::new().route("/write", write).fallback(async || StatusCode::NO_CONTENT)
+        let yes = || any(async || StatusCode::NO_CONTENT);
+        let rest = yes().layer(RequireScopes::all(["read:leads", "write:leads"]));
+        Router::new().route("/leads", yes()).fallback_service(rest)
     };
-    let for_nginx = StatusPolicy::auth_request();
+    let hiding = for_nginx().with(RefusalKind::Forbidden, StatusCode::NOT_FOUND)?;
     let services = [
-        ("good", answer().layer(good.clone().status_policy(for_nginx.clone()).build()?.layer())),
+        ("good", answer().layer(good.clone().status_policy(for_nginx()).build()?.layer())),
+        ("hiding", answer().layer(good.clone().status_policy(hiding).build()?.layer())),
         ("rfc6750", answer().layer(good.status_policy(StatusPolicy::rfc6750()).build()?.layer())),
-        ("without_keys", answer().layer(without_keys.status_policy(for_nginx).build()?.layer())),
+        ("without_keys", answer().layer(without_keys.status_policy(for_nginx()).build()?.layer())),
         ("without_layer", answer().layer(RequireScopes::all(["read:leads"]))),
     ];
     let mut addresses = serde_json::Map::new();

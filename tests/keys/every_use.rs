@@ -104,7 +104,7 @@ impl World {
             Way::Revalidate => self.server.revalidate(held),
             Way::RevalidateAsync => self.server.revalidate_async(held).await,
             Way::UntilRefused => {
-                // In paused time, so a minute takes none.
+                // Time is paused, so a minute passes at once.
                 let refused = tokio::time::timeout(Duration::from_secs(60), self.server.until_refused(held)).await;
                 refused.map_or(Ok(()), Err)
             }

@@ -147,7 +147,7 @@ async fn r23_the_log_blames_the_issuer_and_not_the_key() {
             let response = server.layer().layer(handler).oneshot(request).await.unwrap();
             assert_eq!(response.status(), 401, "{name}");
             let log = log::take();
-            assert!(log.contains("check=Issuer") && !log.contains("check=Key"), "{name}: {log}");
+            assert!(log.contains("check=issuer") && !log.contains("check=key"), "{name}: {log}");
             assert!(log.contains("reason=\"issuer_mismatch\"") && log.contains(it.issuer.url()), "{name}: {log}");
         }
     }

@@ -34,7 +34,7 @@ impl Clock for RuntimeClock {
     }
 }
 
-/// Keys in memory. Without any, a fetch fails; while it is held, it does not end.
+/// Keys in memory. Without keys, a fetch fails; while the source is held, a fetch does not complete.
 #[derive(Clone, Debug)]
 struct Source {
     json: Arc<Mutex<Option<String>>>,
@@ -88,7 +88,7 @@ impl World {
         Self { server: configure(builder).build().unwrap(), source }
     }
 
-    /// A token that lives as long from the start on.
+    /// A token that expires this long after [`START`].
     async fn token(&self, life: Duration) -> ValidatedToken {
         self.server.validate(&text(life)).await.unwrap()
     }
@@ -161,7 +161,7 @@ async fn k02_what_the_operator_does_ends_a_connection_within_5_seconds() {
     }
 }
 
-/// No request comes: the connection alone keeps the keys up to date.
+/// No request arrives: the connection alone keeps the keys up to date.
 #[tokio::test(start_paused = true)]
 async fn k02_a_withdrawn_key_ends_a_connection_without_any_request() {
     let world = World::new();
@@ -181,16 +181,16 @@ async fn k02_an_outage_past_the_staleness_bound_ends_a_connection_and_a_short_on
     let mut watched = pin!(world.server.until_refused(&token));
     assert!(timeout(64 * MINUTE, watched.as_mut()).await.is_err(), "the last good set serves");
     world.source.publish(Some(key(0)));
-    assert!(timeout(60 * MINUTE, watched.as_mut()).await.is_err(), "the keys are there again");
+    assert!(timeout(60 * MINUTE, watched.as_mut()).await.is_err(), "the keys are available again");
     world.source.publish(None);
     let began = Instant::now();
     assert_eq!(timeout(100 * MINUTE, watched).await.expect("past the bound").reason(), "keys_unavailable");
     assert!(began.elapsed() <= 65 * MINUTE + Duration::from_secs(7), "{:?}", began.elapsed());
 }
 
-/// A connection waits for keys without a place of those that are kept for requests.
+/// A connection that waits for keys does not count as a waiting request.
 #[tokio::test(start_paused = true)]
-async fn k02_thousands_of_connections_leave_the_waiting_places_to_requests() {
+async fn k02_thousands_of_connections_do_not_count_as_waiting_requests() {
     let world = World::new();
     let token = world.token(1_000 * MINUTE).await;
     advance(66 * MINUTE).await;
@@ -203,7 +203,7 @@ async fn k02_thousands_of_connections_leave_the_waiting_places_to_requests() {
     tokio::task::yield_now().await;
     world.source.is_held.store(false, Ordering::SeqCst);
     world.source.released.notify_waiters();
-    assert!(requests.join_all().await.iter().all(Result::is_ok), "every request found a place");
+    assert!(requests.join_all().await.iter().all(Result::is_ok), "every request was allowed to wait");
     assert_eq!(world.source.fetches.load(Ordering::SeqCst), 2, "one fetch for all");
     advance(Duration::from_secs(10)).await;
     tokio::task::yield_now().await;

@@ -119,7 +119,7 @@ async fn keys_that_cannot_be_fetched_are_unavailable() {
 }
 
 #[tokio::test]
-async fn a_service_that_is_wired_up_wrongly_is_internal() {
+async fn a_misconfigured_service_is_internal() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let service = HealthServer::new(HealthService::from_health_reporter(tonic_health::server::HealthReporter::new()));
