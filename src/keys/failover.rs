@@ -1,5 +1,6 @@
 //! Several sources of one issuer's keys, asked one after the other.
 
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -97,10 +98,13 @@ impl Member {
     }
 }
 
-/// The position tells sources that look alike apart; a digest of what the source says of itself tells that another one
-/// has come to stand there.
+/// The position tells apart sources at the same place. The digest of the place is the same in every process; without a
+/// place, the mark belongs to this process.
 fn mark_of(position: usize, source: &Arc<dyn KeySource>) -> Box<str> {
-    let digest = digest::digest(&digest::SHA256, format!("{source:?}").as_bytes());
+    let Some(place) = source.place() else {
+        return format!("{position}-process-{:016x}", RandomState::new().build_hasher().finish()).into();
+    };
+    let digest = digest::digest(&digest::SHA256, place.as_bytes());
     let digest: String = digest.as_ref().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
     format!("{position}-{digest}").into()
 }
@@ -127,5 +131,22 @@ mod tests {
             assert_eq!(members.iter().map(|member| member.unmarked(&marked)).collect::<Vec<_>>(), given);
             assert_eq!(members[0].unmarked(own), None);
         }
+    }
+
+    /// Two processes cannot agree on which source is which if it has no name.
+    #[test]
+    fn j14_a_validator_of_a_source_without_a_place_stays_in_its_process() {
+        #[derive(Debug)]
+        struct Nameless;
+        impl KeySource for Nameless {
+            fn fetch<'a>(&'a self, _: Option<&'a str>) -> KeySourceFuture<'a> {
+                Box::pin(async { Ok(FetchedKeySet::unchanged()) })
+            }
+        }
+        let source: Arc<dyn KeySource> = Arc::new(Nameless);
+        let here = Member { mark: mark_of(0, &source), source: Arc::clone(&source) };
+        let elsewhere = Member { mark: mark_of(0, &source), source };
+        let marked = here.marked("own");
+        assert_eq!((here.unmarked(&marked), elsewhere.unmarked(&marked)), (Some("own"), None));
     }
 }

@@ -1,5 +1,6 @@
 //! A JWK Set in a file that somebody else writes: a sidecar, a mounted secret, a deployment.
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
@@ -35,6 +36,10 @@ impl KeySource for FileSource {
             let json = read.map_err(KeySetError::source_failed)?.map_err(KeySetError::source_failed)?;
             Ok(FetchedKeySet { origin, ..FetchedKeySet::new(json).with_max_age(MAX_AGE) })
         })
+    }
+
+    fn place(&self) -> Option<Cow<'_, str>> {
+        Some(self.path.to_string_lossy())
     }
 }
 

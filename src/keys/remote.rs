@@ -1,5 +1,6 @@
 //! Fetching a JWK Set over HTTP: from a known URL, or from the one that the issuer's metadata names.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -113,6 +114,14 @@ impl RemoteLocation {
 impl KeySource for RemoteSource {
     fn fetch<'a>(&'a self, etag: Option<&'a str>) -> KeySourceFuture<'a> {
         Box::pin(self.fetch_in_time(etag))
+    }
+
+    fn place(&self) -> Option<Cow<'_, str>> {
+        let url = self.location.entry()?;
+        Some(match self.location {
+            RemoteLocation::JwkSet(_) => url.as_str().into(),
+            RemoteLocation::Discovery(_) => format!("metadata {url}").into(),
+        })
     }
 }
 

@@ -1,5 +1,6 @@
 //! The seam between the cache and wherever keys are kept.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -46,6 +47,15 @@ pub trait KeySource: fmt::Debug + Send + Sync + 'static {
     /// Why there is no set, as [`KeySetError::source_failed`] wraps it. It is logged, the last good set stays in use,
     /// and the next attempt comes after 5 to 60 seconds.
     fn fetch<'a>(&'a self, etag: Option<&'a str>) -> KeySourceFuture<'a>;
+
+    /// The name of the place where the keys are, such as a URL or a path. By default, there is none.
+    ///
+    /// An `ETag` is only sent back to the place that it came from. That matters if the source has
+    /// [failovers](crate::Issuer::failover_key_source) and its keys are [imported](crate::ResourceServer::import_key_sets)
+    /// from another process: without a name, the first fetch after an import is unconditional.
+    fn place(&self) -> Option<Cow<'_, str>> {
+        None
+    }
 }
 
 /// What [`KeySource::fetch`] returns.
