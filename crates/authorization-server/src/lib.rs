@@ -23,8 +23,8 @@
 //! - access tokens as RFC 9068 says, signed with keys made at the start, or opaque; `resource` (RFC 8707) chooses among
 //!   the client's audiences,
 //! - for clients with the scope `openid`, ID tokens and the userinfo endpoint (OpenID Connect Core 1.0),
-//! - introspection (RFC 7662) for each client with a secret, with `token_use`; and revocation (RFC 7009), which an API that
-//!   checks JWTs alone does not notice,
+//! - introspection (RFC 7662) for each client with a secret, with `token_use`, and signed if the request's `Accept` says so
+//!   (RFC 9701); and revocation (RFC 7009), which an API that checks JWTs alone does not notice,
 //! - metadata by RFC 8414, and at the place where OpenID Connect Discovery looks,
 //! - its public keys as a JWK Set (RFC 7517 §5), with an `ETag` and 304 for who has it already (RFC 9110 §13.1.2),
 //! - CORS for scripts of any origin at the endpoints that clients in browsers call: metadata, keys, token, userinfo,
@@ -114,8 +114,9 @@
 //! - [`misbehave`](AuthorizationServer::misbehave) gives one endpoint a [`Fault`]: it is slow, hangs, breaks off,
 //!   answers with another status or a web page, flaps, redirects; its JWK Set is empty or huge, or some of its keys are
 //!   bad. Introspection has `active` in the wrong type or not at all, leaves out `aud` or `exp`, names another issuer, or
-//!   takes refresh tokens for access tokens; any JSON has other [members](Fault::Members). The builder's
-//!   [`misbehave`](AuthorizationServerBuilder::misbehave), and `[faults]` in a file, do so from the start on.
+//!   takes refresh tokens for access tokens; its signed responses are not signed, or badly. Any JSON has other
+//!   [members](Fault::Members). The builder's [`misbehave`](AuthorizationServerBuilder::misbehave), and `[faults]` in a
+//!   file, do so from the start on.
 //! - Keys are [rotated](AuthorizationServer::rotate_keys), [with
 //!   overlap](AuthorizationServer::rotate_keys_with_overlap) too, [announced](AuthorizationServer::publish_next_key),
 //!   [withdrawn](AuthorizationServer::withdraw_key), or get [new material under the same
@@ -199,6 +200,7 @@ mod client_authentication;
 mod config;
 mod connections;
 mod cors;
+mod defect_name;
 mod endpoint;
 mod endpoints;
 mod file_value;
@@ -221,6 +223,7 @@ mod scope;
 mod scripts;
 mod server;
 mod service;
+mod signed_introspection;
 mod start;
 mod start_error;
 mod state;

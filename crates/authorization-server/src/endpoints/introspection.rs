@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
+use http::header::CONTENT_TYPE;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -12,12 +13,14 @@ use crate::Fault;
 use crate::client_authentication::authenticated_form;
 use crate::grants::{IssuedToken, Tokens};
 use crate::oauth_error::{NO_STORE, OAuthError};
+use crate::signed_introspection;
 use crate::state::ServerState;
 
 /// Answers each client with a secret; an API is one too. A public client proves nothing, and learns nothing
 /// (RFC 7662 §2.1).
 pub(crate) async fn respond(State(state): State<Arc<ServerState>>, request: Request) -> Result<Response, OAuthError> {
     let fault = request.extensions().get::<Fault>().cloned();
+    let is_signed = signed_introspection::is_wanted(request.headers()) && fault != Some(Fault::Unsigned);
     let (client, parameters) = authenticated_form(request, &state.clients).await?;
     if client.is_public() {
         return Err(OAuthError::InvalidClient);
@@ -25,7 +28,12 @@ pub(crate) async fn respond(State(state): State<Arc<ServerState>>, request: Requ
     // The hint about the type of the token is not needed to find it (RFC 7662 §2.1).
     let token = parameters.value("token").ok_or(OAuthError::InvalidRequest("token is missing"))?;
     let response = members(&state, token, fault.as_ref());
-    Ok((NO_STORE, Json(response)).into_response())
+    if !is_signed {
+        return Ok((NO_STORE, Json(response)).into_response());
+    }
+    let defect = fault.as_ref().and_then(Fault::of_signed_introspection);
+    let jwt = signed_introspection::sign(&state.issuer, &client.id, response, defect);
+    Ok((NO_STORE, [(CONTENT_TYPE, signed_introspection::MEDIA_TYPE)], jwt).into_response())
 }
 
 /// What there is to say of the token. Refresh tokens are for this server alone, so that no API may take one for an

@@ -24,6 +24,8 @@ pub(crate) struct Metadata {
     jwks_uri: String,
     introspection_endpoint: String,
     introspection_endpoint_auth_methods_supported: [&'static str; 2],
+    /// RFC 9701 §7.
+    introspection_signing_alg_values_supported: [&'static str; 1],
     revocation_endpoint: String,
     revocation_endpoint_auth_methods_supported: Vec<&'static str>,
     grant_types_supported: Vec<&'static str>,
@@ -82,6 +84,7 @@ impl Metadata {
             jwks_uri: state.jwks_uri.clone(),
             introspection_endpoint: state.url(paths::INTROSPECTION),
             introspection_endpoint_auth_methods_supported: SECRETS,
+            introspection_signing_alg_values_supported: [state.issuer.signing_key().algorithm().name()],
             revocation_endpoint: state.url(paths::REVOCATION),
             revocation_endpoint_auth_methods_supported: authentication.clone(),
             grant_types_supported: grant_types.map(GrantType::name).collect(),

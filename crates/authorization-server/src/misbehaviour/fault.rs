@@ -5,8 +5,10 @@ use std::time::Duration;
 use http::HeaderValue;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
+use tower_bearer_test::Defect;
 
 use crate::Endpoint;
+use crate::defect_name;
 
 /// A way for an [endpoint](Endpoint) to misbehave, for
 /// [`misbehave`](crate::AuthorizationServer::misbehave).
@@ -115,6 +117,10 @@ pub enum Fault {
     /// [`refresh_tokens_active`](Self::refresh_tokens_active) has the usual one. Without members, the response does not
     /// show what kind of token it is about.
     RefreshTokensActive(Map<String, Value>),
+    /// Introspection responds with JSON where a signed response was asked for (RFC 9701).
+    Unsigned,
+    /// A signed introspection response (RFC 9701) with this one thing wrong with it. One in JSON is as it should be.
+    SignedDefect(#[serde(with = "defect_name")] Defect),
 }
 
 /// Why a [`Fault`] was not accepted; the endpoint behaves as before.
@@ -202,7 +208,9 @@ impl Fault {
             | Self::WithoutActive
             | Self::WithoutAudience
             | Self::WithoutExpiry
-            | Self::RefreshTokensActive(_) => meant_for(Endpoint::Introspection),
+            | Self::RefreshTokensActive(_)
+            | Self::Unsigned
+            | Self::SignedDefect(_) => meant_for(Endpoint::Introspection),
             Self::Members(_) if !endpoint.has_json() => Err(FaultError::NoJson { endpoint }),
             Self::Members(_) => Ok(()),
             Self::Status { code: 200..=599, .. } => Ok(()),

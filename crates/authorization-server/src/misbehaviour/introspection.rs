@@ -1,6 +1,7 @@
 //! What can be wrong with an introspection response (RFC 7662 §2.2).
 
 use serde_json::{Map, Value};
+use tower_bearer_test::Defect;
 
 use super::{Fault, set_members};
 
@@ -22,7 +23,16 @@ impl Fault {
                     *iss = Value::from(issuer.as_str());
                 }
             }
+            Self::WrongTypes => *response = Map::from_iter([("active".to_owned(), Value::from("yes"))]),
             _ => {}
+        }
+    }
+
+    /// What is wrong with the signed response, if that is the fault.
+    pub(crate) const fn of_signed_introspection(&self) -> Option<Defect> {
+        match self {
+            Self::SignedDefect(defect) => Some(*defect),
+            _ => None,
         }
     }
 

@@ -72,10 +72,6 @@ pub(super) async fn misbehave(
         }
         Fault::Truncated => spoilt(request, next, |good| Body::from(good.slice(..good.len() / 2))).await,
         Fault::Huge { bytes } => spoilt(request, next, |good| padded(&good, bytes)).await,
-        Fault::WrongTypes => {
-            let json = wrong_types(issuer, endpoint).to_string();
-            spoilt(request, next, |_good| Body::from(json)).await
-        }
         Fault::EmptySet => spoilt(request, next, |_good| Body::from(bad_key_set::empty())).await,
         Fault::OneBadKey => spoilt(request, next, |_good| Body::from(bad_key_set::one_bad(issuer))).await,
         Fault::DuplicateKeyIds => spoilt(request, next, |_good| Body::from(bad_key_set::duplicate_ids(issuer))).await,
@@ -88,13 +84,21 @@ pub(super) async fn misbehave(
         | Fault::WithoutActive
         | Fault::WithoutAudience
         | Fault::WithoutExpiry
-        | Fault::RefreshTokensActive(_)) => {
+        | Fault::RefreshTokensActive(_)
+        | Fault::Unsigned
+        | Fault::SignedDefect(_)) => {
             request.extensions_mut().insert(fault);
             next.run(request).await
         }
-        fault @ (Fault::WrongIssuer { .. } | Fault::Members(_)) if endpoint == Endpoint::Introspection => {
+        fault @ (Fault::WrongTypes | Fault::WrongIssuer { .. } | Fault::Members(_))
+            if endpoint == Endpoint::Introspection =>
+        {
             request.extensions_mut().insert(fault);
             next.run(request).await
+        }
+        Fault::WrongTypes => {
+            let json = wrong_types(issuer, endpoint).to_string();
+            spoilt(request, next, |_good| Body::from(json)).await
         }
         Fault::WrongIssuer { issuer } => {
             let members = Map::from_iter([("issuer".to_owned(), Value::from(issuer))]);
@@ -143,8 +147,9 @@ fn wrong_types(issuer: &TestIssuer, endpoint: Endpoint) -> Value {
         Endpoint::Token => json!({ "access_token": 1, "token_type": ["Bearer"], "expires_in": "soon" }),
         Endpoint::PushedAuthorization => json!({ "request_uri": 1, "expires_in": "soon" }),
         Endpoint::Userinfo => json!({ "sub": 1 }),
-        Endpoint::Introspection => json!({ "active": "yes" }),
         Endpoint::DeviceAuthorization => json!({ "device_code": 1, "user_code": ["BCDF"], "expires_in": "soon" }),
+        // Its response may be signed, so that it does this itself.
+        Endpoint::Introspection => json!({}),
         // These answer with pages, or with nothing.
         Endpoint::Authorization | Endpoint::Login | Endpoint::Consent | Endpoint::Device | Endpoint::Revocation => {
             json!([])

@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 use tower_bearer_test::{Defect, TokenBuilder};
 
 use super::ScriptError;
+use crate::defect_name;
 use crate::oauth_error::NO_STORE;
 
 /// How many can wait.
@@ -136,20 +137,4 @@ impl NextTokens {
 
 const fn bad_request() -> u16 {
     400
-}
-
-/// Defects by their names.
-mod defect_name {
-    use serde::de::Error as _;
-    use serde::{Deserialize as _, Deserializer, Serializer};
-
-    use tower_bearer_test::Defect;
-
-    pub(super) fn serialize<S: Serializer>(defect: &Defect, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(defect.name())
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Defect, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
-    }
 }

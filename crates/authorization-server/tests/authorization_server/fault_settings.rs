@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use tower_bearer_authorization_server::{Endpoint, Fault};
+use tower_bearer_test::Defect;
 
 use crate::support::server;
 
@@ -100,6 +101,8 @@ fn faults_have_stable_names_in_json() {
         (Fault::WithoutAudience, json!("without_audience")),
         (Fault::WithoutExpiry, json!("without_expiry")),
         (Fault::RefreshTokensActive(serde_json::Map::new()), json!({ "refresh_tokens_active": {} })),
+        (Fault::Unsigned, json!("unsigned")),
+        (Fault::SignedDefect(Defect::TamperedSignature), json!({ "signed_defect": "tampered-signature" })),
         (Fault::refresh_tokens_active(), json!({ "refresh_tokens_active": { "token_use": "refresh_token" } })),
     ];
     for (fault, json) in cases {
@@ -112,6 +115,7 @@ fn faults_have_stable_names_in_json() {
         json!({ "slow_body": { "pause_ms": -1 } }),
         json!({ "slow_body": { "pause": 1 } }),
         json!({ "huge": {} }),
+        json!({ "signed_defect": "tampered" }),
     ] {
         assert!(serde_json::from_value::<Fault>(bad.clone()).is_err(), "{bad}");
     }

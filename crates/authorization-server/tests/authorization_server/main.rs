@@ -33,6 +33,7 @@ mod rotation;
 mod secrecy;
 mod settings;
 mod several_issuers;
+mod signed_introspection;
 mod steering;
 mod support;
 mod tls;
