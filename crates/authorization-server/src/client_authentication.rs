@@ -1,44 +1,74 @@
-//! Who asks: client authentication (RFC 6749 §2.3.1).
+//! Who asks: client authentication (RFC 6749 §2.3).
 
 use axum::extract::Request;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::{HeaderMap, HeaderValue, header};
 
+use super::client_assertion;
 use super::oauth_error::OAuthError;
 use super::parameters::{self, Parameters};
 use super::registration::{Clients, RegisteredClient};
 use super::request_log::note_client;
+use super::state::ServerState;
 
 /// The form that a client sent, and the client.
 pub(super) async fn authenticated_form(
     request: Request,
-    clients: &Clients,
+    state: &ServerState,
 ) -> Result<(&RegisteredClient, Parameters), OAuthError> {
     let headers = request.headers().clone();
     let parameters = Parameters::read(request).await?;
-    let client = authenticate(&headers, &parameters, clients)?;
+    let client = match asserted(&parameters)? {
+        Some(assertion) => by_assertion(&headers, &parameters, assertion, state)?,
+        None => by_secret(&headers, &parameters, &state.clients)?,
+    };
+    note_client(&client.id);
     Ok((client, parameters))
 }
 
-/// The client that the request comes from: proven by HTTP Basic or by `client_id` and `client_secret` in the body, or,
-/// for a public client, named by `client_id` alone (RFC 6749 §3.2.1).
-fn authenticate<'a>(
+/// The client assertion of the request. Who sends one means to be known by it, and not by `client_id` alone (RFC 7521
+/// §4.2).
+fn asserted(parameters: &Parameters) -> Result<Option<&str>, OAuthError> {
+    match (parameters.value("client_assertion_type"), parameters.value("client_assertion")) {
+        (None, None) => Ok(None),
+        (Some(client_assertion::TYPE), Some(assertion)) => Ok(Some(assertion)),
+        _ => Err(OAuthError::InvalidClient),
+    }
+}
+
+/// The client that signed the assertion.
+fn by_assertion<'a>(
+    headers: &HeaderMap,
+    parameters: &Parameters,
+    assertion: &str,
+    state: &'a ServerState,
+) -> Result<&'a RegisteredClient, OAuthError> {
+    let client = client_assertion::verify(state, assertion).map_err(|reason| {
+        tracing::debug!(reason, "client assertion refused");
+        OAuthError::InvalidClient
+    })?;
+    // RFC 6749 §2.3: one method a request.
+    if headers.contains_key(header::AUTHORIZATION) || parameters.value("client_secret").is_some() {
+        return Err(OAuthError::InvalidRequest("the client authenticates in two ways"));
+    }
+    check_client_id(parameters, &client.id)?;
+    Ok(client)
+}
+
+/// The client that the request comes from: proven by HTTP Basic or by `client_id` and `client_secret` in the body
+/// (RFC 6749 §2.3.1), or, for a public client, named by `client_id` alone (§3.2.1).
+fn by_secret<'a>(
     headers: &HeaderMap,
     parameters: &Parameters,
     clients: &'a Clients,
 ) -> Result<&'a RegisteredClient, OAuthError> {
-    // RFC 7521 §4.2: who sends an assertion means to be known by it, and not by `client_id` alone. None is read here.
-    if ["client_assertion", "client_assertion_type"].iter().any(|name| parameters.value(name).is_some()) {
-        return Err(OAuthError::InvalidClient);
-    }
     let mut authorization = headers.get_all(header::AUTHORIZATION).iter();
     let (id, secret) = match (authorization.next(), authorization.next()) {
         (None, _) => {
             let id = parameters.value("client_id").ok_or(OAuthError::InvalidClient)?;
             let Some(secret) = parameters.value("client_secret") else {
-                let public = clients.get(id).filter(|client| client.is_public());
-                return public.inspect(|client| note_client(&client.id)).ok_or(OAuthError::InvalidClient);
+                return clients.get(id).filter(|client| client.is_public()).ok_or(OAuthError::InvalidClient);
             };
             (id.to_owned(), secret.to_owned())
         }
@@ -48,14 +78,20 @@ fn authenticate<'a>(
                 return Err(OAuthError::InvalidRequest("the client authenticates in two ways"));
             }
             let (id, secret) = basic(value).ok_or(OAuthError::InvalidClient)?;
-            if parameters.value("client_id").is_some_and(|other| other != id) {
-                return Err(OAuthError::InvalidRequest("client_id is not the client that authenticates"));
-            }
+            check_client_id(parameters, &id)?;
             (id, secret)
         }
         (Some(_), Some(_)) => return Err(OAuthError::InvalidRequest("there are several Authorization headers")),
     };
-    clients.authenticate(&id, &secret).inspect(|client| note_client(&client.id)).ok_or(OAuthError::InvalidClient)
+    clients.authenticate(&id, &secret).ok_or(OAuthError::InvalidClient)
+}
+
+/// A `client_id` in the form is that of the client.
+fn check_client_id(parameters: &Parameters, id: &str) -> Result<(), OAuthError> {
+    if parameters.value("client_id").is_some_and(|other| other != id) {
+        return Err(OAuthError::InvalidRequest("client_id is not the client that authenticates"));
+    }
+    Ok(())
 }
 
 /// Id and secret from `Basic base64(id ":" secret)` (RFC 7617 §2), each form-urlencoded before (RFC 6749 §2.3.1).

@@ -19,7 +19,8 @@
 //! - for tests of a migration away from them, and only after
 //!   [`dangerously_enable_legacy_grants`](AuthorizationServerBuilder::dangerously_enable_legacy_grants): the grant
 //!   `password` (§4.3) and implicit (§4.2). Without that, nothing in a request brings them back,
-//! - clients that authenticate by HTTP Basic or in the body, and public ones,
+//! - clients that authenticate by HTTP Basic, in the body, or with a key of their own (`private_key_jwt`, RFC 7523), and
+//!   public ones,
 //! - access tokens as RFC 9068 says, signed with keys made at the start, or opaque; `resource` (RFC 8707) chooses among
 //!   the client's audiences,
 //! - for clients with the scope `openid`, ID tokens and the userinfo endpoint (OpenID Connect Core 1.0),
@@ -196,6 +197,7 @@ mod admin;
 mod authorization_request;
 mod authorization_response;
 mod builder;
+mod client_assertion;
 mod client_authentication;
 mod config;
 mod connections;
@@ -230,6 +232,7 @@ mod state;
 mod steering;
 #[cfg(feature = "tls")]
 mod tls;
+mod used_assertions;
 
 pub use builder::AuthorizationServerBuilder;
 pub use config::ConfigFileError;

@@ -71,6 +71,17 @@ pub enum StartError {
         /// The scope as given.
         scope: String,
     },
+    /// Keys of a client that verify nothing.
+    #[error(
+        "the keys of client `{client_id}` are not usable: {problem}; give `Client::jwks` a JWK Set with public keys for \
+         signatures, such as `{{\"keys\": [{{\"kty\": \"EC\", ..}}]}}`"
+    )]
+    ClientKeys {
+        /// The client that has them.
+        client_id: String,
+        /// What is wrong with them.
+        problem: String,
+    },
     /// A beginning of tokens that no token in a header can have (RFC 6750 §2.1), or none of the client's is opaque.
     #[error(
         "opaque tokens of client `{client_id}` cannot begin with {prefix:?}; give `Client::opaque_token_prefix` letters, \

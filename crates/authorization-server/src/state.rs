@@ -16,6 +16,7 @@ use super::pushed_requests::PushedRequests;
 use super::registration::{Clients, RegisteredClient, Users};
 use super::request_log::RequestLog;
 use super::scripts::{DeviceScripts, NextTokens};
+use super::used_assertions::UsedAssertions;
 use super::{ClientSummary, Endpoint, UserSummary};
 
 /// Five minutes: what a resource server takes without the header too, so that both ways are alike.
@@ -41,6 +42,7 @@ pub(super) struct ServerState {
     pub(super) sessions: Sessions,
     pub(super) grants: Grants,
     pub(super) pushed_requests: PushedRequests,
+    pub(super) used_assertions: UsedAssertions,
     pub(super) authorization_endpoint: String,
     pub(super) token_endpoint: String,
     pub(super) jwks_uri: String,
@@ -68,6 +70,7 @@ impl ServerState {
             sessions: Sessions::new(port, &paths.issuer, issuer.url().starts_with("https:")),
             grants: Grants::default(),
             pushed_requests: PushedRequests::default(),
+            used_assertions: UsedAssertions::default(),
             authorization_endpoint: url(&paths.authorize),
             token_endpoint: url(&paths.token),
             jwks_uri: url(paths::JWK_SET),

@@ -2,12 +2,14 @@
 //!
 //! | file | what |
 //! |---|---|
+//! | `client_keys.rs` | keys of clients in files of their own |
 //! | `document.rs` | the fields |
 //! | `format.rs` | TOML and JSON read the same way, and the place of a field in the text |
 //! | `keys.rs` | keys that the file names |
 //! | `place.rs` | which field an error of the start is about |
 //! | `error.rs` | what is wrong, and where |
 
+mod client_keys;
 mod document;
 mod error;
 mod format;
@@ -93,7 +95,13 @@ impl AuthorizationServerBuilder {
             field,
             reason,
         };
-        let document: Document = format.read(text).map_err(invalid)?;
+        let mut document: Document = format.read(text).map_err(invalid)?;
+        for (index, client) in document.clients.iter_mut().enumerate() {
+            client_keys::read(client, directory).map_err(|reason| {
+                let place = [PathSegment::Key("clients"), PathSegment::Index(index), PathSegment::Key("jwks_file")];
+                invalid(format.fault_at(text, &place, reason))
+            })?;
+        }
         let mut builder = document.apply(Self::new());
         for (index, key) in document.keys.iter().enumerate() {
             builder = keys::add(builder, key, directory).map_err(|reason| {

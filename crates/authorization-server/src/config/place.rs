@@ -31,6 +31,10 @@ pub(super) fn of(error: &StartError, document: &Document) -> Vec<PathSegment> {
         StartError::InvalidScope { client_id, scope } => {
             item(client(client_id, "scopes"), |client| &client.scopes, scope)
         }
+        StartError::ClientKeys { client_id, .. } => {
+            let in_a_file = |client: &ClientSettings| client.id == *client_id && client.jwks_file.is_some();
+            client(client_id, if document.clients.iter().any(in_a_file) { "jwks_file" } else { "jwks" })
+        }
         StartError::OpaqueTokenPrefix { client_id, .. } => client(client_id, "opaque_token_prefix"),
         StartError::Fault { endpoint, .. } => vec![Key("faults"), Key(endpoint.name())],
         StartError::ShortLifetime { client_id } => client(client_id, "token_lifetime"),

@@ -27,7 +27,7 @@ struct DeviceAuthorization {
 }
 
 pub(crate) async fn respond(State(state): State<Arc<ServerState>>, request: Request) -> Result<Response, OAuthError> {
-    let (client, parameters) = authenticated_form(request, &state.clients).await?;
+    let (client, parameters) = authenticated_form(request, &state).await?;
     if !client.may_use(GrantType::DeviceCode) {
         return Err(OAuthError::UnauthorizedClient);
     }

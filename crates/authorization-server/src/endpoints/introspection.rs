@@ -21,7 +21,7 @@ use crate::state::ServerState;
 pub(crate) async fn respond(State(state): State<Arc<ServerState>>, request: Request) -> Result<Response, OAuthError> {
     let fault = request.extensions().get::<Fault>().cloned();
     let is_signed = signed_introspection::is_wanted(request.headers()) && fault != Some(Fault::Unsigned);
-    let (client, parameters) = authenticated_form(request, &state.clients).await?;
+    let (client, parameters) = authenticated_form(request, &state).await?;
     if client.is_public() {
         return Err(OAuthError::InvalidClient);
     }

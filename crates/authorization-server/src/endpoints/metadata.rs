@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use crate::grant_type::GrantType;
 use crate::paths;
+use crate::registration::{ClientKeys, PRIVATE_KEY_JWT, SECRET_METHODS};
 use crate::state::ServerState;
 
 /// The metadata document. The same one serves those who look where OpenID Connect says: they find the keys there, but
@@ -23,13 +24,20 @@ pub(crate) struct Metadata {
     token_endpoint: String,
     jwks_uri: String,
     introspection_endpoint: String,
-    introspection_endpoint_auth_methods_supported: [&'static str; 2],
+    introspection_endpoint_auth_methods_supported: Vec<&'static str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    introspection_endpoint_auth_signing_alg_values_supported: Vec<&'static str>,
     /// RFC 9701 §7.
     introspection_signing_alg_values_supported: [&'static str; 1],
     revocation_endpoint: String,
     revocation_endpoint_auth_methods_supported: Vec<&'static str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    revocation_endpoint_auth_signing_alg_values_supported: Vec<&'static str>,
     grant_types_supported: Vec<&'static str>,
     token_endpoint_auth_methods_supported: Vec<&'static str>,
+    /// Of assertions (RFC 8414 §2), with a client that signs them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    token_endpoint_auth_signing_alg_values_supported: Vec<&'static str>,
     /// Empty without an authorization endpoint. RFC 8414 §3.2 leaves out empty arrays, §2 requires this one: readers
     /// that check for required members decide it.
     response_types_supported: &'static [&'static str],
@@ -56,9 +64,6 @@ pub(crate) struct Metadata {
     scopes_supported: BTreeSet<String>,
 }
 
-/// How confidential clients authenticate.
-const SECRETS: [&str; 2] = ["client_secret_basic", "client_secret_post"];
-
 pub(crate) async fn respond(State(state): State<Arc<ServerState>>) -> Json<Metadata> {
     Json(Metadata::of(&state))
 }
@@ -72,7 +77,13 @@ impl Metadata {
         let has_devices = clients.can_use(GrantType::DeviceCode);
         let is_openid = clients.has_openid_client();
         let grant_types = GrantType::ALL.into_iter().filter(|grant_type| clients.can_use(*grant_type));
-        let mut authentication = SECRETS.to_vec();
+        let mut with_proof = SECRET_METHODS.to_vec();
+        let mut assertion_algorithms = Vec::new();
+        if clients.iter().any(|client| client.keys().is_some()) {
+            with_proof.push(PRIVATE_KEY_JWT);
+            assertion_algorithms.extend(ClientKeys::ALGORITHMS.iter().map(|algorithm| algorithm.name()));
+        }
+        let mut authentication = with_proof.clone();
         if clients.iter().any(|client| client.is_public()) {
             authentication.push("none");
         }
@@ -83,12 +94,15 @@ impl Metadata {
             token_endpoint: state.token_endpoint.clone(),
             jwks_uri: state.jwks_uri.clone(),
             introspection_endpoint: state.url(paths::INTROSPECTION),
-            introspection_endpoint_auth_methods_supported: SECRETS,
+            introspection_endpoint_auth_methods_supported: with_proof,
+            introspection_endpoint_auth_signing_alg_values_supported: assertion_algorithms.clone(),
             introspection_signing_alg_values_supported: [state.issuer.signing_key().algorithm().name()],
             revocation_endpoint: state.url(paths::REVOCATION),
             revocation_endpoint_auth_methods_supported: authentication.clone(),
+            revocation_endpoint_auth_signing_alg_values_supported: assertion_algorithms.clone(),
             grant_types_supported: grant_types.map(GrantType::name).collect(),
             token_endpoint_auth_methods_supported: authentication,
+            token_endpoint_auth_signing_alg_values_supported: assertion_algorithms,
             response_types_supported: with_users(if has_implicit { &["code", "token"] } else { &["code"] }),
             response_modes_supported: with_users(if has_implicit { &["query", "fragment"] } else { &["query"] }),
             code_challenge_methods_supported: with_users(&["S256"]),

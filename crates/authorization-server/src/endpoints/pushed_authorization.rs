@@ -19,7 +19,7 @@ const MAX_BYTES: usize = 16 * 1024;
 
 /// Checks the request as the authorization endpoint would, and keeps it for the client's user.
 pub(crate) async fn respond(State(state): State<Arc<ServerState>>, request: Request) -> Result<Response, OAuthError> {
-    let (client, parameters) = authenticated_form(request, &state.clients).await?;
+    let (client, parameters) = authenticated_form(request, &state).await?;
     if parameters.value("request_uri").is_some() {
         return Err(OAuthError::InvalidRequest("a pushed request has no request_uri"));
     }

@@ -22,7 +22,7 @@ pub(crate) async fn respond(State(state): State<Arc<ServerState>>, request: Requ
     if let Some(refusal) = state.next_tokens.refusal() {
         return Ok(refusal);
     }
-    let (client, parameters) = authenticated_form(request, &state.clients).await?;
+    let (client, parameters) = authenticated_form(request, &state).await?;
     let name = parameters.value("grant_type").ok_or(OAuthError::InvalidRequest("grant_type is missing"))?;
     let grant_type = GrantType::of_token_request(name).ok_or(OAuthError::UnsupportedGrantType)?;
     // Only names of ours are logged: a client could make up any other.

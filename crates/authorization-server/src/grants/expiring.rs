@@ -40,6 +40,19 @@ impl<K: Copy + Eq + Hash, V> Expiring<K, V> {
         self.order.push_back(key);
     }
 
+    /// Adds an entry if there is room without making others end before their time; whether there is.
+    pub(crate) fn insert_if_room(&mut self, key: K, value: V, ends: UnixTime, now: UnixTime) -> bool {
+        if self.entries.len() >= self.capacity {
+            self.entries.retain(|_, entry| now < entry.ends);
+            self.order.retain(|key| self.entries.contains_key(key));
+        }
+        let has_room = self.entries.len() < self.capacity;
+        if has_room {
+            self.insert(key, value, ends, now);
+        }
+        has_room
+    }
+
     pub(crate) fn get(&self, key: K, now: UnixTime) -> Option<&V> {
         self.entries.get(&key).filter(|entry| now < entry.ends).map(|entry| &entry.value)
     }
@@ -94,6 +107,19 @@ mod tests {
         }
         let live: Vec<_> = (0..5).filter(|key| map.get(*key, at(0)).is_some()).collect();
         assert_eq!(live, [2, 3, 4]);
+    }
+
+    #[test]
+    fn nothing_makes_room_for_what_must_not_push_others_out() {
+        let mut map = Expiring::with_capacity(2);
+        assert!(map.insert_if_room(1, (), at(100), at(0)));
+        assert!(map.insert_if_room(2, (), at(10), at(0)));
+        assert!(!map.insert_if_room(3, (), at(100), at(9)));
+        assert!(map.get(1, at(9)).is_some() && map.get(2, at(9)).is_some() && map.get(3, at(9)).is_none());
+        // One behind a longer one has ended.
+        assert!(map.insert_if_room(3, (), at(100), at(10)));
+        assert!(map.get(1, at(10)).is_some() && map.get(3, at(10)).is_some());
+        assert_eq!((map.entries.len(), map.order.len()), (2, 2));
     }
 
     #[test]

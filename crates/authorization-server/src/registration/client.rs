@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use serde_json::Value;
+
 use super::client_settings::ClientSettings;
 
 /// A client of the authorization server: who may ask for tokens, for what, and for how long.
@@ -41,6 +43,48 @@ impl Client {
     #[must_use]
     pub fn new(id: impl Into<String>, secret: impl Into<String>) -> Self {
         Self(ClientSettings::new(id.into(), Some(secret.into())))
+    }
+
+    /// A confidential client that has no secret: it authenticates with assertions that it signs (`private_key_jwt`,
+    /// RFC 7523 §2.2, OpenID Connect Core 1.0 §9) by the keys of which these are the public ones, a JWK Set or a JWK.
+    ///
+    /// An assertion names the client as `iss` and `sub`, the issuer or the token endpoint as `aud`, ends within an hour, and
+    /// has a `jti` that no other one has: each is good for one use.
+    ///
+    /// ```
+    /// use serde_json::json;
+    /// use tower_bearer::jose::Algorithm;
+    /// use tower_bearer_authorization_server::{AuthorizationServer, Client};
+    /// use tower_bearer_test::{SigningKey, TestIssuer};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let key = SigningKey::generate(Algorithm::ES256)?;
+    /// let client = Client::with_jwks("job", key.public_jwk()).audience("https://api.example.com");
+    /// let server = AuthorizationServer::builder().client(client).signing_algorithm(Algorithm::ES256).start().await?;
+    ///
+    /// let assertion = TestIssuer::with_key("job", key).token().header("typ", "JWT").subject("job");
+    /// let assertion = assertion.claim("aud", server.issuer()).sign();
+    /// let request = reqwest::Client::new().post(server.token_endpoint()).form(&[
+    ///     ("grant_type", "client_credentials"),
+    ///     ("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"),
+    ///     ("client_assertion", &assertion),
+    /// ]);
+    /// assert_eq!(request.send().await?.status(), 200);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn with_jwks(id: impl Into<String>, jwks: impl Into<Value>) -> Self {
+        Self(ClientSettings::new(id.into(), None)).jwks(jwks)
+    }
+
+    /// Lets the client authenticate with a key as well, as [`with_jwks`](Self::with_jwks) says: one that moves from a
+    /// secret to keys. These replace those set before.
+    #[must_use]
+    pub fn jwks(mut self, jwks: impl Into<Value>) -> Self {
+        self.0.jwks = Some(jwks.into());
+        self
     }
 
     /// A public client: a program that cannot keep a secret, such as one in a browser or on a phone. It needs a
@@ -177,7 +221,7 @@ impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client")
             .field("id", &self.0.id)
-            .field("public", &self.0.secret.is_none())
+            .field("public", &self.0.is_public())
             .field("name", &self.0.name)
             .field("scopes", &self.0.scopes)
             .field("audiences", &self.0.audiences)

@@ -1,8 +1,10 @@
 //! The settings of a client, as set by the builder, read from a configuration file, and kept by the server.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Deserialize;
+use serde_json::Value;
 use tower_bearer::Scope;
 use tower_bearer_test::TokenBuilder;
 
@@ -10,13 +12,22 @@ use super::redirect_uri;
 use crate::StartError;
 use crate::file_value::{Secret, duration};
 
+/// How clients with a secret authenticate.
+pub(crate) const SECRET_METHODS: [&str; 2] = ["client_secret_basic", "client_secret_post"];
+/// How clients with a key do.
+pub(crate) const PRIVATE_KEY_JWT: &str = "private_key_jwt";
+
 /// The fields are named like the methods of [`Client`] and the fields of the file.
 #[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ClientSettings {
     pub(crate) id: String,
-    /// `None` for a public client.
+    /// `None` for a client that is public, or has keys alone.
     pub(super) secret: Option<Secret>,
+    /// Public keys by which it authenticates.
+    pub(crate) jwks: Option<Value>,
+    /// Where they are, in a configuration file.
+    pub(crate) jwks_file: Option<PathBuf>,
     pub(super) name: Option<String>,
     #[serde(default)]
     pub(crate) scopes: Vec<String>,
@@ -52,6 +63,8 @@ impl ClientSettings {
         Self {
             id,
             secret: secret.map(Secret),
+            jwks: None,
+            jwks_file: None,
             name: None,
             scopes: Vec::new(),
             audiences: Vec::new(),
@@ -71,6 +84,26 @@ impl ClientSettings {
         self.name.as_deref().unwrap_or(&self.id)
     }
 
+    /// Whether it has nothing to authenticate with (RFC 6749 §2.1).
+    pub(crate) const fn is_public(&self) -> bool {
+        self.secret.is_none() && self.jwks.is_none()
+    }
+
+    /// How it authenticates, by the names of the IANA registry.
+    pub(super) fn authentication_methods(&self) -> Vec<&'static str> {
+        let mut methods = Vec::new();
+        if self.secret.is_some() {
+            methods.extend(SECRET_METHODS);
+        }
+        if self.jwks.is_some() {
+            methods.push(PRIVATE_KEY_JWT);
+        }
+        if methods.is_empty() {
+            methods.push("none");
+        }
+        methods
+    }
+
     /// What its access tokens begin with, if they are opaque.
     pub(crate) fn opaque_prefix(&self) -> Option<&str> {
         self.opaque_tokens.then_some(self.opaque_token_prefix.as_str())
@@ -85,7 +118,7 @@ impl ClientSettings {
         if self.secret.as_ref().is_some_and(|Secret(secret)| secret.is_empty()) {
             return Err(StartError::EmptySecret { client_id: client_id() });
         }
-        if self.secret.is_none() && self.redirect_uris.is_empty() && !self.device && !legacy_grants {
+        if self.is_public() && self.redirect_uris.is_empty() && !self.device && !legacy_grants {
             return Err(StartError::NoRedirectUri { client_id: client_id() });
         }
         let unusable = self.redirect_uris.iter().find_map(|uri| Some((uri, redirect_uri::problem(uri)?)));

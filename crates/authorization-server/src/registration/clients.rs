@@ -6,6 +6,7 @@ use std::ops::Deref;
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::digest::{Digest, SHA256, digest};
 
+use super::client_keys::ClientKeys;
 use super::client_settings::ClientSettings;
 use super::{Client, redirect_uri};
 use crate::StartError;
@@ -18,15 +19,19 @@ pub(crate) struct RegisteredClient {
     settings: ClientSettings,
     /// Whether it may get tokens by password and in redirects.
     may_use_legacy_grants: bool,
-    /// `None` for a public client.
+    /// `None` for a client without a secret.
     secret_digest: Option<Digest>,
+    /// Those that verify its assertions.
+    keys: Option<ClientKeys>,
 }
 
 impl RegisteredClient {
     fn register(Client(mut settings): Client, may_use_legacy_grants: bool) -> Result<Self, StartError> {
         settings.check(may_use_legacy_grants)?;
+        let keys = settings.jwks.take().map(|jwks| ClientKeys::read(&jwks)).transpose();
+        let keys = keys.map_err(|problem| StartError::ClientKeys { client_id: settings.id.clone(), problem })?;
         let secret_digest = settings.secret.take().map(|Secret(secret)| digest(&SHA256, secret.as_bytes()));
-        Ok(Self { settings, may_use_legacy_grants, secret_digest })
+        Ok(Self { settings, may_use_legacy_grants, secret_digest, keys })
     }
 
     /// Whether it may get tokens this way.
@@ -52,9 +57,14 @@ impl RegisteredClient {
         self.asks_users() || self.settings.device || self.may_use_legacy_grants
     }
 
-    /// Whether it has no secret (RFC 6749 §2.1).
+    /// Whether it has nothing to authenticate with (RFC 6749 §2.1).
     pub(crate) const fn is_public(&self) -> bool {
-        self.secret_digest.is_none()
+        self.secret_digest.is_none() && self.keys.is_none()
+    }
+
+    /// The keys that verify its assertions, if it authenticates so.
+    pub(crate) const fn keys(&self) -> Option<&ClientKeys> {
+        self.keys.as_ref()
     }
 
     /// The redirect URI to use, if the request may name this one, or may name none (RFC 6749 §3.1.2.3).

@@ -13,8 +13,10 @@ pub struct ClientSummary {
     pub id: String,
     /// What the pages for users call it.
     pub name: String,
-    /// Whether it has no secret.
+    /// Whether it has neither a secret nor a key.
     pub public: bool,
+    /// How it authenticates: `client_secret_basic`, `client_secret_post`, `private_key_jwt`, or `none`.
+    pub authentication_methods: Vec<&'static str>,
     /// What it may ask for.
     pub scopes: Vec<String>,
     /// The APIs that its tokens are for.
@@ -52,7 +54,8 @@ impl ClientSummary {
         Self {
             id: settings.id.clone(),
             name: settings.name().to_owned(),
-            public: settings.secret.is_none(),
+            public: settings.is_public(),
+            authentication_methods: settings.authentication_methods(),
             scopes: settings.scopes.clone(),
             audiences: settings.audiences.clone(),
             redirect_uris: settings.redirect_uris.clone(),

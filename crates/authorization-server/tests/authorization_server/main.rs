@@ -6,6 +6,7 @@ mod admin;
 mod authorization_code;
 mod authorization_code_attacks;
 mod browser;
+mod client_assertions;
 mod client_authentication;
 mod config_file;
 mod cors;

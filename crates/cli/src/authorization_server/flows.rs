@@ -106,7 +106,7 @@ impl Place<'_> {
     }
 
     fn device(&self) -> Option<Flow> {
-        let client = self.server.clients().iter().find(|client| client.device)?;
+        let client = self.clients().find(|client| client.device)?;
         let credentials = Credentials::of(client);
         let ask = self.post("device_authorization_endpoint", &credentials)?;
         let poll = self.post("token_endpoint", &credentials)?;
@@ -130,7 +130,7 @@ impl Place<'_> {
 
     fn password(&self) -> Option<Flow> {
         let user = self.server.users().first().filter(|_| self.has_grant("password"))?;
-        let client = self.server.clients().first()?;
+        let client = self.clients().next()?;
         let credentials = Credentials::of(client);
         let post = self.post("token_endpoint", &credentials)?;
         let mut lines = credentials.setting();
@@ -177,7 +177,7 @@ impl Place<'_> {
             format!("{revoke} -d \"token=$TOKEN\""),
             format!("{introspect} -d \"token=$TOKEN\"; echo"),
         ]);
-        let others = self.server.clients().iter().filter(|other| other.id != client.id);
+        let others = self.clients().filter(|other| other.id != client.id);
         for (index, other) in others.enumerate() {
             if index == 0 {
                 lines.push(
@@ -268,13 +268,19 @@ impl Place<'_> {
         grants.is_some_and(|grants| grants.iter().any(|grant| grant == name))
     }
 
+    /// Those that curl can be: no assertion is signed with it.
+    fn clients(&self) -> impl Iterator<Item = &ClientSummary> {
+        let signs = |client: &&ClientSummary| client.authentication_methods == ["private_key_jwt"];
+        self.server.clients().iter().filter(move |client| !signs(client))
+    }
+
     fn confidential(&self) -> Option<&ClientSummary> {
-        self.server.clients().iter().find(|client| !client.public)
+        self.clients().find(|client| !client.public)
     }
 
     /// A client that sends users here, and where they are sent back to.
     fn with_a_browser(&self) -> Option<(&ClientSummary, &String)> {
-        self.server.clients().iter().find_map(|client| Some((client, client.redirect_uris.first()?)))
+        self.clients().find_map(|client| Some((client, client.redirect_uris.first()?)))
     }
 
     /// The address to open in a browser.

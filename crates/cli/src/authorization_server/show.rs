@@ -66,6 +66,7 @@ fn secret(client: &ClientSummary) -> &str {
     match &client.demo_secret {
         Some(secret) => secret,
         None if client.public => "none (public)",
+        None if client.authentication_methods == ["private_key_jwt"] => "its key",
         None => "yours",
     }
 }
