@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tower_bearer::Scope;
 use tower_bearer::jose::Algorithm;
-use tower_bearer::time::{Clock, SystemClock};
+use tower_bearer::time::{Clock, SystemClock, UnixTime};
 use tower_bearer_test::{SigningError, SigningKey};
 
 #[cfg(feature = "tls")]
@@ -330,7 +330,9 @@ impl AuthorizationServerBuilder {
         for (endpoint, fault) in &self.faults {
             fault.check(*endpoint).map_err(|source| StartError::Fault { endpoint: *endpoint, source })?;
         }
-        Ok((Clients::register(self.clients(), self.legacy_grants)?, Users::register(self.users.clone())?))
+        let now = self.clock.now().unwrap_or(UnixTime::from_secs(0));
+        let clients = Clients::register(self.clients(), self.legacy_grants, now)?;
+        Ok((clients, Users::register(self.users.clone())?))
     }
 
     /// The clients, each with the APIs that its tokens are for.

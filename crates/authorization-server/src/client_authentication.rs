@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderValue, header};
 use super::client_assertion;
 use super::oauth_error::OAuthError;
 use super::parameters::{self, Parameters};
-use super::registration::{Clients, RegisteredClient};
+use super::registration::RegisteredClient;
 use super::request_log::note_client;
 use super::state::ServerState;
 
@@ -21,7 +21,7 @@ pub(super) async fn authenticated_form(
     let parameters = Parameters::read(request).await?;
     let client = match asserted(&parameters)? {
         Some(assertion) => by_assertion(&headers, &parameters, assertion, state)?,
-        None => by_secret(&headers, &parameters, &state.clients)?,
+        None => by_secret(&headers, &parameters, state)?,
     };
     note_client(&client.id);
     Ok((client, parameters))
@@ -61,14 +61,14 @@ fn by_assertion<'a>(
 fn by_secret<'a>(
     headers: &HeaderMap,
     parameters: &Parameters,
-    clients: &'a Clients,
+    state: &'a ServerState,
 ) -> Result<&'a RegisteredClient, OAuthError> {
     let mut authorization = headers.get_all(header::AUTHORIZATION).iter();
     let (id, secret) = match (authorization.next(), authorization.next()) {
         (None, _) => {
             let id = parameters.value("client_id").ok_or(OAuthError::InvalidClient)?;
             let Some(secret) = parameters.value("client_secret") else {
-                return clients.get(id).filter(|client| client.is_public()).ok_or(OAuthError::InvalidClient);
+                return state.clients.get(id).filter(|client| client.is_public()).ok_or(OAuthError::InvalidClient);
             };
             (id.to_owned(), secret.to_owned())
         }
@@ -83,7 +83,7 @@ fn by_secret<'a>(
         }
         (Some(_), Some(_)) => return Err(OAuthError::InvalidRequest("there are several Authorization headers")),
     };
-    clients.authenticate(&id, &secret).ok_or(OAuthError::InvalidClient)
+    state.clients.authenticate(&id, &secret, state.issuer.now()).ok_or(OAuthError::InvalidClient)
 }
 
 /// A `client_id` in the form is that of the client.

@@ -122,6 +122,7 @@
 //!   overlap](AuthorizationServer::rotate_keys_with_overlap) too, [announced](AuthorizationServer::publish_next_key),
 //!   [withdrawn](AuthorizationServer::withdraw_key), or get [new material under the same
 //!   `kid`](AuthorizationServer::replace_key_material).
+//! - Secrets of clients are [rotated](AuthorizationServer::rotate_client_secret), with an overlap or without.
 //! - [`stop`](AuthorizationServer::stop) and [`restart`](AuthorizationServer::restart) are an outage.
 //! - The [clock](AuthorizationServer::set_clock_offset) can be wrong, the JWK Set's
 //!   [`Cache-Control`](AuthorizationServer::set_cache_control) anything, and tokens
@@ -165,6 +166,7 @@
 //! |---|---|
 //! | `GET /` | `{"issuer": .., "running": ..}` |
 //! | `GET /clients`, `GET /users` | `{"clients": [..]}`, each a [`ClientSummary`]; `{"users": [..]}`, each a [`UserSummary`] |
+//! | `POST /clients/{id}/secret` with `{"secret": "..", "overlap_s": 600}` | gives the client this secret; those before it are accepted for the overlap, none without it |
 //! | `GET /requests` | the counters by [endpoint](Endpoint), and how many answers were 304, `not_modified` |
 //! | `GET /requests/log` | `{"requests": [..]}`, the latest of them, each a [`RequestRecord`] |
 //! | `DELETE /requests/log` | forgets these, not the counters |
@@ -239,7 +241,7 @@ pub use config::ConfigFileError;
 pub use endpoint::Endpoint;
 pub use grants::{IssuedTokenSummary, NoSuchTokenError};
 pub use misbehaviour::{Fault, FaultError};
-pub use registration::{Client, ClientSummary, User, UserSummary};
+pub use registration::{Client, ClientSecretError, ClientSummary, User, UserSummary};
 pub use request_log::RequestRecord;
 pub use scripts::{DevicePoll, NextToken, ScriptError};
 pub use server::AuthorizationServer;

@@ -94,7 +94,7 @@ impl AuthorizationServer {
         serde_json::to_value(Metadata::of(&self.state)).unwrap_or_default()
     }
 
-    /// The registered clients, in the order in which they were given.
+    /// The registered clients, in the order in which they were given, and as they were at the start.
     #[must_use]
     pub fn clients(&self) -> &[ClientSummary] {
         &self.state.client_summaries

@@ -71,6 +71,15 @@ pub enum StartError {
         /// The scope as given.
         scope: String,
     },
+    /// A previous secret that anyone could guess, or that came before none.
+    #[error(
+        "client `{client_id}` has an empty previous secret, or no secret beside it; give `Client::previous_secret` the \
+         secret before that of `Client::new`"
+    )]
+    PreviousSecret {
+        /// The client that has it.
+        client_id: String,
+    },
     /// Keys of a client that verify nothing.
     #[error(
         "the keys of client `{client_id}` are not usable: {problem}; give `Client::jwks` a JWK Set with public keys for \

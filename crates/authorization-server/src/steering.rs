@@ -1,6 +1,10 @@
 //! Steering for tests: what the handle does to tokens and devices.
 
-use super::{AuthorizationServer, DevicePoll, IssuedTokenSummary, NextToken, NoSuchTokenError, ScriptError};
+use std::time::Duration;
+
+use super::{
+    AuthorizationServer, ClientSecretError, DevicePoll, IssuedTokenSummary, NextToken, NoSuchTokenError, ScriptError,
+};
 
 impl AuthorizationServer {
     /// Scripts one answer of the token endpoint; several are given in their order.
@@ -56,6 +60,40 @@ impl AuthorizationServer {
     /// Forgets what was scripted for devices that have not come yet.
     pub fn clear_scripted_devices(&self) {
         self.state.device_scripts.clear();
+    }
+
+    /// Gives a client another secret, at once. Those before it are accepted for `overlap` more, by the server's clock, so
+    /// that a service can be tested while it moves from one to the other; with no overlap, none of them is.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tower_bearer_authorization_server::AuthorizationServer;
+    /// use tower_bearer::jose::Algorithm;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let server = AuthorizationServer::builder().signing_algorithm(Algorithm::ES256).demo().start().await?;
+    /// server.rotate_client_secret("demo-ci", "the-next-one", Duration::ZERO)?;
+    /// let ask = |secret: &'static str| {
+    ///     let request = reqwest::Client::new().post(server.token_endpoint()).basic_auth("demo-ci", Some(secret));
+    ///     request.form(&[("grant_type", "client_credentials")]).send()
+    /// };
+    /// assert_eq!(ask("demo-ci-secret").await?.status(), 401);
+    /// assert_eq!(ask("the-next-one").await?.status(), 200);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`ClientSecretError`] when there is no such client, when it has no secret, and for an empty one.
+    pub fn rotate_client_secret(
+        &self,
+        client_id: &str,
+        secret: impl AsRef<str>,
+        overlap: Duration,
+    ) -> Result<(), ClientSecretError> {
+        self.state.clients.rotate_secret(client_id, secret.as_ref(), overlap, self.state.issuer.now())
     }
 
     /// The access tokens that have been issued over the network and have not expired, in their order; the latest

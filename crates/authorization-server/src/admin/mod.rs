@@ -2,6 +2,7 @@
 //!
 //! It asks nobody who he is, as everybody on the machine may use it; [`guard`] keeps web pages out.
 
+mod clients;
 mod clock;
 mod faults;
 mod guard;
@@ -56,6 +57,7 @@ fn router(state: AdminState) -> Router {
     Router::new()
         .route("/", get(overview::show))
         .route("/clients", get(overview::clients))
+        .route("/clients/{id}/secret", post(clients::rotate_secret))
         .route("/users", get(overview::users))
         .route("/requests", get(overview::requests))
         .route("/requests/log", get(overview::request_log).delete(overview::clear_request_log))

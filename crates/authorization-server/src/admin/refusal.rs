@@ -8,7 +8,7 @@ use http::{StatusCode, header};
 use serde_json::json;
 use tower_bearer_test::{KeyChangeError, SigningError};
 
-use super::super::{Endpoint, FaultError, NoSuchTokenError, ScriptError, StartError};
+use super::super::{ClientSecretError, Endpoint, FaultError, NoSuchTokenError, ScriptError, StartError};
 
 /// A status, a name for programs, and a sentence that says what to do.
 #[derive(Debug)]
@@ -109,6 +109,15 @@ impl From<ScriptError> for AdminRefusal {
 impl From<NoSuchTokenError> for AdminRefusal {
     fn from(error: NoSuchTokenError) -> Self {
         Self::new(StatusCode::NOT_FOUND, "no_such_token", error)
+    }
+}
+
+impl From<ClientSecretError> for AdminRefusal {
+    fn from(error: ClientSecretError) -> Self {
+        match error {
+            ClientSecretError::NoSuchClient { .. } => Self::new(StatusCode::NOT_FOUND, "no_such_client", error),
+            _ => Self::new(StatusCode::BAD_REQUEST, "unusable_secret", error),
+        }
     }
 }
 

@@ -31,6 +31,7 @@ pub(super) fn of(error: &StartError, document: &Document) -> Vec<PathSegment> {
         StartError::InvalidScope { client_id, scope } => {
             item(client(client_id, "scopes"), |client| &client.scopes, scope)
         }
+        StartError::PreviousSecret { client_id } => client(client_id, "previous_secret"),
         StartError::ClientKeys { client_id, .. } => {
             let in_a_file = |client: &ClientSettings| client.id == *client_id && client.jwks_file.is_some();
             client(client_id, if document.clients.iter().any(in_a_file) { "jwks_file" } else { "jwks" })

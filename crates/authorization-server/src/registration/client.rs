@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::client_settings::ClientSettings;
+use crate::file_value::Secret;
 
 /// A client of the authorization server: who may ask for tokens, for what, and for how long.
 ///
@@ -84,6 +85,22 @@ impl Client {
     #[must_use]
     pub fn jwks(mut self, jwks: impl Into<Value>) -> Self {
         self.0.jwks = Some(jwks.into());
+        self
+    }
+
+    /// Accepts this secret as well, for a service that has not got its new one yet: as long as the server runs, or for its
+    /// [lifetime](Self::previous_secret_lifetime). On a running server,
+    /// [`rotate_client_secret`](crate::AuthorizationServer::rotate_client_secret) does the same.
+    #[must_use]
+    pub fn previous_secret(mut self, secret: impl Into<String>) -> Self {
+        self.0.previous_secret = Some(Secret(secret.into()));
+        self
+    }
+
+    /// How long the [previous secret](Self::previous_secret) is accepted, from the start of the server on.
+    #[must_use]
+    pub fn previous_secret_lifetime(mut self, lifetime: Duration) -> Self {
+        self.0.previous_secret_lifetime = Some(lifetime);
         self
     }
 

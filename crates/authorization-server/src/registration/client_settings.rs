@@ -10,7 +10,7 @@ use tower_bearer_test::TokenBuilder;
 
 use super::redirect_uri;
 use crate::StartError;
-use crate::file_value::{Secret, duration};
+use crate::file_value::{Secret, duration, optional_duration};
 
 /// How clients with a secret authenticate.
 pub(crate) const SECRET_METHODS: [&str; 2] = ["client_secret_basic", "client_secret_post"];
@@ -24,6 +24,11 @@ pub(crate) struct ClientSettings {
     pub(crate) id: String,
     /// `None` for a client that is public, or has keys alone.
     pub(super) secret: Option<Secret>,
+    /// Accepted as well, for a while from the start on.
+    pub(super) previous_secret: Option<Secret>,
+    /// Without it, for as long as the server runs.
+    #[serde(default, deserialize_with = "optional_duration")]
+    pub(super) previous_secret_lifetime: Option<Duration>,
     /// Public keys by which it authenticates.
     pub(crate) jwks: Option<Value>,
     /// Where they are, in a configuration file.
@@ -63,6 +68,8 @@ impl ClientSettings {
         Self {
             id,
             secret: secret.map(Secret),
+            previous_secret: None,
+            previous_secret_lifetime: None,
             jwks: None,
             jwks_file: None,
             name: None,
@@ -117,6 +124,11 @@ impl ClientSettings {
         }
         if self.secret.as_ref().is_some_and(|Secret(secret)| secret.is_empty()) {
             return Err(StartError::EmptySecret { client_id: client_id() });
+        }
+        if let Some(Secret(previous)) = &self.previous_secret
+            && (previous.is_empty() || self.secret.is_none())
+        {
+            return Err(StartError::PreviousSecret { client_id: client_id() });
         }
         if self.is_public() && self.redirect_uris.is_empty() && !self.device && !legacy_grants {
             return Err(StartError::NoRedirectUri { client_id: client_id() });

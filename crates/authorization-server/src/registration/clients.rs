@@ -3,10 +3,13 @@
 use std::collections::HashMap;
 use std::ops::Deref;
 
-use aws_lc_rs::constant_time::verify_slices_are_equal;
-use aws_lc_rs::digest::{Digest, SHA256, digest};
+use std::time::Duration;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use tower_bearer::time::UnixTime;
 
 use super::client_keys::ClientKeys;
+use super::client_secrets::{ClientSecretError, ClientSecrets};
 use super::client_settings::ClientSettings;
 use super::{Client, redirect_uri};
 use crate::StartError;
@@ -14,24 +17,31 @@ use crate::file_value::Secret;
 use crate::grant_type::GrantType;
 use crate::scope::OPENID;
 
-/// A client with valid settings. Only a digest of its secret is kept.
+/// A client with valid settings.
 pub(crate) struct RegisteredClient {
     settings: ClientSettings,
     /// Whether it may get tokens by password and in redirects.
     may_use_legacy_grants: bool,
     /// `None` for a client without a secret.
-    secret_digest: Option<Digest>,
+    secrets: Option<ClientSecrets>,
     /// Those that verify its assertions.
     keys: Option<ClientKeys>,
 }
 
 impl RegisteredClient {
-    fn register(Client(mut settings): Client, may_use_legacy_grants: bool) -> Result<Self, StartError> {
+    fn register(Client(mut settings): Client, may_use_legacy_grants: bool, now: UnixTime) -> Result<Self, StartError> {
         settings.check(may_use_legacy_grants)?;
         let keys = settings.jwks.take().map(|jwks| ClientKeys::read(&jwks)).transpose();
         let keys = keys.map_err(|problem| StartError::ClientKeys { client_id: settings.id.clone(), problem })?;
-        let secret_digest = settings.secret.take().map(|Secret(secret)| digest(&SHA256, secret.as_bytes()));
-        Ok(Self { settings, may_use_legacy_grants, secret_digest, keys })
+        let secrets = settings.secret.take().map(|Secret(secret)| ClientSecrets::new(&secret));
+        let secrets = match (secrets, settings.previous_secret.take()) {
+            (Some(secrets), Some(Secret(previous))) => {
+                let ends = settings.previous_secret_lifetime.map(|lifetime| now.saturating_add(lifetime));
+                Some(secrets.and(&previous, ends))
+            }
+            (secrets, _) => secrets,
+        };
+        Ok(Self { settings, may_use_legacy_grants, secrets, keys })
     }
 
     /// Whether it may get tokens this way.
@@ -59,7 +69,7 @@ impl RegisteredClient {
 
     /// Whether it has nothing to authenticate with (RFC 6749 §2.1).
     pub(crate) const fn is_public(&self) -> bool {
-        self.secret_digest.is_none() && self.keys.is_none()
+        self.secrets.is_none() && self.keys.is_none()
     }
 
     /// The keys that verify its assertions, if it authenticates so.
@@ -92,13 +102,13 @@ pub(crate) struct Clients {
     in_order: Vec<RegisteredClient>,
     index: HashMap<String, usize>,
     /// Compared with the secret when there is no such client.
-    stand_in: Digest,
+    stand_in: ClientSecrets,
 }
 
 impl Clients {
     /// With `legacy_grants`, every client may use those.
-    pub(crate) fn register(clients: Vec<Client>, legacy_grants: bool) -> Result<Self, StartError> {
-        let register = |client| RegisteredClient::register(client, legacy_grants);
+    pub(crate) fn register(clients: Vec<Client>, legacy_grants: bool, now: UnixTime) -> Result<Self, StartError> {
+        let register = |client| RegisteredClient::register(client, legacy_grants, now);
         let in_order: Vec<_> = clients.into_iter().map(register).collect::<Result<_, _>>()?;
         let mut index = HashMap::new();
         for (position, client) in in_order.iter().enumerate() {
@@ -106,20 +116,38 @@ impl Clients {
                 return Err(StartError::DuplicateClient { client_id: client.id.clone() });
             }
         }
-        Ok(Self { in_order, index, stand_in: digest(&SHA256, b"") })
+        Ok(Self { in_order, index, stand_in: ClientSecrets::new("") })
     }
 
-    /// The client with this id, if `secret` is its secret.
+    /// The client with this id, if `secret` is one of its secrets at this time.
     ///
-    /// Digests of one length are compared in constant time, and an unknown id takes the same path as a wrong secret:
-    /// the time it takes reveals neither how much of a secret is right nor which ids exist.
-    pub(crate) fn authenticate(&self, id: &str, secret: &str) -> Option<&RegisteredClient> {
+    /// An unknown id takes the same path as a wrong secret: the time it takes reveals neither how much of a secret is
+    /// right nor which ids exist.
+    pub(crate) fn authenticate(&self, id: &str, secret: &str, now: UnixTime) -> Option<&RegisteredClient> {
         let presented = digest(&SHA256, secret.as_bytes());
         let client = self.get(id);
-        let expected = client.and_then(|client| client.secret_digest.as_ref());
-        let compared = expected.unwrap_or(&self.stand_in);
-        let equal = verify_slices_are_equal(presented.as_ref(), compared.as_ref()).is_ok();
-        client.filter(|_| equal && expected.is_some())
+        let secrets = client.and_then(|client| client.secrets.as_ref());
+        let is_accepted = secrets.unwrap_or(&self.stand_in).accept(&presented, now);
+        client.filter(|_| is_accepted && secrets.is_some())
+    }
+
+    /// Gives a client another secret. Those before it are accepted for `overlap` more.
+    pub(crate) fn rotate_secret(
+        &self,
+        id: &str,
+        secret: &str,
+        overlap: Duration,
+        now: UnixTime,
+    ) -> Result<(), ClientSecretError> {
+        let client_id = || id.to_owned();
+        let client = self.get(id).ok_or_else(|| ClientSecretError::NoSuchClient { client_id: client_id() })?;
+        let secrets = client.secrets.as_ref().ok_or_else(|| ClientSecretError::NoSecret { client_id: client_id() })?;
+        if secret.is_empty() {
+            return Err(ClientSecretError::Empty { client_id: client_id() });
+        }
+        secrets.rotate(secret, overlap, now);
+        tracing::debug!(client_id = id, "client secret rotated");
+        Ok(())
     }
 
     /// The client with this id. The id alone proves nothing.

@@ -2,6 +2,7 @@
 
 mod client;
 mod client_keys;
+mod client_secrets;
 mod client_settings;
 mod clients;
 pub(super) mod demo;
@@ -12,6 +13,7 @@ mod users;
 
 pub use client::Client;
 pub(super) use client_keys::ClientKeys;
+pub use client_secrets::ClientSecretError;
 pub(super) use client_settings::{ClientSettings, PRIVATE_KEY_JWT, SECRET_METHODS};
 pub(super) use clients::{Clients, RegisteredClient};
 pub use summary::{ClientSummary, UserSummary};

@@ -8,6 +8,7 @@ mod authorization_code_attacks;
 mod browser;
 mod client_assertions;
 mod client_authentication;
+mod client_secrets;
 mod config_file;
 mod cors;
 mod devices;

@@ -19,7 +19,9 @@ static SERVER: LazyLock<(Runtime, AuthorizationServer)> = LazyLock::new(|| {
     (runtime, server)
 });
 
-const NAMES: [&str; 32] = [
+const NAMES: [&str; 34] = [
+    "client_assertion",
+    "client_assertion_type",
     "user_code",
     "device_code",
     "response_type",
@@ -54,7 +56,9 @@ const NAMES: [&str; 32] = [
     "\u{e9}",
 ];
 
-const VALUES: [&str; 25] = [
+const VALUES: [&str; 27] = [
+    "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
+    "eyJhbGciOiJFUzI1NiJ9.eyJpc3MiOiJ3ZWIiLCJzdWIiOiJ3ZWIifQ.AAAA",
     "tv",
     "BCDF-GHJK",
     "urn:ietf:params:oauth:grant-type:device_code",
