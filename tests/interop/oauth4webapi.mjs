@@ -139,6 +139,58 @@ await check('an opaque token: good by introspection, not for an API that reads J
   const [status] = await refusal(access_token)
   assert.ok(status === 400 || status === 401, `${status}`)
 })
+await check('a signed introspection response (RFC 9701), and its signature', async () => {
+  const answer = await oauth.clientCredentialsGrantRequest(server, web, secret, {}, insecure)
+  const { access_token } = await oauth.processClientCredentialsResponse(server, web, answer)
+  const asked = { requestJwtResponse: true, ...insecure }
+  for (const [token, active] of [[access_token, true], ['unknown', false]]) {
+    const response = await oauth.introspectionRequest(server, web, secret, token, asked)
+    assert.match(response.headers.get('content-type'), /^application\/token-introspection\+jwt/)
+    const told = await oauth.processIntrospectionResponse(server, web, response)
+    await oauth.validateApplicationLevelSignature(server, response, insecure)
+    assert.equal(told.active, active)
+  }
+  // One for another client is not good for this one.
+  const other = { client_id: 'opaque' }
+  const response = await oauth.introspectionRequest(server, web, secret, access_token, asked)
+  await assert.rejects(oauth.processIntrospectionResponse(server, other, response), /"aud"/)
+})
+await check('a client with a key (private_key_jwt), at every endpoint', async () => {
+  const job = { client_id: 'job' }
+  // RFC 7515 appendix A.3.
+  const jwk = {
+    kty: 'EC',
+    crv: 'P-256',
+    x: 'f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU',
+    y: 'x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0',
+    d: 'jpsQnnGQmL-YBIffH1136cspYG6-0iY7X1fCE9-E9LI',
+  }
+  const algorithm = { name: 'ECDSA', namedCurve: 'P-256' }
+  const key = await crypto.subtle.importKey('jwk', jwk, algorithm, false, ['sign'])
+  const proof = oauth.PrivateKeyJwt({ key, kid: 'job-1' })
+  assert.ok(server.token_endpoint_auth_methods_supported.includes('private_key_jwt'))
+  assert.ok(server.token_endpoint_auth_signing_alg_values_supported.includes('ES256'))
+  const answer = await oauth.clientCredentialsGrantRequest(server, job, proof, {}, insecure)
+  const { access_token } = await oauth.processClientCredentialsResponse(server, job, answer)
+  await apiTakes(access_token, 'job')
+  const told = async () => {
+    const response = await oauth.introspectionRequest(server, job, proof, access_token, insecure)
+    return oauth.processIntrospectionResponse(server, job, response)
+  }
+  assert.equal((await told()).client_id, 'job')
+  const { url } = await begin()
+  url.searchParams.set('client_id', 'job')
+  url.searchParams.set('scope', 'read:leads')
+  const pushed = await oauth.pushedAuthorizationRequest(server, job, proof, url.searchParams, insecure)
+  await oauth.processPushedAuthorizationResponse(server, job, pushed)
+  await oauth.processRevocationResponse(await oauth.revocationRequest(server, job, proof, access_token, insecure))
+  assert.equal((await told()).active, false)
+  // Another key is refused.
+  const { privateKey } = await crypto.subtle.generateKey(algorithm, false, ['sign'])
+  const forged = oauth.PrivateKeyJwt({ key: privateKey, kid: 'job-1' })
+  const refused = await oauth.clientCredentialsGrantRequest(server, job, forged, {}, insecure)
+  await assert.rejects(oauth.processClientCredentialsResponse(server, job, refused), ({ status }) => status === 401)
+})
 await check('a device: pending, too fast, and connected', async () => {
   const none = oauth.None()
   const scope = { scope: 'read:leads' }

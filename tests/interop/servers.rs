@@ -25,8 +25,21 @@ fn authorization_server() -> AuthorizationServerBuilder {
     let desktop = Client::public("desktop").scopes(["read:leads"]).audience(AUDIENCE).redirect_uri(CALLBACK);
     let television = Client::public("television").name("Television").scopes(["read:leads"]).audience(AUDIENCE);
     let opaque = Client::new("opaque", "opaque-secret").scopes(["read:leads"]).audience(AUDIENCE).opaque_tokens();
+    // The key of RFC 7515 appendix A.3, of which everybody has the private one.
+    let job = Client::with_jwks(
+        "job",
+        json!({
+            "kty": "EC",
+            "crv": "P-256",
+            "kid": "job-1",
+            "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",
+            "y": "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0",
+        }),
+    );
+    let job = job.scopes(["read:leads"]).audience(AUDIENCE).redirect_uri(CALLBACK);
     AuthorizationServer::builder()
         .client(web)
+        .client(job)
         .client(desktop)
         .client(television.device())
         .client(opaque)
