@@ -13,6 +13,7 @@ use crate::Fault;
 use crate::client_authentication::authenticated_form;
 use crate::grants::{IssuedToken, Tokens};
 use crate::oauth_error::{NO_STORE, OAuthError};
+use crate::registration::RegisteredClient;
 use crate::signed_introspection;
 use crate::state::ServerState;
 
@@ -27,7 +28,7 @@ pub(crate) async fn respond(State(state): State<Arc<ServerState>>, request: Requ
     }
     // The hint about the type of the token is not needed to find it (RFC 7662 §2.1).
     let token = parameters.value("token").ok_or(OAuthError::InvalidRequest("token is missing"))?;
-    let response = members(&state, token, fault.as_ref());
+    let response = members(&state, client, token, fault.as_ref());
     if !is_signed {
         return Ok((NO_STORE, Json(response)).into_response());
     }
@@ -36,11 +37,11 @@ pub(crate) async fn respond(State(state): State<Arc<ServerState>>, request: Requ
     Ok((NO_STORE, [(CONTENT_TYPE, signed_introspection::MEDIA_TYPE)], jwt).into_response())
 }
 
-/// What there is to say of the token. Refresh tokens are for this server alone, so that no API may take one for an
+/// What there is to say of the token to this client. Refresh tokens are for this server alone, so that no API may take one for an
 /// access token (RFC 7662 §4).
-fn members(state: &ServerState, token: &str, fault: Option<&Fault>) -> Map<String, Value> {
+fn members(state: &ServerState, client: &RegisteredClient, token: &str, fault: Option<&Fault>) -> Map<String, Value> {
     let now = state.issuer.now();
-    let mut response = match state.grants.introspect(token, now) {
+    let mut response = match state.grants.introspect(token, client, now) {
         Some(token) => Introspection::of(state, &token).into_members(),
         None => Introspection::default().into_members(),
     };

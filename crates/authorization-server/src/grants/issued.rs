@@ -117,8 +117,8 @@ pub struct IssuedTokenSummary {
     pub expires_at: u64,
     /// Whether it has not been revoked.
     pub active: bool,
-    /// How often introspection was asked about it and said what it is: neither refused requests nor those that a fault
-    /// answered count.
+    /// How often introspection was asked about it, by a client that proved who it is; requests that a fault answered by
+    /// itself, such as with another status, do not count.
     pub introspections: u64,
 }
 

@@ -234,11 +234,16 @@ impl Grants {
         self.store().active(access_token, now)
     }
 
-    /// The same, counted.
-    pub(super) fn introspect(&self, access_token: &str, now: UnixTime) -> Option<Arc<IssuedToken>> {
+    /// What this client is told about an access token; counted.
+    pub(super) fn introspect(
+        &self,
+        access_token: &str,
+        client: &RegisteredClient,
+        now: UnixTime,
+    ) -> Option<Arc<IssuedToken>> {
         let mut store = self.store();
         store.issued.count_introspection(access_token);
-        store.active(access_token, now)
+        store.active(access_token, now).filter(|token| client.may_introspect(&token.client_id, &token.audiences))
     }
 
     /// A refresh token that can be used now, in the form of an access token for all that was granted.

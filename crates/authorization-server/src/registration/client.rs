@@ -186,6 +186,14 @@ impl Client {
         self
     }
 
+    /// Lets introspection tell the client, which is an API, about tokens for these audiences only, and about its own: all
+    /// others are `"active": false` for it (RFC 7662 §2.2). Without this, it is told about every token.
+    #[must_use]
+    pub fn introspects_only<S: Into<String>>(mut self, audiences: impl IntoIterator<Item = S>) -> Self {
+        self.0.introspect_only(audiences.into_iter().map(Into::into));
+        self
+    }
+
     /// How long the client's access tokens live, in whole seconds; five minutes by default
     /// ([`TokenBuilder::DEFAULT_LIFETIME`](tower_bearer_test::TokenBuilder::DEFAULT_LIFETIME)).
     #[must_use]

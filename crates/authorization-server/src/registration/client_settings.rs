@@ -48,6 +48,9 @@ pub(crate) struct ClientSettings {
     /// What opaque tokens begin with.
     #[serde(default)]
     pub(super) opaque_token_prefix: String,
+    /// The APIs whose tokens it is told about by introspection, its own tokens aside; all when there is none.
+    #[serde(default)]
+    introspects_only: Vec<String>,
     #[serde(default = "default_token_lifetime", deserialize_with = "duration")]
     pub(crate) token_lifetime: Duration,
     #[serde(default = "default_refresh_lifetime", deserialize_with = "duration")]
@@ -79,6 +82,7 @@ impl ClientSettings {
             device: false,
             opaque_tokens: false,
             opaque_token_prefix: String::new(),
+            introspects_only: Vec::new(),
             token_lifetime: default_token_lifetime(),
             refresh_lifetime: default_refresh_lifetime(),
             refresh_absolute_lifetime: default_refresh_absolute_lifetime(),
@@ -114,6 +118,17 @@ impl ClientSettings {
     /// What its access tokens begin with, if they are opaque.
     pub(crate) fn opaque_prefix(&self) -> Option<&str> {
         self.opaque_tokens.then_some(self.opaque_token_prefix.as_str())
+    }
+
+    /// Lets introspection tell it about tokens for these APIs only.
+    pub(super) fn introspect_only(&mut self, audiences: impl Iterator<Item = String>) {
+        self.introspects_only.extend(audiences);
+    }
+
+    /// Whether introspection tells it about a token of this client for these APIs (RFC 7662 §2.2).
+    pub(crate) fn may_introspect(&self, client_id: &str, audiences: &[String]) -> bool {
+        let only = &self.introspects_only;
+        only.is_empty() || client_id == self.id || audiences.iter().any(|audience| only.contains(audience))
     }
 
     /// Checks the settings, for a server with or without legacy grants.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use reqwest::{RequestBuilder, StatusCode, header};
 use serde_json::json;
 use tower_bearer::time::{ManualClock, UnixTime};
-use tower_bearer_authorization_server::{AuthorizationServer, Client, User};
+use tower_bearer_authorization_server::{AuthorizationServer, AuthorizationServerBuilder, Client, User};
 
 use crate::browser::{
     CALLBACK, PASSWORD, answer, as_web, introspect, is_active, refresh, text, tokens, user_builder, user_server, web,
@@ -63,6 +63,48 @@ async fn s15_introspection_is_for_clients_that_prove_who_they_are() {
     let response = as_web(request(&[("token_type_hint", "refresh_token")])).send().await.unwrap();
     assert_not_stored(&response);
     assert_eq!(response.json::<serde_json::Value>().await.unwrap()["active"], true);
+}
+
+#[tokio::test]
+async fn s15_an_api_learns_of_its_own_tokens_only() {
+    const OTHER: &str = "https://other.example.com";
+    let api = || Client::new("api", "api-secret").audience("https://downstream.example.com");
+    let both = Client::new("both", "s3cret").audience(AUDIENCE).audience(OTHER);
+    let toml = format!(
+        "keys = [{{ algorithm = \"ES256\" }}]\n[[clients]]\nid = \"api\"\nsecret = \"api-secret\"\n\
+         audiences = [\"https://downstream.example.com\"]\nintrospects_only = [\"{OTHER}\"]"
+    );
+    let from_file = AuthorizationServerBuilder::from_toml(&toml).unwrap();
+    for (builder, learns_of_all) in [
+        (builder().client(api().introspects_only([OTHER])), false),
+        (builder().client(api().introspects_only(["https://third.example.com", OTHER])), false),
+        (builder().client(api()), true),
+        (from_file.client(Client::new("app", SECRET).audience(AUDIENCE)), false),
+    ] {
+        let server = builder.client(both.clone()).start().await.unwrap();
+        let token = async |id: &str, secret: &str, resource: &[(&str, &str)]| {
+            let form = [&[("grant_type", "client_credentials")], resource].concat();
+            let request = client().post(server.token_endpoint()).form(&form);
+            let issued = answer(request.header(header::AUTHORIZATION, basic(id, secret))).await;
+            text(&issued, "access_token").to_owned()
+        };
+        let told = async |token: &str| {
+            let request = client().post(format!("{}/introspect", server.issuer())).form(&[("token", token)]);
+            answer(request.header(header::AUTHORIZATION, basic("api", "api-secret"))).await
+        };
+        for (token, is_told) in [
+            (token("app", SECRET, &[]).await, learns_of_all),
+            (token("both", "s3cret", &[]).await, true),
+            (token("both", "s3cret", &[("resource", OTHER)]).await, true),
+            (token("both", "s3cret", &[("resource", AUDIENCE)]).await, learns_of_all),
+            (token("api", "api-secret", &[]).await, true),
+        ] {
+            let told = told(&token).await;
+            assert_eq!(told["active"], is_told, "{told}");
+            // Of a token that is none of its business, nothing is said but that.
+            assert_eq!(told.as_object().unwrap().len() == 1, !is_told);
+        }
+    }
 }
 
 #[tokio::test]
