@@ -32,6 +32,8 @@ pub enum KeySetError {
     NoUsableKey {
         /// Why its keys were dropped, in words.
         dropped: Arc<str>,
+        /// Why each was dropped, in the order of the set, as [`KeyFault::reason`](crate::jose::KeyFault::reason).
+        reasons: Arc<[&'static str]>,
     },
     /// The metadata is not a JSON object with `issuer` and `jwks_uri` (RFC 8414 §2).
     #[error("the metadata cannot be read: {problem}")]

@@ -5,8 +5,9 @@ use serde::{Serialize, Serializer};
 /// Why a request for keys or metadata has no response: the detail of
 /// [`KeySetError::Transport`](crate::KeySetError::Transport).
 ///
-/// It follows from the types of the HTTP client's errors, not from their texts. Those types do not say why a TLS
-/// handshake failed; the text of the error does.
+/// It follows from the types of the HTTP client's errors, not from their texts. Why a TLS handshake failed is known to
+/// the implementation of TLS alone: the innermost [`source`](std::error::Error::source) is its own error, with rustls
+/// `rustls::Error`.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum TransportFault {

@@ -92,7 +92,8 @@ impl JwkSet {
             }
         }
         if keys.is_empty() {
-            return Err(KeySetError::NoUsableKey { dropped: dropped_key::describe(&dropped).into() });
+            let reasons = dropped.iter().map(|key| key.fault.reason()).collect();
+            return Err(KeySetError::NoUsableKey { dropped: dropped_key::describe(&dropped).into(), reasons });
         }
         Ok(Self { own_dropped: dropped.len(), dropped, ..Self::new(keys, false, len) })
     }

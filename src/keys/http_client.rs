@@ -214,7 +214,7 @@ impl HttpClient {
             None => KeySetError::Transport {
                 url: shown(url),
                 fault: transport::fault_of(&error, url),
-                source: Arc::new(Chain(describe(&error.without_url()))),
+                source: Arc::new(Chain(error.without_url())),
             },
         }
     }
@@ -274,17 +274,26 @@ fn describe(error: &dyn StdError) -> String {
     text
 }
 
-/// The text of an error chain whose types stay private.
-#[derive(Debug)]
-struct Chain(String);
+/// An error with the text of all its causes. The types between it and the innermost cause stay private.
+struct Chain(reqwest::Error);
 
 impl fmt::Display for Chain {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&describe(&self.0))
     }
 }
 
-impl StdError for Chain {}
+impl fmt::Debug for Chain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Chain").field(&describe(&self.0)).finish()
+    }
+}
+
+impl StdError for Chain {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        transport::chain(&self.0).last()
+    }
+}
 
 #[cfg(test)]
 mod tests {

@@ -133,7 +133,7 @@ fn each_failure_of_a_fetch_has_a_code_of_its_own_and_the_guide_names_it() {
     let codes = [
         KeySetError::NotAJwkSet { problem: text.clone(), is_json: false },
         KeySetError::TooManyKeys { found: 101 },
-        KeySetError::NoUsableKey { dropped: text.clone() },
+        KeySetError::NoUsableKey { dropped: text.clone(), reasons: [].into() },
         KeySetError::Metadata { problem: text.clone(), is_json: false },
         KeySetError::NoMetadata { oauth: Box::new(status.clone()), openid: Box::new(status.clone()) },
         KeySetError::IssuerMismatch { expected: text.clone(), found: text },

@@ -1,76 +1,151 @@
-//! Tokens as they come: one a line, however long the line is.
+//! Tokens and requests as they come: one a line, however long the line is, and what belongs together over several lines.
 
+use std::collections::VecDeque;
 use std::io::{self, BufRead};
+
+use super::presented::Presented;
+use super::request_head::RequestHead;
+use super::signature;
 
 /// How much of one line is kept. Tokens that are larger than any server accepts are refused by what is kept.
 const MAX_LINE_BYTES: usize = 2 * 1024 * 1024;
 
-/// One line with a token.
+/// Over how many lines a token or a JSON object may go.
+const MAX_LINES: usize = 1_000;
+
+/// One token, or one request.
 #[derive(Debug)]
 pub(super) struct Line {
     /// Counted from one; none for a token from the command line.
     pub(super) number: Option<u64>,
-    /// What stands for the token, without the scheme.
-    pub(super) token: Vec<u8>,
-    /// What was taken off, or other things worth saying about the line.
-    pub(super) note: Option<String>,
+    pub(super) presented: Presented,
+    pub(super) notes: Vec<String>,
 }
 
 impl Line {
     pub(super) fn of_argument(token: &str) -> Self {
-        Self::new(None, token.as_bytes(), false)
-    }
-
-    fn new(number: Option<u64>, line: &[u8], is_cut: bool) -> Self {
-        let trimmed = line.trim_ascii();
-        let rest = strip_ignoring_case(trimmed, b"authorization:").map_or(trimmed, <[u8]>::trim_ascii_start);
-        let (token, has_scheme) = match strip_ignoring_case(rest, b"bearer") {
-            Some(token) if token.is_empty() || token.starts_with(b" ") => (token.trim_ascii_start(), true),
-            _ => (rest, false),
-        };
-        let note = if is_cut {
-            Some(format!("only the first {MAX_LINE_BYTES} bytes of the line were read"))
-        } else {
-            has_scheme.then(|| "`Bearer` in front of the token was left out".to_owned())
-        };
-        Self { number, token: token.to_vec(), note }
+        Self { number: None, presented: Presented::of_line(token.as_bytes()), notes: Vec::new() }
     }
 }
 
 /// The lines of a reader that are not blank. Memory is bounded, whatever comes.
 pub(super) struct Lines<R> {
     reader: R,
+    read: u64,
+    /// Lines that were read ahead.
+    ahead: VecDeque<Raw>,
+    /// After a request, only further requests count: what else `curl -v` prints is no token.
+    has_request: bool,
+}
+
+struct Raw {
     number: u64,
+    bytes: Vec<u8>,
+    is_cut: bool,
 }
 
 impl<R: BufRead> Lines<R> {
     pub(super) const fn new(reader: R) -> Self {
-        Self { reader, number: 0 }
+        Self { reader, read: 0, ahead: VecDeque::new(), has_request: false }
     }
 
-    /// The next line, up to the cap; none at the end.
-    fn read(&mut self) -> io::Result<Option<(Vec<u8>, bool)>> {
-        let (mut line, mut is_cut, mut has_read) = (Vec::new(), false, false);
+    fn next_raw(&mut self) -> io::Result<Option<Raw>> {
+        match self.ahead.pop_front() {
+            Some(raw) => Ok(Some(raw)),
+            None => self.read(),
+        }
+    }
+
+    /// The next line of the reader, up to the cap; none at the end.
+    fn read(&mut self) -> io::Result<Option<Raw>> {
+        let (mut bytes, mut is_cut, mut has_read) = (Vec::new(), false, false);
         loop {
             let buffer = match self.reader.fill_buf() {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 buffer => buffer?,
             };
-            if buffer.is_empty() {
-                return Ok(has_read.then_some((line, is_cut)));
+            if buffer.is_empty() && !has_read {
+                return Ok(None);
             }
             has_read = true;
             let end = buffer.iter().position(|byte| *byte == b'\n');
             let part = buffer.get(..end.unwrap_or(buffer.len())).unwrap_or_default();
-            let kept = part.get(..part.len().min(MAX_LINE_BYTES - line.len())).unwrap_or_default();
+            let kept = part.get(..part.len().min(MAX_LINE_BYTES - bytes.len())).unwrap_or_default();
             is_cut |= kept.len() < part.len();
-            line.extend_from_slice(kept);
-            let used = part.len() + usize::from(end.is_some());
+            bytes.extend_from_slice(kept);
+            let (used, is_end) = (part.len() + usize::from(end.is_some()), end.is_some() || buffer.is_empty());
             self.reader.consume(used);
-            if end.is_some() {
-                return Ok(Some((line, is_cut)));
+            if is_end {
+                self.read += 1;
+                return Ok(Some(Raw { number: self.read, bytes, is_cut }));
             }
         }
+    }
+
+    fn line(&mut self, first: Raw) -> io::Result<Option<Line>> {
+        let number = Some(first.number);
+        if let Some(mut head) = RequestHead::begin(&first.bytes) {
+            self.has_request = true;
+            while let Some(raw) = self.next_raw()? {
+                if !head.take(&raw.bytes) {
+                    break;
+                }
+            }
+            return Ok(Some(Line { number, presented: head.end(), notes: Vec::new() }));
+        }
+        // What `curl -v` says of the connection.
+        let is_of_curl = first.bytes.starts_with(b"* ") && !contains(&first.bytes, b"eyJ");
+        if self.has_request || is_of_curl {
+            return Ok(None);
+        }
+        let (joined, is_cut) = match first.bytes.trim_ascii() {
+            text if text.starts_with(b"{") => (self.join(&first, |text, _| is_json(text))?, first.is_cut),
+            text if is_incomplete(text) => (self.join(&first, is_token)?, first.is_cut),
+            _ => (None, first.is_cut),
+        };
+        let mut notes = Vec::new();
+        if is_cut {
+            notes.push(format!("only the first {MAX_LINE_BYTES} bytes of the line were read"));
+        }
+        let Some((text, last)) = joined else {
+            return Ok(Some(Line { number, presented: Presented::of_line(&first.bytes), notes }));
+        };
+        if !text.starts_with(b"{") {
+            notes.push(format!(
+                "The token was wrapped over lines {} to {last} and is checked here as one. A field cannot have a line \
+                 break: if the client reads it like this from a file, join the lines there (`tr -d '\\n'`).",
+                first.number
+            ));
+        }
+        Ok(Some(Line { number, presented: Presented::of_line(&text), notes }))
+    }
+
+    /// Joins the line with those that follow, as long as `is_whole` cannot tell. If they do not belong together, they
+    /// are as if they were not read yet.
+    fn join(
+        &mut self,
+        first: &Raw,
+        is_whole: impl Fn(&[u8], &[usize]) -> Option<bool>,
+    ) -> io::Result<Option<(Vec<u8>, u64)>> {
+        let (first_text, mut read) = (first.bytes.trim_ascii(), first.bytes.len());
+        let (mut joined, mut lengths, mut taken) = (first_text.to_vec(), vec![first_text.len()], Vec::new());
+        loop {
+            match is_whole(&joined, &lengths) {
+                Some(true) if taken.is_empty() => return Ok(None),
+                Some(true) => return Ok(taken.last().map(|last: &Raw| (joined, last.number))),
+                None if taken.len() < MAX_LINES && read < MAX_LINE_BYTES => {}
+                _ => break,
+            }
+            let Some(raw) = self.next_raw()? else { break };
+            read += raw.bytes.len();
+            joined.extend_from_slice(raw.bytes.trim_ascii());
+            lengths.push(raw.bytes.trim_ascii().len());
+            taken.push(raw);
+        }
+        for raw in taken.into_iter().rev() {
+            self.ahead.push_front(raw);
+        }
+        Ok(None)
     }
 }
 
@@ -79,33 +154,87 @@ impl<R: BufRead> Iterator for Lines<R> {
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
-            let (line, is_cut) = match self.read() {
-                Ok(line) => line?,
+            let raw = match self.next_raw() {
+                Ok(raw) => raw?,
                 Err(error) => return Some(Err(error)),
             };
-            self.number += 1;
-            if !line.trim_ascii().is_empty() {
-                return Some(Ok(Line::new(Some(self.number), &line, is_cut)));
+            if raw.bytes.trim_ascii().is_empty() {
+                continue;
+            }
+            match self.line(raw).transpose() {
+                Some(line) => return Some(line),
+                None => continue,
             }
         }
     }
 }
 
-fn strip_ignoring_case<'a>(text: &'a [u8], prefix: &[u8]) -> Option<&'a [u8]> {
-    let (start, rest) = text.split_at_checked(prefix.len())?;
-    start.eq_ignore_ascii_case(prefix).then_some(rest)
+/// `None` as long as the text breaks off.
+fn is_json(text: &[u8]) -> Option<bool> {
+    match serde_json::from_slice::<serde::de::IgnoredAny>(text) {
+        Ok(_) => Some(true),
+        Err(error) => (!error.is_eof()).then_some(false),
+    }
+}
+
+/// The beginning of a JWT that goes on in the next line.
+fn is_incomplete(line: &[u8]) -> bool {
+    let Some(text) = jwt_text(line) else { return false };
+    text.bytes().filter(|byte| *byte == b'.').count() < 2 || signature::shortage(text).is_some()
+}
+
+/// Whether lines of these lengths are one token. All but the last are equally long, since a program broke them.
+fn is_token(joined: &[u8], lengths: &[usize]) -> Option<bool> {
+    let (last, others) = lengths.split_last()?;
+    let width = *lengths.first()?;
+    let is_even = others.iter().all(|length| *length == width) && *last > 0 && *last <= width;
+    let Some(text) = jwt_text(joined).filter(|_| is_even) else { return Some(false) };
+    match text.bytes().filter(|byte| *byte == b'.').count() {
+        2 if signature::shortage(text).is_none() => Some(true),
+        0..=2 => (*last < width).then_some(false),
+        _ => Some(false),
+    }
+}
+
+/// The text without `Bearer`, if it begins like a JWT and has only its characters.
+fn jwt_text(line: &[u8]) -> Option<&str> {
+    let text = std::str::from_utf8(line).ok()?;
+    let text = text.get(text.find("eyJ")?..)?;
+    let prefix = line.get(..line.len() - text.len())?;
+    let is_bearer = prefix.is_empty() || prefix.to_ascii_lowercase().ends_with(b"bearer ");
+    let is_plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
+    (is_bearer && is_plain).then_some(text)
+}
+
+fn contains(line: &[u8], part: &[u8]) -> bool {
+    line.windows(part.len()).any(|window| window == part)
 }
 
 #[cfg(test)]
 mod tests {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
     use super::*;
 
+    /// The number and the token of each line, and whether there is a note.
     fn tokens(input: &[u8]) -> Vec<(u64, String, bool)> {
         let read = |line: io::Result<Line>| {
             let line = line.unwrap();
-            (line.number.unwrap(), String::from_utf8(line.token).unwrap(), line.note.is_some())
+            (line.number.unwrap(), String::from_utf8(line.presented.token).unwrap(), !line.notes.is_empty())
         };
         Lines::new(input).map(read).collect()
+    }
+
+    fn jwt() -> String {
+        let part = |text: &str| URL_SAFE_NO_PAD.encode(text);
+        format!("{}.{}.{}", part(r#"{"alg":"ES256"}"#), part(&r#"{"sub":"a"}"#.repeat(5)), part(&"s".repeat(64)))
+    }
+
+    /// As `fold -w` breaks it.
+    fn wrapped(text: &str, width: usize) -> String {
+        let lines: Vec<_> = text.as_bytes().chunks(width).map(|line| std::str::from_utf8(line).unwrap()).collect();
+        lines.join("\r\n") + "\n"
     }
 
     #[test]
@@ -113,15 +242,6 @@ mod tests {
         let expected = [(1, "a.b.c".to_owned(), false), (4, "d e".to_owned(), false)];
         assert_eq!(tokens(b"a.b.c\r\n\n \t \n  d e \n\n"), expected);
         assert_eq!(tokens(b""), []);
-    }
-
-    #[test]
-    fn the_scheme_is_left_out_with_a_note() {
-        for line in ["Bearer a.b.c", "bearer  a.b.c", "Authorization: Bearer a.b.c", "authorization:bearer a.b.c"] {
-            assert_eq!(tokens(line.as_bytes()), [(1, "a.b.c".to_owned(), true)], "{line}");
-        }
-        assert_eq!(tokens(b"Bearer"), [(1, String::new(), true)]);
-        assert_eq!(tokens(b"bearera.b.c"), [(1, "bearera.b.c".to_owned(), false)]);
     }
 
     #[test]
@@ -135,5 +255,51 @@ mod tests {
                 [(MAX_LINE_BYTES, is_cut), (1, false)]
             );
         }
+    }
+
+    #[test]
+    fn a_wrapped_token_is_one() {
+        let token = jwt();
+        for width in [20, 21, 22, 60, 64, 76, token.len() - 1] {
+            for prefix in ["", "Bearer ", "Authorization: Bearer "] {
+                let wrapped = wrapped(&format!("{prefix}{token}"), width.max(prefix.len() + 3));
+                let read = tokens(format!("{wrapped}opaque\n").as_bytes());
+                let expected = [token.clone(), "opaque".to_owned()];
+                assert_eq!(read.iter().map(|it| it.1.clone()).collect::<Vec<_>>(), expected, "{width} {prefix}");
+                assert!(read[0].2, "a note says so");
+            }
+        }
+    }
+
+    #[test]
+    fn tokens_of_one_line_each_are_not_joined() {
+        let (token, cut) = (jwt(), jwt()[..60].to_owned());
+        for lines in [
+            vec![token.clone(), "opaque".into(), token.clone()],
+            vec![cut.clone(), token.clone()],
+            vec![cut.clone(), cut.clone()],
+            vec![cut.clone(), "a b".into(), String::from("{"), token.clone()],
+            vec![String::from("{"), token.clone(), token],
+        ] {
+            let read: Vec<_> = tokens(lines.join("\n").as_bytes()).into_iter().map(|it| it.1).collect();
+            assert_eq!(read, lines);
+        }
+    }
+
+    #[test]
+    fn a_json_object_over_several_lines_is_one() {
+        let read = tokens(b"{\n  \"access_token\": \"a\",\n  \"expires_in\": 1\n}\nb\n");
+        assert_eq!(read[0].1, r#"{"access_token": "a","expires_in": 1}"#);
+        assert_eq!((read.len(), read[1].0, read[1].1.as_str()), (2, 5, "b"));
+    }
+
+    #[test]
+    fn what_curl_prints_besides_requests_is_no_token() {
+        let read = tokens(
+            b"* Connected to api\n> GET / HTTP/1.1\r\n> Host: api\r\n> Authorization: Bearer a.b.c\r\n>\r\n\
+              * Request completely sent off\n< HTTP/1.1 401 Unauthorized\n<\n{\"error\":1}\n\
+              > GET /again HTTP/1.1\n> Host: api\n",
+        );
+        assert_eq!(read, [(2, "a.b.c".to_owned(), false), (10, String::new(), false)]);
     }
 }

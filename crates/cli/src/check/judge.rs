@@ -2,12 +2,14 @@
 
 use std::cell::Cell;
 use std::convert::Infallible;
+use std::future::ready;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use http::header::AUTHORIZATION;
 use http::response::Parts;
-use http::{HeaderValue, Request, Response};
+use http::{Request, Response};
+use serde_json::Value;
 use tower::{Layer, ServiceExt, service_fn};
 use tower_bearer::jose::TokenType;
 use tower_bearer::time::{Clock, SystemClock, UnixTime};
@@ -22,6 +24,9 @@ use super::input::Line;
 use super::untrusted::{Untrusted, time_claim};
 use super::{keys, moment};
 use crate::outcome::Failure;
+
+/// The largest field that Apache takes by default; nginx takes two bytes more.
+const PROXY_LIMIT: usize = 8_190;
 
 /// How often a token is judged anew when the keys changed between the two answers.
 const MAX_ATTEMPTS: usize = 3;
@@ -60,12 +65,13 @@ impl Judge {
 
     pub(super) async fn explain(&self, line: &Line) -> Explanation {
         self.clock.stop();
-        let (credentials, is_sendable) = credentials(&line.token);
-        let text = std::str::from_utf8(&line.token).unwrap_or_default();
+        let presented = &line.presented;
+        let (request, is_sendable) = presented.request();
+        let text = std::str::from_utf8(&presented.token).unwrap_or_default();
         let mut attempts = 0;
-        let (error, steps, answers) = loop {
+        let (error, steps, answers, granted) = loop {
             attempts += 1;
-            let default = self.default.answer(&credentials).await;
+            let default = self.default.answer(&request).await;
             let mut steps = Steps::default();
             let error = default.extensions.get::<TokenError>().cloned();
             // An API that has been running for a while would know.
@@ -74,15 +80,16 @@ impl Judge {
                 attempts -= 1;
                 continue;
             }
-            let mut agree = true;
+            let (mut agree, mut granted) = (true, Vec::new());
             if !is_credentials_fault(error.as_ref()) {
-                let explained = self.server.validate_explained(text, &mut steps).await.err();
-                agree = explained.as_ref().map(TokenError::reason) == reason_before_scopes(error.as_ref());
+                let explained = self.server.validate_explained(text, &mut steps).await;
+                agree = reason(explained.as_ref().err()) == reason_before_scopes(error.as_ref());
+                granted.extend(explained.iter().flat_map(|token| token.scope().iter().map(str::to_owned)));
             }
-            let rfc6750 = self.rfc6750.answer(&credentials).await;
+            let rfc6750 = self.rfc6750.answer(&request).await;
             agree &= reason(error.as_ref()) == reason(rfc6750.extensions.get());
             let configured = match &self.configured {
-                Some(gate) => Some(gate.answer(&credentials).await),
+                Some(gate) => Some(gate.answer(&request).await),
                 None => None,
             };
             agree &= configured.as_ref().is_none_or(|it| reason(error.as_ref()) == reason(it.extensions.get()));
@@ -92,11 +99,11 @@ impl Judge {
                     default: LayerResponse::from_layer(&default),
                     rfc6750: LayerResponse::from_layer(&rfc6750),
                 };
-                break (error, steps, answers);
+                break (error, steps, answers, granted);
             }
         };
 
-        let is_read = line.token.len() <= self.api.configuration.max_token_bytes;
+        let is_read = presented.token.len() <= self.api.configuration.max_token_bytes;
         let token = if is_read { Untrusted::read(text) } else { Untrusted::default() };
         let is_signed = steps.0.iter().any(|step| step.check == Check::Signature && step.passed);
         let judged_at = self.clock.now();
@@ -106,11 +113,14 @@ impl Judge {
             issuer: self.api.issuer_of(&token),
             server: &self.server,
             token: &token,
+            presented,
+            granted: &granted,
             text,
             now: judged_at,
         };
         let advice = error.as_ref().map(|error| case.advise(error)).unwrap_or_default();
-        let mut notes: Vec<_> = line.note.clone().into_iter().collect();
+        let mut notes = line.notes.clone();
+        notes.extend(too_large_for_proxies(&request));
         if !is_sendable {
             notes.push("no HTTP header can carry this: the server answers 400 before the layer sees it".to_owned());
         }
@@ -151,7 +161,7 @@ impl Judge {
     }
 
     fn scope_row(&self, error: Option<&TokenError>, token: &Untrusted) -> Row {
-        let found = token.scopes(self.api.issuer_of(token)).map(|(_, scopes)| format!("{:?}", scopes.join(" ")));
+        let found = token.scopes(self.api.issuer_of(token)).map(Value::to_string);
         let result = match error {
             None => CheckResult::Passed,
             Some(TokenError::InsufficientScope(_)) => CheckResult::Failed,
@@ -169,10 +179,9 @@ struct Gate {
 }
 
 impl Gate {
-    async fn answer(&self, credentials: &HeaderValue) -> Parts {
-        let mut request = Request::new(());
-        request.headers_mut().insert(AUTHORIZATION, credentials.clone());
-        let handler = service_fn(async |_: Request<()>| Ok::<_, Infallible>(Response::new(())));
+    async fn answer(&self, request: &Request<()>) -> Parts {
+        let request = request.clone();
+        let handler = service_fn(|_: Request<()>| ready(Ok::<_, Infallible>(Response::new(()))));
         let answer = match &self.scopes {
             Some(scopes) => {
                 let answer = self.bearer.layer(scopes.layer(handler)).oneshot(request).await;
@@ -187,15 +196,18 @@ impl Gate {
     }
 }
 
-/// `Authorization` as the client would send it, and whether it could: control characters, which no header can have, are
-/// replaced by others that the layer refuses.
-fn credentials(token: &[u8]) -> (HeaderValue, bool) {
-    let header = [b"Bearer ".as_slice(), token].concat();
-    if let Ok(value) = HeaderValue::from_bytes(&header) {
-        return (value, true);
-    }
-    let obsolete_text: Vec<u8> = header.iter().map(|byte| if byte.is_ascii_control() { 0xff } else { *byte }).collect();
-    (HeaderValue::from_bytes(&obsolete_text).unwrap_or(HeaderValue::from_static("Bearer")), false)
+/// The layer reads larger tokens than most of what is in front of it passes on.
+fn too_large_for_proxies(request: &Request<()>) -> Option<String> {
+    let field = request.headers().get(AUTHORIZATION)?;
+    let bytes = AUTHORIZATION.as_str().len() + ": ".len() + field.len();
+    (bytes > PROXY_LIMIT).then(|| {
+        format!(
+            "The `Authorization` field has {bytes} bytes. Many proxies and servers refuse more than 8 KB with 400, 431 or \
+             494 before the API sees the request: nginx (`large_client_header_buffers`), Apache \
+             (`LimitRequestFieldSize`), Tomcat (`maxHttpHeaderSize`), gunicorn. Have the issuer put less into the token \
+             (group lists, often), or raise the limit there."
+        )
+    })
 }
 
 fn is_credentials_fault(error: Option<&TokenError>) -> bool {
@@ -245,7 +257,9 @@ impl StepListener for Steps {
             Found::Type(TokenType::Other) => Some("typ"),
             _ => None,
         };
-        let (expected, found) = (step.expected.to_string(), step.found.to_string());
+        let expected = step.expected.to_string();
+        // As the token has it.
+        let found = if let Found::Time(time) = step.found { time.to_string() } else { step.found.to_string() };
         self.0.push(Told { check: step.check, passed: step.passed, expected, found, named_by });
     }
 }

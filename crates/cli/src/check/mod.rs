@@ -9,9 +9,12 @@ mod json;
 mod judge;
 mod keys;
 mod moment;
+mod presented;
 mod printable;
 mod remedy;
+mod request_head;
 mod settings;
+mod signature;
 mod text;
 mod untrusted;
 
@@ -29,32 +32,45 @@ use crate::outcome::{Failure, Outcome};
 /// The end of `check --help`.
 const EXAMPLES: &str = "\
 Examples:
-  2:14 a.m., and a client says that its token is refused. It is in the clipboard:
-    pbpaste | tower-bearer check --issuer https://as.example.com --audience https://api.example.com
+  2:14 a.m., and a client says that its token is refused. It is in the
+  clipboard:
+    pbpaste | tower-bearer check --issuer https://as.example.com \\
+      --audience https://api.example.com
 
-  Which tokens in a file are refused, and why:
-    tower-bearer check --issuer … --audience … --json < tokens.txt | jq -r .reason | sort | uniq -c
-
-  Would it have been good when the request came, on the route that asks for `write:leads`?
-    … --at 2026-11-21T02:14:00Z --scope write:leads
-
-  By the configuration of the running API, as `ResourceServer::describe()` returns it:
+  By the configuration of the running API, as `ResourceServer::describe()`
+  returns it:
     curl http://127.0.0.1:9000/debug/tokens > api.json
     pbpaste | tower-bearer check --config api.json
 
+  What the client really sends, and whether a proxy removes it:
+    curl -sv https://api.example.com/leads 2>&1 >/dev/null |
+      tower-bearer check --config api.json
+
+  Which tokens in a file are refused, and why:
+    tower-bearer check --config api.json --json < tokens.txt |
+      jq -r .reason | sort | uniq -c
+
+  Would it have been good when the request came, on the route that asks for
+  `write:leads`?
+    … --at 2026-11-21T02:14:00Z --scope write:leads
+
   Without the network, by keys in a file:
-    … --jwks jwks.json --issuer https://as.example.com --audience https://api.example.com
+    … --jwks jwks.json
 
 Exit codes:
   0  every token is good
   1  a token is refused
   2  the command line is wrong, or no token came
-  3  a token could not be judged, because keys were unavailable, or the input could not be read";
+  3  a token could not be judged, because keys were unavailable, or the input
+     could not be read";
 
 /// Explains why tokens are accepted or refused: pipe them in, one a line.
 ///
 /// Every check of the layer in order, up to the first that fails; the status and the challenge that the layer answers;
 /// and what to do about it. The signature is never shown, nor the token.
+///
+/// A line can also be a whole `Authorization` field, or the input a request as `curl -v` prints it. A token that was
+/// wrapped over several lines is joined.
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Check {

@@ -6,6 +6,10 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use tower_bearer::time::UnixTime;
 
+/// Seconds since 1970, between which a time in another unit is sought.
+const IN_2000: f64 = 946_684_800.0;
+const IN_2100: f64 = 4_102_444_800.0;
+
 /// Reads `--at`.
 pub(super) fn parse(text: &str) -> Result<UnixTime, String> {
     let seconds = match text.parse::<u64>() {
@@ -13,13 +17,21 @@ pub(super) fn parse(text: &str) -> Result<UnixTime, String> {
         Err(_) => OffsetDateTime::parse(text, &Rfc3339).ok().and_then(|at| u64::try_from(at.unix_timestamp()).ok()),
     };
     let at = seconds.map(UnixTime::from_secs).filter(|at| *at <= UnixTime::MAX);
-    at.ok_or_else(|| "neither RFC 3339, such as 2026-11-21T02:14:00Z, nor seconds since 1970".to_owned())
+    at.ok_or_else(|| match text.parse().ok().and_then(unit_of) {
+        Some(unit) => format!("these are {unit}: give seconds since 1970, or RFC 3339"),
+        None => "neither RFC 3339, such as 2026-11-21T02:14:00Z, nor seconds since 1970".to_owned(),
+    })
 }
 
 /// RFC 3339 in whole seconds.
 pub(super) fn show(at: UnixTime) -> String {
-    let time = i64::try_from(at.as_secs()).ok().and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok());
-    time.and_then(|time| time.format(&Rfc3339).ok()).unwrap_or_else(|| at.to_string())
+    at.rfc3339().to_string()
+}
+
+/// The unit of a number that is no time in seconds, but one between the years 2000 and 2100 in this unit.
+pub(super) fn unit_of(number: f64) -> Option<&'static str> {
+    let units = [("milliseconds", 1e3), ("microseconds", 1e6), ("nanoseconds", 1e9)];
+    units.into_iter().find(|(_, per_second)| (IN_2000..IN_2100).contains(&(number / per_second))).map(|(unit, _)| unit)
 }
 
 /// `2 h ago`, `in 5 min`, `now`.

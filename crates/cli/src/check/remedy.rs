@@ -1,5 +1,11 @@
 //! What to do when an issuer's keys are unavailable.
 
+use std::error::Error;
+use std::io;
+use std::iter;
+
+use tokio_rustls::rustls::{self, CertificateError};
+use tower_bearer::jose::KeyFault;
 use tower_bearer::{KeySetError, TransportFault};
 
 use super::api::Api;
@@ -7,9 +13,16 @@ use super::api::Api;
 /// What to do, most specific first: if several places or sources failed, the first one here that applies is shown.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 enum Remedy {
+    EncryptionKeys,
+    AllowedAlgorithm,
+    EmptySet,
     UsableKey,
     OwnIssuer,
     Uncompressed,
+    RenewCertificate,
+    FutureCertificate,
+    OtherHost,
+    Authority,
     Certificate,
     Name,
     Reachable,
@@ -23,8 +36,16 @@ enum Remedy {
 pub(super) fn for_keys(error: &KeySetError, issuer: &str, api: &Api) -> String {
     let remedy = error.causes().into_iter().map(Remedy::for_cause).min().unwrap_or(Remedy::KeysByHand);
     let is_file = api.issuer(issuer).is_some_and(|issuer| issuer.jwk_set_file.is_some());
-    if is_file && remedy != Remedy::UsableKey {
+    if is_file && remedy > Remedy::UsableKey {
         return "Give a file with a JWK Set, `{\"keys\": […]}`, or the URL of one, to `--jwks`.".to_owned();
+    }
+    let has_url = api.issuer(issuer).is_some_and(|issuer| issuer.jwk_set_url.is_some());
+    if has_url && remedy == Remedy::OtherPlace {
+        return format!(
+            "Nothing is at this URL of the keys: take `jwks_uri` from the issuer's metadata, `curl {}`, or leave the URL \
+             out so that discovery finds it.",
+            well_known(issuer)
+        );
     }
     remedy.describe(issuer)
 }
@@ -32,11 +53,16 @@ pub(super) fn for_keys(error: &KeySetError, issuer: &str, api: &Api) -> String {
 impl Remedy {
     fn for_cause(cause: &KeySetError) -> Self {
         match cause {
-            KeySetError::NoUsableKey { .. } => Self::UsableKey,
+            KeySetError::NoUsableKey { reasons, .. } => match &**reasons {
+                [] => Self::EmptySet,
+                reasons if reasons.iter().all(|reason| *reason == KeyFault::OtherUse.reason()) => Self::EncryptionKeys,
+                reasons if reasons.contains(&KeyFault::AlgorithmNotAllowed.reason()) => Self::AllowedAlgorithm,
+                _ => Self::UsableKey,
+            },
             KeySetError::IssuerMismatch { .. } => Self::OwnIssuer,
             KeySetError::ContentCoding { .. } => Self::Uncompressed,
-            KeySetError::Transport { fault, .. } => match fault {
-                TransportFault::Tls => Self::Certificate,
+            KeySetError::Transport { fault, source, .. } => match fault {
+                TransportFault::Tls => certificate_error(&**source).map_or(Self::Certificate, Self::for_certificate),
                 TransportFault::NameNotResolved => Self::Name,
                 TransportFault::ConnectionRefused | TransportFault::Unreachable => Self::Reachable,
                 _ => Self::KeysByHand,
@@ -49,8 +75,47 @@ impl Remedy {
         }
     }
 
+    fn for_certificate(error: &CertificateError) -> Self {
+        match error {
+            CertificateError::Expired | CertificateError::ExpiredContext { .. } => Self::RenewCertificate,
+            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => Self::FutureCertificate,
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => Self::OtherHost,
+            CertificateError::UnknownIssuer => Self::Authority,
+            _ => Self::Certificate,
+        }
+    }
+
     fn describe(self, issuer: &str) -> String {
         let fixed = match self {
+            Self::EncryptionKeys => {
+                "All keys of the set are for encryption (`use` is `enc`): have the issuer publish the keys that it signs \
+                 with, or is this the set of a client? Then give the issuer's with `--jwks URL`; the API needs the same."
+            }
+            Self::AllowedAlgorithm => {
+                "The set has only keys for algorithms that the API does not accept: allow the issuer's, with \
+                 `Issuer::algorithms` in the API and `--algorithm` here."
+            }
+            Self::EmptySet => {
+                "The set is empty: have the issuer publish the keys that it signs with, or is this another tenant's \
+                 address? Then give the right one with `--jwks URL`; the API needs the same."
+            }
+            Self::RenewCertificate => {
+                "The server's certificate has expired: have it renewed there. If it is current, this machine's clock is \
+                 ahead (NTP)."
+            }
+            Self::FutureCertificate => {
+                "The server's certificate is not valid yet: this machine's clock is behind (NTP), or the certificate was \
+                 made for later."
+            }
+            Self::OtherHost => {
+                "The server's certificate is for another host: is the name in the URL right? Otherwise have the server, or \
+                 the proxy before it, show the certificate for this name."
+            }
+            Self::Authority => {
+                "The server's certificate is from an authority that this machine does not know. If it is your own, give \
+                 its certificate with `--ca-certificate FILE`; the API needs it too (`Issuer::http_client`). If it is a \
+                 public one, have the server send the intermediate certificates, and update this machine's roots."
+            }
             Self::UsableKey => {
                 "The set is there and has no key that may be used: RSA from 2048 bits, EC or Ed25519, for an algorithm \
                  that is accepted."
@@ -91,6 +156,19 @@ impl Remedy {
         };
         fixed.to_owned()
     }
+}
+
+/// Why a certificate was refused. [`io::Error`] leaves the error that it wraps out of its `source`.
+fn certificate_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a CertificateError> {
+    let mut chain =
+        iter::successors(Some(error), |&error| match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+            Some(wrapped) => Some(wrapped as &(dyn Error + 'static)),
+            None => error.source(),
+        });
+    chain.find_map(|error| match error.downcast_ref() {
+        Some(rustls::Error::InvalidCertificate(error)) => Some(error),
+        _ => None,
+    })
 }
 
 fn well_known(issuer: &str) -> String {

@@ -53,10 +53,9 @@ impl Untrusted {
         }
     }
 
-    /// The scopes, with the name of the claim that they are from.
-    pub(super) fn scopes<'a>(&'a self, issuer: Option<&'a IssuerDescription>) -> Option<(&'a str, Vec<&'a str>)> {
-        let name = issuer?.scope_claims.iter().find(|name| self.claim(name).is_some())?;
-        Some((name, self.texts(name).into_iter().flat_map(|text| text.split(' ')).collect()))
+    /// The claim with the scopes.
+    pub(super) fn scopes(&self, issuer: Option<&IssuerDescription>) -> Option<&Value> {
+        issuer?.scope_claims.iter().find_map(|name| self.claim(name))
     }
 
     /// What a check that was not made would have found.

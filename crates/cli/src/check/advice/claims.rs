@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use tower_bearer::ClaimFault;
+use tower_bearer::time::UnixTime;
 
 use super::super::{difference, moment};
 use super::{Case, quoted};
@@ -11,9 +12,8 @@ use super::{Case, quoted};
 /// Clocks that differ by less than this are probably just wrong.
 const CLOCK_SKEW: Duration = Duration::from_secs(600);
 
-/// Seconds since 1970, between which a time in another unit is sought.
-const IN_2000: f64 = 946_684_800.0;
-const IN_2100: f64 = 4_102_444_800.0;
+/// 2010: there were no JWTs.
+const NO_TOKEN_BEFORE: u64 = 1_262_304_000;
 
 impl Case<'_> {
     pub(super) fn claim(&self, name: &str, fault: ClaimFault) -> String {
@@ -44,11 +44,8 @@ impl Case<'_> {
 
     fn time_out_of_range(&self, name: &str) -> String {
         let value = self.token.claim(name).and_then(Value::as_f64).unwrap_or_default();
-        let unit = [("milliseconds", 1e3), ("microseconds", 1e6), ("nanoseconds", 1e9)]
-            .into_iter()
-            .find(|(_, per_second)| (IN_2000..IN_2100).contains(&(value / per_second)));
-        let cause = match unit {
-            Some((unit, _)) => format!("is in {unit}, by its size"),
+        let cause = match moment::unit_of(value) {
+            Some(unit) => format!("is in {unit}, by its size"),
             None if value < 0.0 => String::from("is negative"),
             None => String::from("is after the year 9999"),
         };
@@ -115,14 +112,21 @@ impl Case<'_> {
         match differences.min_by_key(|(ours, _)| ours.len().abs_diff(iss.len())) {
             Some((ours, difference)) => {
                 format!(
-                    "iss is {}: {difference}, {}. Configure the issuer as its tokens name it.",
+                    "iss is {}: {difference}, {}. Configure the issuer as its tokens name it.{}",
                     quoted(iss),
-                    quoted(ours)
+                    quoted(ours),
+                    if iss.starts_with("http://") && ours.starts_with("https://") {
+                        " Behind a proxy that ends TLS, an issuer writes `http` until it is told its public URL."
+                    } else {
+                        ""
+                    }
                 )
             }
             None => format!(
-                "iss is {}, another issuer than yours: another environment, or configure it as well.",
-                quoted(iss)
+                "iss is {}, another issuer than yours: the client has to get a token from yours, {}; or is it of another \
+                 environment, such as staging? If the API is to accept both, configure this issuer as well.",
+                quoted(iss),
+                self.api.configuration.issuers.iter().map(|ours| quoted(&ours.name)).collect::<Vec<_>>().join(" or ")
             ),
         }
     }
@@ -158,8 +162,17 @@ impl Case<'_> {
         let issued_at = self.token.time("iat").filter(|issued_at| *issued_at < expiry);
         let lifetime = issued_at.map(|issued_at| moment::span(expiry.saturating_since(issued_at)));
         let lifetime = lifetime.map(|lifetime| format!(" It was good for {lifetime}.")).unwrap_or_default();
+        if expiry < UnixTime::from_secs(NO_TOKEN_BEFORE) {
+            return format!(
+                "`exp` is {}, which is in {}: a lifetime in the place of a time? Have the issuer write seconds since 1970 \
+                 (RFC 7519 §2).",
+                expiry.as_secs(),
+                moment::show(expiry).get(..4).unwrap_or_default()
+            );
+        }
         let skew = if now.saturating_since(expiry) < CLOCK_SKEW {
-            " If it was fresh, the clocks differ: check both (NTP)."
+            " If it was fresh, one of the two clocks is wrong: compare `date -u` on the API's host and at the issuer with \
+             a third clock, and set the wrong one (NTP)."
         } else {
             ""
         };
@@ -168,10 +181,13 @@ impl Case<'_> {
 
     pub(super) fn early(&self, claim: &str, what: &str) -> String {
         let (Some(time), Some(now)) = (self.token.time(claim), self.now) else { return String::new() };
+        let leeway = self.api.configuration.leeway.as_secs();
+        let apart = moment::span(time.saturating_since(now));
         format!(
-            "`{claim}`: {what} {}, by the issuer's clock. Clock skew? Check both clocks (NTP); `leeway` is {} s.",
+            "`{claim}`: {what} {}, by the issuer's clock: one of the two clocks is wrong by {apart} or more. Compare \
+             `date -u` on the API's host and at the issuer with a third clock, and set the wrong one (NTP). `leeway` is \
+             {leeway} s.",
             moment::relative(time, now),
-            self.api.configuration.leeway.as_secs()
         )
     }
 
@@ -181,30 +197,6 @@ impl Case<'_> {
 
     fn is_strict(&self) -> bool {
         self.issuer.is_some_and(|issuer| issuer.require_at_jwt)
-    }
-
-    pub(super) fn scope(&self) -> Vec<String> {
-        let needs = self.api.scopes.join(" ");
-        let (name, has) = self.token.scopes(self.issuer).unwrap_or_default();
-        let missing: Vec<_> = self.api.scopes.iter().filter(|scope| !has.contains(&scope.as_str())).collect();
-        let missing = missing.iter().map(|scope| scope.as_str()).collect::<Vec<_>>().join(" ");
-        let has = if name.is_empty() {
-            "no scope claim".to_owned()
-        } else {
-            format!("{} in `{name}`", quoted(&has.join(" ")))
-        };
-        let mut advice = vec![format!(
-            "It needs {needs:?} and has {has}; missing: {missing:?}. The client has to ask for it, \
-             and the issuer to grant it."
-        )];
-        let elsewhere = ["permissions", "roles", "scopes"].into_iter().find(|name| {
-            let texts = self.token.texts(name);
-            self.api.scopes.iter().any(|scope| texts.contains(&scope.as_str()))
-        });
-        if let Some(claim) = elsewhere {
-            advice.push(format!("`{claim}` has it: if the issuer keeps scopes there, see `Issuer::scope_claims`."));
-        }
-        advice
     }
 }
 

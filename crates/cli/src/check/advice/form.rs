@@ -1,54 +1,68 @@
 //! Refusals before any claim is looked at: the form, the algorithm, the key, the signature.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
+use tower_bearer::MalformedFault;
 use tower_bearer::jose::{DroppedKey, KeyFault};
-use tower_bearer::{MalformedFault, RequestFault};
 
 use super::super::printable;
+use super::super::signature::{self, Shortage};
 use super::{Case, MAX_QUOTED, quoted};
 
 /// How many unusable keys the advice names.
 const MAX_DROPPED: usize = 10;
 
 impl Case<'_> {
-    pub(super) fn credentials(&self, fault: RequestFault) -> String {
+    pub(super) fn malformed(&self, fault: MalformedFault) -> String {
         match fault {
-            RequestFault::Empty => "There is no token behind `Bearer`: is the client's variable empty?".into(),
-            _ if self.text.trim_start().starts_with('{') => {
-                "This is a JSON object, perhaps the token response: give the value of `access_token`, as \
-                 `jq -r .access_token` prints it."
-                    .into()
-            }
-            _ if self.text.starts_with(['"', '\'']) => "Take away the quotes around the token.".into(),
-            _ if self.text.contains(char::is_whitespace) => {
-                "There are spaces in it: the client sends more than the token, or a token with a line break.".into()
-            }
-            _ => {
-                "A token has letters, digits and `-._~+/=` only: the client sends something else, or encodes it.".into()
-            }
+            MalformedFault::TooLarge => format!(
+                "It has {} bytes, and the API reads {}. Have the issuer put less into the token (group lists, often), or \
+                 raise `max_token_bytes`; proxies in front of the API have limits of their own.",
+                self.presented.token.len(),
+                self.api.configuration.max_token_bytes
+            ),
+            MalformedFault::Opaque => self.opaque(),
+            MalformedFault::Encrypted => self.encrypted(),
+            MalformedFault::Parts => self.parts(),
+            MalformedFault::Base64 => self.base64(),
+            _ => "The header is not what a JWT library writes: was the token changed on the way?".into(),
         }
     }
 
-    pub(super) fn malformed(&self, fault: MalformedFault) -> String {
-        match fault {
-            MalformedFault::TooLarge => {
-                "Have the issuer put less into the token (group lists, often), or raise `max_token_bytes`.".into()
+    fn parts(&self) -> String {
+        let dots = self.text.bytes().filter(|byte| *byte == b'.').count();
+        match dots {
+            0 | 1 => format!(
+                "The token is cut off: it has {dots} of the 2 dots of a JWT. Was it copied whole, and does the client's \
+                 variable, column or field have room for it?"
+            ),
+            3 if self.text.ends_with('.') => {
+                "A dot follows the token; it was copied along from a sentence. Take it away.".into()
             }
-            MalformedFault::Opaque => {
-                "This is no JWT but a reference, which would need introspection (RFC 7662). Have the issuer make JWTs \
-                 for this API: many do so only when the client names it (`audience` or `resource`)."
-                    .into()
-            }
-            MalformedFault::Encrypted => {
-                "The token is encrypted: have the issuer switch that off for this API. Some encrypt when the client \
-                 does not name an API (`audience` or `resource`)."
-                    .into()
-            }
-            MalformedFault::Parts | MalformedFault::Base64 => {
-                let dots = self.text.bytes().filter(|byte| *byte == b'.').count();
-                format!("It has {dots} dots instead of 2, or stray characters: was it cut off, or changed on the way?")
-            }
-            _ => "The header is not what a JWT library writes: was the token changed on the way?".into(),
+            _ => format!("It has {dots} dots instead of 2: is it more than one token, or was it changed on the way?"),
+        }
+    }
+
+    /// Which part is not base64url, and how so.
+    fn base64(&self) -> String {
+        let parts: Vec<_> = self.text.split('.').collect();
+        let named = ["header", "claims", "signature"].into_iter().zip(parts);
+        let decoded = named.map(|(name, part)| (name, part, URL_SAFE_NO_PAD.decode(part).is_ok()));
+        let Some((name, part, _)) = decoded.into_iter().find(|(_, _, is_fine)| !is_fine) else {
+            return "A part is not base64url: was the token changed on the way?".into();
+        };
+        if part.ends_with('=') {
+            format!("The {name} ends in `=`: a JWT has no padding (RFC 7515 §2). Have it made or sent without.")
+        } else if part.contains(['+', '/']) {
+            format!(
+                "The {name} has `+` or `/`: it is plain base64, where a JWT has base64url (RFC 7515 §2). Something on the \
+                 way re-encodes it."
+            )
+        } else if name == "signature" {
+            "The signature is cut off or changed: no bytes have this base64url text. Was the token copied whole?".into()
+        } else {
+            format!("The {name} is cut off or changed: no bytes have this base64url text. Was it changed on the way?")
         }
     }
 
@@ -61,10 +75,15 @@ impl Case<'_> {
                 "{name} is made with a shared secret. Either somebody forges tokens with the public key, or this \
                  client is set to {name} at the issuer: have it sign with RS256 or ES256."
             )
-        } else if self.issuer.is_some_and(|issuer| issuer.algorithms.iter().any(|algorithm| algorithm.name() == name)) {
-            String::from("The algorithm is not accepted for this issuer.")
         } else {
-            format!("If the issuer really signs with {}, allow it: `Issuer::algorithms`.", quoted(name))
+            let accepted = self.issuer.map(|issuer| issuer.algorithms.as_slice()).unwrap_or_default();
+            let accepted: Vec<_> = accepted.iter().map(|algorithm| algorithm.name()).collect();
+            format!(
+                "The token is signed with {}, and the API accepts {} from this issuer. If the issuer is to sign with it, \
+                 add it to `Issuer::algorithms`; otherwise have the issuer sign with one of those for this client.",
+                quoted(name),
+                accepted.join(", ")
+            )
         }
     }
 
@@ -107,11 +126,21 @@ impl Case<'_> {
         if self.token.text("iss").is_some_and(|iss| self.api.issuer(iss).is_none()) {
             advice.extend(self.other_issuer());
         }
-        advice.push(
-            "Header, claims or signature are not as they were signed: changed or cut off on the way, forged, or the \
-             issuer has put a new key under an old `kid`."
-                .into(),
-        );
+        advice.push(match signature::shortage(self.text) {
+            Some(Shortage { found, expected }) => {
+                let expected: Vec<_> = expected.iter().map(ToString::to_string).collect();
+                format!(
+                    "The signature has {found} bytes, where the algorithm makes {}: the token is cut off, or something \
+                     was added. Was it copied whole, and does the client's variable, column or field have room for it?",
+                    expected.join(" or ")
+                )
+            }
+            None => {
+                "Header, claims or signature are not as they were signed: changed on the way, forged, or the issuer \
+                     has put a new key under an old `kid`."
+                    .into()
+            }
+        });
         advice
     }
 }

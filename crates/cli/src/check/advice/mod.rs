@@ -1,12 +1,16 @@
 //! What to do about a refused token: by the reason, and by what the token says about itself, unproven as that is.
 
 mod claims;
+mod credentials;
 mod form;
+mod kinds;
+mod scope;
 
 use tower_bearer::time::UnixTime;
 use tower_bearer::{IssuerDescription, KeySetStatus, ResourceServer, TokenError};
 
 use super::api::Api;
+use super::presented::Presented;
 use super::untrusted::Untrusted;
 use super::{keys, moment, printable};
 
@@ -20,6 +24,9 @@ pub(super) struct Case<'a> {
     pub(super) issuer: Option<&'a IssuerDescription>,
     pub(super) server: &'a ResourceServer,
     pub(super) token: &'a Untrusted,
+    pub(super) presented: &'a Presented,
+    /// The scopes that the layer found, if it accepted the token but for its scopes.
+    pub(super) granted: &'a [String],
     pub(super) text: &'a str,
     pub(super) now: Option<UnixTime>,
 }
@@ -27,7 +34,7 @@ pub(super) struct Case<'a> {
 impl Case<'_> {
     /// Sentences, the likeliest first.
     pub(super) fn advise(&self, error: &TokenError) -> Vec<String> {
-        let mut advice = self.by_reason(error);
+        let mut advice = self.kind(error).map_or_else(|| self.by_reason(error), |kind| vec![kind]);
         // Who mends what was found first would meet this next.
         let is_undecided = matches!(error, TokenError::KeysUnavailable { .. } | TokenError::KeyNotProvenAbsent { .. });
         if !is_undecided
@@ -42,7 +49,9 @@ impl Case<'_> {
 
     fn by_reason(&self, error: &TokenError) -> Vec<String> {
         let advice = match error {
-            TokenError::Request(fault) => self.credentials(*fault),
+            TokenError::Absent => return self.absent(),
+            TokenError::DpopNotConfigured => self.dpop(),
+            TokenError::Request(fault) => self.request(*fault),
             TokenError::Malformed(fault) => self.malformed(*fault),
             TokenError::AlgorithmNotAllowed => self.algorithm(),
             TokenError::UnsupportedHeader(name) | TokenError::HeaderParameter(name) => {
@@ -65,11 +74,16 @@ impl Case<'_> {
             TokenError::Expired => self.expired(),
             TokenError::NotYetValid => self.early("nbf", "valid"),
             TokenError::IssuedInFuture => self.early("iat", "issued"),
+            TokenError::IssuerDisabled => {
+                "The API has switched this issuer off (`ResourceServer::disable_issuer`): switch it on again, or have the \
+                 client use another issuer."
+                    .into()
+            }
             TokenError::TooOld => "The client has to get a new token, or the API a longer `max_token_age`.".into(),
             TokenError::InsufficientScope(_) => return self.scope(),
             TokenError::KeysUnavailable { .. } => return self.key_problems(),
             TokenError::KeyNotProvenAbsent { .. } => return self.unproven_key(),
-            _ => return Vec::new(),
+            _ => format!("See the documentation of the reason `{}`.", error.reason()),
         };
         vec![advice]
     }

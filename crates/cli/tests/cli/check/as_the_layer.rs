@@ -1,6 +1,7 @@
 //! `check` and the layer never disagree.
 
 use std::convert::Infallible;
+use std::future::ready;
 use std::time::Duration;
 
 use http::{Request, Response};
@@ -260,7 +261,7 @@ pub(super) async fn ask(
     scope: Option<&'static str>,
     token: &str,
 ) -> (Option<u16>, Option<String>, Option<&'static str>) {
-    let handler = service_fn(async |_: Request<()>| Ok::<_, Infallible>(Response::new(())));
+    let handler = service_fn(|_: Request<()>| ready(Ok::<_, Infallible>(Response::new(()))));
     let request = Request::builder().header("authorization", format!("Bearer {token}").as_bytes());
     let request = request.body(()).unwrap();
     let parts = match scope {

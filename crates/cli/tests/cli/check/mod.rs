@@ -1,10 +1,12 @@
 //! `check` explains tokens as the layer judges them, and gives nothing away.
 
 mod as_the_layer;
+mod causes;
 mod described;
 mod input;
 mod keys;
 mod remedies;
+mod set_ups;
 
 use std::io::Write as _;
 use std::process::{Output, Stdio};
@@ -122,8 +124,8 @@ fn a_good_token_passes_every_check() {
       ✓ issuer             "https://as.example.com"                     "https://as.example.com"
       ✓ audience           ["https://api.example.com"]                  one of ["https://api.example.com"]
       ✓ expiry             1800000300 (2027-01-15T08:05:00Z, in 5 min)  after 2027-01-15T08:00:00Z, less 30 s of leeway
-      ✓ not before         absent                                       not after 1800000000, plus 30 s of leeway
-      ✓ issued at          1800000000 (2027-01-15T08:00:00Z, now)       not after 1800000000, plus 30 s of leeway
+      ✓ not before         absent                                       not after 2027-01-15T08:00:00Z, plus 30 s of leeway
+      ✓ issued at          1800000000 (2027-01-15T08:00:00Z, now)       not after 2027-01-15T08:00:00Z, plus 30 s of leeway
       ✓ required claims    sub, client_id, iat, jti                     none
       ✓ scope              "read:leads"                                 all of ["read:leads"]
 
@@ -198,8 +200,8 @@ fn what_stands_after_a_bad_signature_is_unverified() {
         401  WWW-Authenticate: Bearer realm="https://api.example.com", error="invalid_token", error_description="the signature is wrong"
 
       What to do
-        Header, claims or signature are not as they were signed: changed or cut off on the way, forged,
-        or the issuer has put a new key under an old `kid`.
+        Header, claims or signature are not as they were signed: changed on the way, forged, or the
+        issuer has put a new key under an old `kid`.
         By its own word it has expired as well, 2 h ago.
 
       Header, unverified: anybody may have written them

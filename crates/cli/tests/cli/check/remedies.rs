@@ -4,6 +4,9 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 
 use serde_json::json;
+use tower_bearer::jose::Algorithm;
+use tower_bearer_authorization_server::{AuthorizationServer, Certificate};
+use tower_bearer_test::SigningKey;
 
 use super::{AUDIENCE, ISSUER, advice, check};
 use crate::support::Directory;
@@ -32,18 +35,47 @@ fn response(status: &str, fields: &str, body: &str) -> String {
 
 /// What `check` says when keys are at this place.
 fn told(jwks: &str) -> String {
+    told_with(jwks, &["--algorithm", "ES256"])
+}
+
+fn told_with(jwks: &str, more: &[&str]) -> String {
     let arguments = ["--json", "--issuer", ISSUER, "--audience", AUDIENCE, "--dangerously-allow-http", "--jwks", jwks];
-    let output = check(&arguments, &super::token().sign());
+    let output = check(&[&arguments, more].concat(), &super::token().sign());
     assert_eq!(output.status.code(), Some(3), "{jwks}");
     advice(&output)
 }
 
+/// The certificate is what the TLS library says that it is, which also speaks of certificates.
+#[tokio::test(flavor = "multi_thread")]
+async fn each_bad_certificate_has_its_remedy() {
+    for (kind, is_trusted, expected) in [
+        (Certificate::Valid, false, AUTHORITY),
+        (Certificate::SelfSigned, false, AUTHORITY),
+        (Certificate::Expired, true, EXPIRED),
+        (Certificate::OtherHost, true, OTHER_HOST),
+    ] {
+        let server = AuthorizationServer::builder().tls(kind).start().await.unwrap();
+        let directory = Directory::new();
+        let root = directory.write("root.pem", server.root_certificate().unwrap_or_default());
+        let trusted = ["--ca-certificate", &*root];
+        let told = told_with(server.jwks_uri(), if is_trusted { &trusted } else { &[] });
+        assert_eq!(remedy(&told), expected, "{kind:?}: {told}");
+    }
+}
+
 const USABLE_KEY: &str = "has no key that may be used";
+const EMPTY_SET: &str = "The set is empty";
+const ENCRYPTION_KEYS: &str = "All keys of the set are for encryption";
+const ALLOWED_ALGORITHM: &str = "only keys for algorithms that the API does not accept";
+const EXPIRED: &str = "The server's certificate has expired";
+const OTHER_HOST: &str = "The server's certificate is for another host";
+const AUTHORITY: &str = "from an authority that this machine does not know";
 const UNCOMPRESSED: &str = "switch compression off";
-const CERTIFICATE: &str = "give its certificate with `--ca-certificate FILE`";
+const CERTIFICATE: &str = "For an authority of your own";
 const NAME: &str = "The name is not known here";
 const REACHABLE: &str = "reachable from here?";
 const OTHER_PLACE: &str = "the issuer as tokens name it in `iss`?";
+const KEYS_URL: &str = "Nothing is at this URL of the keys";
 const REDIRECT: &str = "Redirects are not followed";
 const JSON: &str = "The response is not JSON";
 const OWN_ISSUER: &str = "Give `--issuer` as the metadata has it";
@@ -54,11 +86,18 @@ const BY_HAND: &str = "if discovery cannot have them";
 fn remedy(told: &str) -> &'static str {
     let all = [
         USABLE_KEY,
+        EMPTY_SET,
+        ENCRYPTION_KEYS,
+        ALLOWED_ALGORITHM,
+        EXPIRED,
+        OTHER_HOST,
+        AUTHORITY,
         UNCOMPRESSED,
         CERTIFICATE,
         NAME,
         REACHABLE,
         OTHER_PLACE,
+        KEYS_URL,
         REDIRECT,
         JSON,
         OWN_ISSUER,
@@ -79,12 +118,13 @@ fn each_cause_has_its_remedy_whatever_the_server_says() {
     let quoted = |status: &str| response(status, "content-type: \"\r\n", &format!("\"{LIES}"));
     let redirect = |to: &str| response("302 Found", &format!("location: {to}\r\n"), LIES);
     let named = |path: &str| response("404 Not Found", &format!("x-path: {path}\r\n"), LIES);
+    let p384 = SigningKey::generate(Algorithm::ES384).unwrap().public_jwk();
     let set = |set: serde_json::Value| response("200 OK", "", &set.to_string());
     for (answer, expected) in [
-        (page("404 certificate"), OTHER_PLACE),
-        (escaped("404 Not Found"), OTHER_PLACE),
-        (quoted("404 Not Found"), OTHER_PLACE),
-        (named("/certificate"), OTHER_PLACE),
+        (page("404 certificate"), KEYS_URL),
+        (escaped("404 Not Found"), KEYS_URL),
+        (quoted("404 Not Found"), KEYS_URL),
+        (named("/certificate"), KEYS_URL),
         (page("200 OK"), JSON),
         (escaped("200 OK"), JSON),
         (response("200 OK", "content-type: application/json\r\n", "{\"keys\":["), JSON),
@@ -94,7 +134,10 @@ fn each_cause_has_its_remedy_whatever_the_server_says() {
         (redirect("status 404"), REDIRECT),
         (response("200 OK", "content-encoding: certificate\r\n", LIES), UNCOMPRESSED),
         (response("200 OK", "content-encoding: a\\\r\ncontent-type: certificate\\\r\n", LIES), UNCOMPRESSED),
-        (set(json!({ "keys": [] })), USABLE_KEY),
+        (set(json!({ "keys": [] })), EMPTY_SET),
+        (set(json!({ "keys": [{ "kty": "EC", "kid": "not json", "use": "enc" }] })), ENCRYPTION_KEYS),
+        (set(json!({ "keys": [{ "kty": "EC", "use": "enc" }, { "kty": "EC", "kid": LIES }] })), USABLE_KEY),
+        (set(json!({ "keys": [{ "kty": "EC", "use": "enc" }, p384] })), ALLOWED_ALGORITHM),
         (set(json!({ "keys": [{ "kty": "certificate", "kid": LIES }] })), USABLE_KEY),
         (set(json!({ "error": "not json" })), BY_HAND),
         (set(json!(["not json"])), BY_HAND),
@@ -145,5 +188,5 @@ fn a_file_has_the_remedy_of_a_file() {
     let directory = Directory::new();
     assert_eq!(remedy(&told("/no/such/certificate")), FILE);
     assert_eq!(remedy(&told(&directory.write("keys.json", LIES))), FILE);
-    assert_eq!(remedy(&told(&directory.write("none.json", "{\"keys\":[]}"))), USABLE_KEY);
+    assert_eq!(remedy(&told(&directory.write("none.json", "{\"keys\":[]}"))), EMPTY_SET);
 }
