@@ -26,14 +26,19 @@ Examples:
   A hundred thousand good tokens, and the keys that verify them:
     tower-bearer mint --count 100000 --out tokens.txt --jwks-out jwks.json
   Tokens that must be refused:
-    tower-bearer mint --count 1000 --defect expired --out expired.txt --jwks-out jwks.json
-  One token of each kind in turn, for a test of your own:
+    tower-bearer mint --count 1000 --defect expired \\
+      --out expired.txt --jwks-out jwks.json
+  Defective tokens by a key of another kind, for a test of your own:
     tower-bearer mint --count 2 --defect tampered-signature --algorithm ES256
 
 Each run makes a new key, so tokens and JWK Set belong together when one run wrote both.
+
 The tokens are for tests: whoever trusts this JWK Set lets their holder in.
 
-Exit codes: 0 minted, 2 the command line is wrong, 3 a file could not be written.";
+Exit codes:
+  0  minted
+  2  the command line is wrong
+  3  a file could not be written";
 
 /// Makes good or defective tokens in bulk, with the JWK Set that verifies them.
 ///

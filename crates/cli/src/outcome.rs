@@ -8,7 +8,7 @@ use std::process::ExitCode;
 pub(crate) const EXIT_CODES: &str = "\
 Exit codes:
   0    all is as it should be
-  1    the answer is no: a token is refused, answers under load were wrong, figures miss what was asked
+  1    the answer is no: a token is refused, answers under load were wrong
   2    the command line or a configuration file is wrong
   3    it could not be done: a file, the network, a server that did not start
   130  ended by Ctrl-C; what was measured until then is reported. The authorization server ends with 0";

@@ -32,13 +32,11 @@ use crate::outcome::{Failure, Outcome};
 /// The end of `check --help`.
 const EXAMPLES: &str = "\
 Examples:
-  2:14 a.m., and a client says that its token is refused. It is in the
-  clipboard:
+  2:14 a.m., and a client says that its token is refused. It is in the clipboard:
     pbpaste | tower-bearer check --issuer https://as.example.com \\
       --audience https://api.example.com
 
-  By the configuration of the running API, as `ResourceServer::describe()`
-  returns it:
+  By the configuration of the running API, as `ResourceServer::describe()` returns it:
     curl http://127.0.0.1:9000/debug/tokens > api.json
     pbpaste | tower-bearer check --config api.json
 
@@ -50,9 +48,11 @@ Examples:
     tower-bearer check --config api.json --json < tokens.txt |
       jq -r .reason | sort | uniq -c
 
-  Would it have been good when the request came, on the route that asks for
-  `write:leads`?
+  Would it have been good when the request came, on the route that asks for `write:leads`?
     … --at 2026-11-21T02:14:00Z --scope write:leads
+
+  Good here and refused there? Then configuration, clock or request differ. On the host of the API:
+    tower-bearer check --config api.json < request-as-it-arrives.txt
 
   Without the network, by keys in a file:
     … --jwks jwks.json
@@ -61,8 +61,7 @@ Exit codes:
   0  every token is good
   1  a token is refused
   2  the command line is wrong, or no token came
-  3  a token could not be judged, because keys were unavailable, or the input
-     could not be read";
+  3  a token could not be judged, because keys were unavailable, or the input could not be read";
 
 /// Explains why tokens are accepted or refused: pipe them in, one a line.
 ///
@@ -77,8 +76,7 @@ pub(crate) struct Check {
     #[command(flatten)]
     settings: Settings,
 
-    /// The token itself. It then stands in the history of the shell and in the list of processes: standard input is
-    /// safer.
+    /// The token itself. It is then in the history of the shell and in the list of processes: standard input is safer.
     #[arg(long)]
     token: Option<String>,
 
@@ -111,7 +109,7 @@ impl Check {
         };
         let read = match &self.token {
             Some(token) => {
-                warn("the token stands in the history of your shell now: better pipe it into standard input");
+                warn("the token is in the history of your shell now: better pipe it into standard input");
                 judge_line(&Line::of_argument(token))
             }
             None => {

@@ -45,7 +45,7 @@ pub(super) struct Settings {
     #[arg(long, value_name = "URL", help_heading = "Keys")]
     metadata_url: Option<String>,
 
-    /// Trusts this certificate authority (PEM) beside the system's.
+    /// Trusts this certificate authority (PEM) in addition to the system's.
     #[arg(long, value_name = "FILE", help_heading = "Keys")]
     ca_certificate: Option<String>,
 

@@ -1,10 +1,12 @@
 //! Answers, told apart by status and by what the server said about it, and whether they are the right ones.
 
-use std::time::Duration;
-
+use serde::Serialize;
 use serde_json::Value;
-use tower_bearer::TokenError;
 
+/// The header field in which our own API gives the reason code of a refusal.
+pub(super) const REASON_FIELD: &str = "x-tower-bearer-reason";
+/// The reason of the layer's 503 for a `kid` that may exist.
+const UNPROVEN: &[u8] = b"key_not_proven_absent";
 /// More kinds of answers than a server of good will has; what comes beyond is counted together.
 const MAX_KINDS: usize = 64;
 /// As much as is kept of what a server says about a refusal.
@@ -16,17 +18,36 @@ pub(super) enum Sent {
     /// A good token: 200.
     Good,
     /// A bad one: 401 with the error `invalid_token` (RFC 6750 §3.1), or the layer's 503 for a `kid` that no fetch has
-    /// proved absent yet.
+    /// proved absent yet. Of another server it is not known why it responds with 503.
     Bad,
+}
+
+/// Whether a response is the right one.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Verdict {
+    Right,
+    Wrong,
+    /// Another server did not decide about a bad token, or it is overloaded.
+    Unclear,
 }
 
 /// What came back.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Reply<'a> {
-    /// An answer, and what it says of itself unless it is 200: the challenge, or else the start of the body.
-    Status(u16, &'a [u8]),
+    /// A response, unless it is 200 with what it says of itself.
+    Status(u16, Told<'a>),
     /// None, and why.
     Lost(&'static str),
+}
+
+/// What a response says of itself.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(super) struct Told<'a> {
+    /// The challenge, or else the start of the body.
+    pub(super) text: &'a [u8],
+    /// The reason code of our own API, empty if it gave none; `None` for another server.
+    pub(super) reason: Option<&'a [u8]>,
 }
 
 /// One kind of answer and how often it came.
@@ -37,11 +58,12 @@ pub(super) struct Kind {
     pub(super) status: Option<u16>,
     /// `error`, and after it what describes it; for a lost answer, why it was lost.
     pub(super) reason: Option<String>,
-    pub(super) is_wrong: bool,
+    pub(super) verdict: Verdict,
     /// How many came in each part of the run.
     pub(super) over_time: Vec<u64>,
     /// What the server said, to recognize it by.
     told: Box<[u8]>,
+    reason_code: Option<Box<[u8]>>,
 }
 
 /// All kinds of answers that came.
@@ -53,27 +75,27 @@ pub(super) struct Answers {
 impl Answers {
     /// Counts an answer in this part of the run; whether it is wrong.
     pub(super) fn count(&mut self, sent: Sent, reply: Reply<'_>, part: usize) -> bool {
-        let (status, told) = match reply {
-            Reply::Status(status, told) => (Some(status), told),
-            Reply::Lost(why) => (None, why.as_bytes()),
-        };
+        let (status, told) = reply.parts();
         // Few kinds, and the most frequent one came first: comparing is faster than hashing.
-        let same = |kind: &Kind| kind.status == status && kind.sent == sent && *kind.told == *told;
+        let same = |kind: &Kind| {
+            let is_same_reason = || kind.reason_code.as_deref() == told.reason;
+            kind.status == status && kind.sent == sent && *kind.told == *told.text && is_same_reason()
+        };
         if let Some(kind) = self.kinds.iter_mut().find(|kind| same(kind)) {
             kind.add(part, 1);
-            return kind.is_wrong;
+            return kind.is_wrong();
         }
         let mut kind = Kind::new(sent, reply);
         if self.kinds.len() >= MAX_KINDS {
             kind.reason = Some("other".to_owned());
-            if let Some(last) = self.kinds.last_mut().filter(|last| last.is_wrong == kind.is_wrong) {
+            if let Some(last) = self.kinds.last_mut().filter(|last| last.verdict == kind.verdict) {
                 last.reason = kind.reason;
                 last.add(part, 1);
-                return kind.is_wrong;
+                return kind.verdict == Verdict::Wrong;
             }
         }
         kind.add(part, 1);
-        let is_wrong = kind.is_wrong;
+        let is_wrong = kind.is_wrong();
         self.kinds.push(kind);
         is_wrong
     }
@@ -99,20 +121,30 @@ impl Answers {
 
 impl Kind {
     fn new(sent: Sent, reply: Reply<'_>) -> Self {
-        let (status, told, refusal) = match reply {
-            Reply::Status(status, told) => (Some(status), told, (status != 200).then(|| Refusal::read(told)).flatten()),
-            Reply::Lost(why) => (None, why.as_bytes(), Some(Refusal { error: why.to_owned(), description: None })),
+        let (status, told) = reply.parts();
+        let refusal = match reply {
+            Reply::Status(200, _) => None,
+            Reply::Status(..) => Refusal::read(told.text),
+            Reply::Lost(why) => Some(Refusal { error: why.to_owned(), description: None }),
         };
-        let is_wrong = match sent {
-            Sent::Good => status != Some(200),
-            Sent::Bad => match status {
-                Some(401) => refusal.as_ref().is_none_or(|refusal| refusal.error != "invalid_token"),
-                Some(503) => !is_unproven(told),
-                _ => true,
+        let verdict = match (sent, status) {
+            (Sent::Good, Some(200)) => Verdict::Right,
+            (Sent::Bad, Some(401)) if refusal.as_ref().is_some_and(|it| it.error == "invalid_token") => Verdict::Right,
+            (Sent::Bad, Some(503)) => match told.reason {
+                Some(UNPROVEN) => Verdict::Right,
+                Some(_) => Verdict::Wrong,
+                None => Verdict::Unclear,
             },
+            _ => Verdict::Wrong,
         };
-        let reason = refusal.map(Refusal::into_text);
-        Self { sent, status, reason, is_wrong, over_time: Vec::new(), told: told.into() }
+        let code = || told.reason.and_then(|code| std::str::from_utf8(code).ok()).filter(|code| is_safe(code));
+        let reason = refusal.map(Refusal::into_text).or_else(|| code().map(str::to_owned)).filter(|it| !it.is_empty());
+        let (over_time, reason_code) = (Vec::new(), told.reason.map(Box::from));
+        Self { sent, status, reason, verdict, over_time, told: told.text.into(), reason_code }
+    }
+
+    pub(super) fn is_wrong(&self) -> bool {
+        self.verdict == Verdict::Wrong
     }
 
     pub(super) fn count(&self) -> u64 {
@@ -129,7 +161,8 @@ impl Kind {
     }
 
     fn is_same_as(&self, other: &Self) -> bool {
-        self.sent == other.sent && self.status == other.status && self.told == other.told
+        let is_same_told = self.told == other.told && self.reason_code == other.reason_code;
+        self.sent == other.sent && self.status == other.status && is_same_told
     }
 
     fn add(&mut self, part: usize, count: u64) {
@@ -138,6 +171,15 @@ impl Kind {
         }
         if let Some(counted) = self.over_time.get_mut(part) {
             *counted += count;
+        }
+    }
+}
+
+impl<'a> Reply<'a> {
+    const fn parts(self) -> (Option<u16>, Told<'a>) {
+        match self {
+            Self::Status(status, told) => (Some(status), told),
+            Self::Lost(why) => (None, Told { text: why.as_bytes(), reason: None }),
         }
     }
 }
@@ -167,13 +209,6 @@ impl Refusal {
             None => self.error,
         }
     }
-}
-
-/// Whether the body is the layer's for a `kid` that may exist.
-fn is_unproven(told: &[u8]) -> bool {
-    let description = TokenError::KeyNotProvenAbsent { retry_after: Duration::ZERO }.error_description();
-    let body: Option<Value> = serde_json::from_slice(told).ok();
-    body.is_some_and(|body| body.get("error_description").and_then(Value::as_str) == Some(description))
 }
 
 /// The value of a quoted parameter.
@@ -222,32 +257,51 @@ mod tests {
     #[test]
     fn each_kind_of_request_has_its_right_answer() {
         let mut answers = Answers::default();
-        assert!(!answers.count(Sent::Good, Reply::Status(200, b""), 0));
-        assert!(!answers.count(Sent::Bad, Reply::Status(401, CHALLENGE), 3));
-        assert!(answers.count(Sent::Good, Reply::Status(401, CHALLENGE), 0));
-        assert!(answers.count(Sent::Good, Reply::Status(503, b""), 0));
-        assert!(answers.count(Sent::Bad, Reply::Status(200, b""), 0));
-        assert!(answers.count(Sent::Bad, Reply::Status(401, b"Bearer error=\"invalid_request\""), 0));
-        assert!(answers.count(Sent::Bad, Reply::Status(401, b"Bearer error=\"invalid_token_of_ours\""), 0));
-        assert!(answers.count(Sent::Bad, Reply::Status(403, CHALLENGE), 0));
+        let foreign = |status, text: &'static [u8]| Reply::Status(status, Told { text, reason: None });
+        let own = |status, code: &'static [u8]| Reply::Status(status, Told { text: b"{}", reason: Some(code) });
+        assert!(!answers.count(Sent::Good, foreign(200, b""), 0));
+        assert!(!answers.count(Sent::Bad, foreign(401, CHALLENGE), 3));
+        assert!(answers.count(Sent::Good, foreign(401, CHALLENGE), 0));
+        assert!(answers.count(Sent::Good, foreign(503, b""), 0));
+        assert!(answers.count(Sent::Bad, foreign(200, b""), 0));
+        assert!(answers.count(Sent::Bad, foreign(401, b"Bearer error=\"invalid_request\""), 0));
+        assert!(answers.count(Sent::Bad, foreign(401, b"Bearer error=\"invalid_token_of_ours\""), 0));
+        assert!(answers.count(Sent::Bad, foreign(403, CHALLENGE), 0));
         assert!(answers.count(Sent::Good, Reply::Lost("closed"), 0));
-        let unproven = br#"{"error_description":"whether the token's key exists cannot be checked at the moment"}"#;
-        assert!(!answers.count(Sent::Bad, Reply::Status(503, unproven), 0));
-        assert!(answers.count(Sent::Good, Reply::Status(503, unproven), 0));
-        assert!(answers.count(Sent::Bad, Reply::Status(503, b"{}"), 0));
+        assert!(!answers.count(Sent::Bad, own(503, b"key_not_proven_absent"), 0));
+        assert!(answers.count(Sent::Good, own(503, b"key_not_proven_absent"), 0));
+        assert!(answers.count(Sent::Bad, own(503, b"keys_unavailable"), 0));
+        assert!(answers.count(Sent::Bad, own(503, b""), 0));
 
         let mut twice = answers.clone();
         twice.merge(answers);
         let kinds = twice.into_kinds();
-        assert_eq!(kinds.len(), 12);
+        assert_eq!(kinds.len(), 13);
         assert!(kinds.iter().all(|kind| kind.count() == 2));
+    }
+
+    /// The text of an error never decides: another server may write the layer's own.
+    #[test]
+    fn a_503_of_another_server_is_unclear_whatever_it_says() {
+        for text in [
+            &br#"{"error_description":"whether the token's key exists cannot be checked at the moment"}"#[..],
+            b"{}",
+            b"",
+            b"key_not_proven_absent",
+        ] {
+            let mut answers = Answers::default();
+            assert!(!answers.count(Sent::Bad, Reply::Status(503, Told { text, reason: None }), 0));
+            let kinds = answers.into_kinds();
+            assert_eq!((kinds[0].verdict, kinds[0].label()), (Verdict::Unclear, "503".to_owned()));
+        }
     }
 
     #[test]
     fn kinds_are_bounded() {
         let mut answers = Answers::default();
         for number in 0..1_000_u32 {
-            answers.count(Sent::Good, Reply::Status(500, number.to_string().as_bytes()), 0);
+            let text = number.to_string();
+            answers.count(Sent::Good, Reply::Status(500, Told { text: text.as_bytes(), reason: None }), 0);
         }
         let kinds = answers.into_kinds();
         assert!(kinds.len() <= MAX_KINDS + 1);

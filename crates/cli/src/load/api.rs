@@ -8,9 +8,11 @@ use axum::Router;
 use axum::routing::get;
 use axum::serve::ListenerExt as _;
 use clap::Args;
+use http::HeaderValue;
 use serde::{Deserialize, Serialize};
 use tower_bearer::{Issuer, KeyPolicy, ResourceServer};
 
+use super::answers::REASON_FIELD;
 use super::pin;
 use crate::clock;
 use crate::outcome::{Failure, Outcome};
@@ -89,7 +91,12 @@ impl ServeApi {
         }
         let policy = KeyPolicy::default().lifetime(Duration::from_millis(self.key_lifetime_ms));
         let issuer = Issuer::new(&self.issuer).key_policy(policy);
-        let builder = ResourceServer::builder().audience(&self.audience).issuer(issuer);
+        // For the generator, which does not decide by texts. Nothing is added to what accepted requests cost.
+        let builder =
+            ResourceServer::builder().audience(&self.audience).issuer(issuer).on_refusal(|error, mut response| {
+                response.headers_mut().insert(REASON_FIELD, HeaderValue::from_static(error.reason()));
+                response
+            });
         let builder = if self.without_cache { builder.token_cache_bytes(0) } else { builder };
         let server = builder.build().map_err(|error| Failure::Run(error.to_string()))?;
         Ok(app.route_layer(server.layer()))

@@ -238,13 +238,13 @@ impl Driver {
     async fn connect(&self, shared: &tokio::sync::Mutex<Option<Http2>>) -> io::Result<Connection> {
         let connector: &Connector = &self.target.connector;
         if !self.target.is_http2 {
-            return Ok(Connection::Http1(Http1::new(connector.connect().await?)));
+            return Ok(Connection::Http1(Http1::new(connector.connect().await?, self.target.is_own_api)));
         }
         let mut shared = shared.lock().await;
         if let Some(open) = shared.as_ref().filter(|open| open.is_reusable()) {
             return Ok(Connection::Http2(open.clone()));
         }
-        let open = Http2::new(connector.connect().await?, self.target.uri.clone()).await?;
+        let open = Http2::new(connector.connect().await?, self.target.uri.clone(), self.target.is_own_api).await?;
         Ok(Connection::Http2(shared.insert(open).clone()))
     }
 

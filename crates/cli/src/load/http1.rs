@@ -9,7 +9,7 @@ use std::io;
 use httparse::{EMPTY_HEADER, Status};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::answers::{MAX_TOLD_BYTES, Reply};
+use super::answers::{MAX_TOLD_BYTES, REASON_FIELD, Reply, Told};
 use super::connect::Stream;
 
 /// An answer's head may have as many bytes and fields.
@@ -23,6 +23,8 @@ pub(super) struct Http1 {
     buffer: Vec<u8>,
     /// What the last answer said about itself.
     told: Vec<u8>,
+    /// Its reason code, if this is our own API.
+    reason: Option<Vec<u8>>,
     is_reusable: bool,
 }
 
@@ -43,8 +45,9 @@ enum Body {
 }
 
 impl Http1 {
-    pub(super) fn new(stream: Stream) -> Self {
-        Self { stream, buffer: Vec::with_capacity(16 * 1024), told: Vec::new(), is_reusable: true }
+    pub(super) fn new(stream: Stream, is_own_api: bool) -> Self {
+        let (buffer, reason) = (Vec::with_capacity(16 * 1024), is_own_api.then(Vec::new));
+        Self { stream, buffer, told: Vec::new(), reason, is_reusable: true }
     }
 
     /// Whether another request can be sent.
@@ -56,9 +59,10 @@ impl Http1 {
     pub(super) async fn send(&mut self, request: &[u8]) -> io::Result<Reply<'_>> {
         self.is_reusable = false;
         self.told.clear();
+        self.reason.iter_mut().for_each(Vec::clear);
         self.stream.write_all(request).await?;
         let head = loop {
-            match parse_head(&self.buffer, &mut self.told)? {
+            match parse_head(&self.buffer, &mut self.told, self.reason.as_mut())? {
                 // An interim response; the answer follows (RFC 9110 §15.2).
                 Some(head) if (100..200).contains(&head.status) => self.consume(head.bytes),
                 Some(head) => break head,
@@ -81,7 +85,7 @@ impl Http1 {
             },
         }
         self.is_reusable = head.keeps_alive && self.buffer.is_empty();
-        Ok(Reply::Status(head.status, &self.told))
+        Ok(Reply::Status(head.status, Told { text: &self.told, reason: self.reason.as_deref() }))
     }
 
     /// Leaves `length` bytes behind, and keeps the start of them as what the answer says, up to `keep` bytes in all.
@@ -149,8 +153,9 @@ impl Http1 {
     }
 }
 
-/// The head, when all of it has come. A challenge is copied to `told` unless the status is 200.
-fn parse_head(bytes: &[u8], told: &mut Vec<u8>) -> io::Result<Option<Head>> {
+/// The head, when all of it has come. Unless the status is 200, a challenge is copied to `told`, and to `reason` the
+/// code of our own API.
+fn parse_head(bytes: &[u8], told: &mut Vec<u8>, mut reason: Option<&mut Vec<u8>>) -> io::Result<Option<Head>> {
     if bytes.is_empty() {
         return Ok(None);
     }
@@ -177,6 +182,11 @@ fn parse_head(bytes: &[u8], told: &mut Vec<u8>) -> io::Result<Option<Head>> {
             has_challenge = true;
             told.clear();
             told.extend_from_slice(field.value.get(..MAX_TOLD_BYTES).unwrap_or(field.value));
+        } else if status != 200
+            && is(REASON_FIELD)
+            && let Some(reason) = &mut reason
+        {
+            reason.extend_from_slice(field.value.get(..MAX_TOLD_BYTES).unwrap_or(field.value));
         }
     }
     keeps_alive &= !matches!(body, Body::UntilClose);
@@ -203,9 +213,9 @@ mod tests {
             // A client that has seen enough closes.
             let _ = server.write_all(answer.as_bytes()).await;
         });
-        let mut connection = Http1::new(Box::new(client));
+        let mut connection = Http1::new(Box::new(client), false);
         let reply = match connection.send(b"x").await {
-            Ok(Reply::Status(status, told)) => Ok((status, String::from_utf8(told.to_vec()).unwrap())),
+            Ok(Reply::Status(status, told)) => Ok((status, String::from_utf8(told.text.to_vec()).unwrap())),
             Ok(Reply::Lost(why)) => Err(io::Error::other(why)),
             Err(error) => Err(error),
         };

@@ -8,7 +8,7 @@ use http_body_util::{BodyExt as _, Empty};
 use hyper::client::conn::http2::{SendRequest, handshake};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 
-use super::answers::{MAX_TOLD_BYTES, Reply};
+use super::answers::{MAX_TOLD_BYTES, REASON_FIELD, Reply, Told};
 use super::connect::Stream;
 
 /// One stream of a connection that several share.
@@ -17,15 +17,17 @@ pub(super) struct Http2 {
     sender: SendRequest<Empty<Bytes>>,
     uri: Uri,
     told: Vec<u8>,
+    /// The reason code of the last response, if this is our own API.
+    reason: Option<Vec<u8>>,
 }
 
 impl Http2 {
-    pub(super) async fn new(stream: Stream, uri: Uri) -> io::Result<Self> {
+    pub(super) async fn new(stream: Stream, uri: Uri, is_own_api: bool) -> io::Result<Self> {
         let (sender, connection) =
             handshake(TokioExecutor::new(), TokioIo::new(stream)).await.map_err(io::Error::other)?;
         // Ends with its last sender; what goes wrong in it, the requests hear of.
         tokio::spawn(connection);
-        Ok(Self { sender, uri, told: Vec::new() })
+        Ok(Self { sender, uri, told: Vec::new(), reason: is_own_api.then(Vec::new) })
     }
 
     pub(super) fn is_reusable(&self) -> bool {
@@ -47,6 +49,11 @@ impl Http2 {
         if let Some(challenge) = challenge {
             self.told.extend_from_slice(challenge.get(..MAX_TOLD_BYTES).unwrap_or(challenge));
         }
+        if let Some(reason) = &mut self.reason {
+            reason.clear();
+            let code = response.headers().get(REASON_FIELD).filter(|_| status != 200);
+            reason.extend_from_slice(code.map(HeaderValue::as_bytes).unwrap_or_default());
+        }
         let mut room = if status == 200 || challenge.is_some() { 0 } else { MAX_TOLD_BYTES };
         let mut body = response.into_body();
         while let Some(frame) = body.frame().await {
@@ -56,7 +63,7 @@ impl Http2 {
                 self.told.extend_from_slice(kept);
             }
         }
-        Ok(Reply::Status(status, &self.told))
+        Ok(Reply::Status(status, Told { text: &self.told, reason: self.reason.as_deref() }))
     }
 }
 

@@ -62,6 +62,8 @@ pub(super) async fn all(options: &Load, profiles: &[Profile]) -> Result<Results,
         ),
         target: describe_target(options),
         load: describe_load(options),
+        is_debug_build: cfg!(debug_assertions),
+        is_own_server: options.url.is_none(),
         profiles: Vec::new(),
         wrong_answers: 0,
         interrupted: false,
@@ -121,7 +123,7 @@ fn target(options: &Load, embedded: Option<&Embedded>) -> Result<Target, Failure
     match (embedded, &options.url) {
         (Some(embedded), _) => {
             let url = embedded.url().parse().map_err(|error| Failure::run("the API", error))?;
-            Target::new(&url, options.http2, false)
+            Ok(Target { is_own_api: true, ..Target::new(&url, options.http2, false)? })
         }
         (None, Some(url)) => Target::new(url, options.http2, options.i_own_this_server),
         (None, None) => Err(Failure::Usage("--url is missing".to_owned())),

@@ -15,8 +15,9 @@ use crate::outcome::Failure;
 
 const EXAMPLES: &str = "\
 Examples:
-  Everything, against a server and an issuer of its own, with a report to look at:
-    tower-bearer load --profile all --duration 5s --json out.json --report out.html
+  Everything, against a server and an issuer of its own, with a report:
+    tower-bearer load --profile all --duration 5s \\
+      --json out.json --report out.html
   What the layer costs: the same API with and without it (compare CPU per request):
     tower-bearer load --profile reused
     tower-bearer load --profile reused --without-layer
@@ -25,17 +26,25 @@ Examples:
   Latency of good requests in a flood, at a rate well below what the server can do:
     tower-bearer load --profile bad-signature --rate 5000
   An API of yours on this machine, with tokens from its own issuer:
-    TOWER_BEARER_CLIENT_SECRET=... tower-bearer load --url http://localhost:3000/leads \\
-      --issuer https://as.example.com --client-id load --scope read:leads
+    TOWER_BEARER_CLIENT_SECRET=... tower-bearer load \\
+      --url http://localhost:3000/leads --scope read:leads \\
+      --issuer https://as.example.com --client-id load
   The same with tokens that you have:
-    tower-bearer load --url http://localhost:3000/leads --tokens tokens.txt
+    tower-bearer load \\
+      --url http://localhost:3000/leads --tokens tokens.txt
 
-Closed loop (the default): each connection sends its next request when the last one is answered, as fast as the server
-can; latencies are then those of a full queue. Open loop (--rate): requests are due at fixed times, and latency counts
-from when a request was due, not from when a slow server let it be sent. For latencies, use --rate.
+Closed loop (the default): each connection sends its next request when the last one is answered, as fast as the server \
+can; latencies are then those of a full queue.
 
-Exit codes: 0 every answer was right, 1 some were wrong, 2 the command line is wrong, 3 it could not be run,
-130 ended by Ctrl-C (the figures so far are reported).";
+Open loop (--rate): requests are due at fixed times, and latency counts from when a request was due, not from when a \
+slow server let it be sent. For latencies, use --rate.
+
+Exit codes:
+  0    every answer was right
+  1    some were wrong
+  2    the command line is wrong
+  3    it could not be run
+  130  ended by Ctrl-C; the figures so far are reported";
 
 /// Load-tests token checks.
 ///

@@ -1,6 +1,7 @@
 //! The plots of the report, as SVG that a page can hold.
 //!
-//! There is room for letters that a page makes larger where it is narrow. Lines and letters of the axes are in [`INK`]
+//! They are drawn for a narrow page, such as that of a phone; a wide one makes them larger and their letters smaller. Lines
+//! and letters of the axes are in [`INK`]
 //! and [`GRID`], for which the page's style puts colours that fit light and dark. Legends are the page's: it knows how
 //! wide text is.
 
@@ -11,18 +12,20 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 use super::results::real;
 use crate::outcome::Failure;
 
-const SIZE: (u32, u32) = (720, 340);
-const FONT: (&str, u32) = ("sans-serif", 16);
+const SIZE: (u32, u32) = (380, 250);
+const FONT: (&str, u32) = ("sans-serif", 14);
 const INK: RGBColor = RGBColor(1, 1, 1);
 const GRID: RGBColor = RGBColor(2, 2, 2);
 /// Readable on light and on dark.
-const COLOURS: [RGBColor; 6] = [
+const COLOURS: [RGBColor; 8] = [
     RGBColor(0x3b, 0x82, 0xf6),
     RGBColor(0xe0, 0x8a, 0x00),
     RGBColor(0x10, 0xa5, 0x6f),
     RGBColor(0xe0, 0x48, 0x48),
     RGBColor(0x9a, 0x6c, 0xf0),
     RGBColor(0x0a, 0xa2, 0xc0),
+    RGBColor(0xd0, 0x5c, 0xa8),
+    RGBColor(0x7a, 0x84, 0x8f),
 ];
 
 /// A named line.
@@ -85,10 +88,10 @@ where
     {
         let area = SVGBackend::with_string(&mut svg, SIZE).into_drawing_area();
         let mut chart = ChartBuilder::on(&area)
-            .margin(12)
-            .margin_right(40)
-            .x_label_area_size(40)
-            .y_label_area_size(90)
+            .margin(8)
+            .margin_right(32)
+            .x_label_area_size(28)
+            .y_label_area_size(58)
             .build_cartesian_2d(x, y)
             .map_err(failed)?;
         let text = FONT.into_font().color(&INK);
@@ -97,8 +100,8 @@ where
             .light_line_style(TRANSPARENT)
             .bold_line_style(GRID.stroke_width(1))
             .axis_style(GRID.stroke_width(1))
-            .x_labels(8)
-            .y_labels(6)
+            .x_labels(5)
+            .y_labels(5)
             .x_label_formatter(&axes.x)
             .y_label_formatter(&axes.y)
             .label_style(text)

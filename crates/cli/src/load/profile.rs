@@ -9,7 +9,8 @@ use serde::Serialize;
 pub(super) enum Profile {
     /// A few good tokens over and over: what a verified-token cache is for.
     Reused,
-    /// A large pool of good tokens; every one is verified anew, the cache of our own server is off.
+    /// A large pool of good tokens. Our own server has its token cache off, so that it checks each signature; another
+    /// server may cache them.
     Unique,
     /// Good tokens, and as many whose signature is wrong: each costs a check.
     BadSignature,

@@ -2,6 +2,7 @@
 
 use askama::Template;
 
+use super::answers::Verdict;
 use super::plots::{self, Line, Plot};
 use super::profile::{Event, Profile};
 use super::results::{Latency, Measured, Results};
@@ -11,8 +12,10 @@ use crate::outcome::Failure;
 #[template(path = "report.html")]
 struct Page<'a> {
     results: &'a Results,
-    /// Good requests of all profiles.
-    comparison: Figure,
+    /// Whether the server's processor time is known.
+    has_cpu: bool,
+    /// The latencies of all profiles, if there are several.
+    comparison: Option<Figure>,
     sections: Vec<Section<'a>>,
 }
 
@@ -21,9 +24,11 @@ struct Section<'a> {
     measured: &'a Measured,
     explanation: &'static str,
     rows: Vec<Row<'a>>,
-    latency: Figure,
+    /// Where there is no comparison, which would have the same curve.
+    latency: Option<Figure>,
     throughput: Figure,
-    statuses: Figure,
+    /// If there is more than one.
+    statuses: Option<Figure>,
 }
 
 /// Requests of one kind.
@@ -40,31 +45,37 @@ struct Figure {
 
 /// The whole page. Texts from outside are escaped by the template.
 pub(super) fn render(results: &Results) -> Result<String, Failure> {
-    let lines: Vec<_> =
-        results.profiles.iter().map(|measured| line(measured.profile.name(), &measured.good.latency_us)).collect();
+    let is_compared = results.profiles.len() > 1;
+    let comparison = if is_compared {
+        let lines = distinct(results.profiles.iter().flat_map(|it| latencies(it, &format!("{}, ", it.profile.name()))));
+        Some(Figure { caption: "Latency by percentile".to_owned(), plot: plots::latency(&lines)? })
+    } else {
+        None
+    };
     let page = Page {
         results,
-        comparison: Figure { caption: "Latency of good requests".to_owned(), plot: plots::latency(&lines)? },
-        sections: results.profiles.iter().map(section).collect::<Result<_, _>>()?,
+        has_cpu: results.profiles.iter().any(|it| it.server.as_ref().is_some_and(|it| it.cpu_us_per_request.is_some())),
+        comparison,
+        sections: results
+            .profiles
+            .iter()
+            .map(|measured| section(measured, is_compared, results.is_own_server))
+            .collect::<Result<_, _>>()?,
     };
     page.render().map_err(|error| Failure::run("the report", error))
 }
 
-fn section(measured: &Measured) -> Result<Section<'_>, Failure> {
+fn section(measured: &Measured, is_compared: bool, is_own_server: bool) -> Result<Section<'_>, Failure> {
     let (good, bad) = (&measured.good, measured.bad.as_ref());
     let rows: Vec<_> = std::iter::once(("good", good))
         .chain(bad.map(|bad| ("bad", bad)))
         .map(|(tokens, class)| Row { tokens, requests: class.requests, latency: &class.latency_us })
         .collect();
-    let latencies: Vec<_> = rows.iter().map(|row| line(row.tokens, row.latency)).collect();
-    let counts: Vec<_> = measured
-        .answers
-        .iter()
-        .map(|answer| Line {
-            name: format!("{} (to {} tokens)", answer.label, answer.to),
-            points: plots::per_second(&answer.over_time, measured.part_seconds),
-        })
-        .collect();
+    let counts = measured.answers.iter().map(|answer| Line {
+        name: format!("{} (to {} tokens)", answer.label, answer.to),
+        points: plots::per_second(&answer.over_time, measured.part_seconds),
+    });
+    let counts = distinct(counts);
     let total =
         Line { name: "answers".to_owned(), points: plots::per_second(&measured.total(), measured.part_seconds) };
     // What happens, happens in the middle.
@@ -74,30 +85,60 @@ fn section(measured: &Measured) -> Result<Section<'_>, Failure> {
         Some(Event::Outage) => "; at the dashed line the issuer stops answering",
         None => "",
     };
+    let latency = if is_compared {
+        None
+    } else {
+        let lines = distinct(latencies(measured, "").into_iter());
+        Some(Figure { caption: "Latency by percentile".to_owned(), plot: plots::latency(&lines)? })
+    };
+    let statuses = match (measured.answers.len(), counts.as_slice()) {
+        (0 | 1, _) => None,
+        (_, counts) => Some(Figure {
+            caption: format!("Statuses over time, a second{happens}"),
+            plot: plots::over_time(counts, event)?,
+        }),
+    };
     Ok(Section {
         measured,
-        explanation: explanation(measured.profile),
-        latency: Figure { caption: "Latency by percentile".to_owned(), plot: plots::latency(&latencies)? },
+        explanation: explanation(measured.profile, is_own_server),
+        latency,
         throughput: Figure {
             caption: format!("Answers a second over time{happens}"),
             plot: plots::over_time(&[total], event)?,
         },
-        statuses: Figure {
-            caption: format!("Statuses over time, a second{happens}"),
-            plot: plots::over_time(&counts, event)?,
-        },
+        statuses,
         rows,
     })
 }
 
-fn line(name: &str, latency: &Latency) -> Line {
-    Line { name: name.to_owned(), points: latency.curve.clone() }
+/// Lines that cover each other are one, with both names: as many good tokens as bad ones are answered alike.
+fn distinct(lines: impl Iterator<Item = Line>) -> Vec<Line> {
+    let mut distinct: Vec<Line> = Vec::new();
+    for line in lines {
+        match distinct.iter_mut().find(|other| other.points == line.points) {
+            Some(same) => same.name = format!("{}, and as many {}", same.name, line.name),
+            None => distinct.push(line),
+        }
+    }
+    distinct
 }
 
-const fn explanation(profile: Profile) -> &'static str {
+/// One line, or one for good tokens and one for bad ones.
+fn latencies(measured: &Measured, prefix: &str) -> Vec<Line> {
+    let line =
+        |tokens: &str, latency: &Latency| Line { name: format!("{prefix}{tokens}"), points: latency.curve.clone() };
+    let good = line("good tokens", &measured.good.latency_us);
+    let bad = measured.bad.as_ref().map(|bad| line("bad tokens", &bad.latency_us));
+    std::iter::once(good).chain(bad).collect()
+}
+
+const fn explanation(profile: Profile, is_own_server: bool) -> &'static str {
     match profile {
         Profile::Reused => "A few good tokens over and over.",
-        Profile::Unique => "Many good tokens, each verified anew.",
+        Profile::Unique if is_own_server => {
+            "Many good tokens. The token cache is off, so that each request has its signature checked."
+        }
+        Profile::Unique => "All tokens that were given, in turn. The server may cache them.",
         Profile::BadSignature => "Good tokens, and bad ones whose signature is wrong.",
         Profile::RandomKid => "Good tokens, and bad ones that name a key that does not exist.",
         Profile::Rotation => "The issuer changes its key, and tokens by the new key follow.",

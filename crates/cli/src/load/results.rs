@@ -3,7 +3,7 @@
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
-use super::answers::{Kind, Sent};
+use super::answers::{Kind, Sent, Verdict};
 use super::embedded::Fetches;
 use super::figures::Class;
 use super::profile::Profile;
@@ -19,6 +19,10 @@ pub(super) struct Results {
     pub(super) target: String,
     /// How requests were sent, in words.
     pub(super) load: String,
+    /// This program, and with it our own server, was compiled without optimizations for speed.
+    pub(super) is_debug_build: bool,
+    #[serde(skip)]
+    pub(super) is_own_server: bool,
     pub(super) profiles: Vec<Measured>,
     pub(super) wrong_answers: u64,
     /// Ctrl-C ended it; the last profile is shorter, and those after it are missing.
@@ -78,6 +82,7 @@ pub(super) struct ResponseCount {
     pub(super) status: Option<u16>,
     pub(super) reason: Option<String>,
     pub(super) is_wrong: bool,
+    pub(super) verdict: Verdict,
     pub(super) count: u64,
     /// In each part of the run.
     pub(super) over_time: Vec<u64>,
@@ -128,9 +133,25 @@ impl From<Kind> for ResponseCount {
             count: kind.count(),
             label: kind.label(),
             status: kind.status,
+            is_wrong: kind.is_wrong(),
+            verdict: kind.verdict,
             reason: kind.reason,
-            is_wrong: kind.is_wrong,
             over_time: kind.over_time,
+        }
+    }
+}
+
+impl Results {
+    /// What a reader of the figures has to know about the build.
+    pub(super) const fn build_note(&self) -> Option<&'static str> {
+        match (self.is_debug_build, self.is_own_server) {
+            (false, _) => None,
+            (true, true) => Some(
+                "The server is a debug build: its speed says nothing about production. Build with `cargo build --release`.",
+            ),
+            (true, false) => Some(
+                "The load generator is a debug build: it may be slower than the server. Build with `cargo build --release`.",
+            ),
         }
     }
 }

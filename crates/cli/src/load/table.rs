@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use comfy_table::{Cell, CellAlignment, Table, presets};
 
+use super::answers::Verdict;
 use super::results::{Measured, Requests, Results};
 use crate::terminal::{BAD, HEADING};
 
@@ -19,8 +20,16 @@ fn write(text: &mut String, results: &Results) -> std::fmt::Result {
     writeln!(text, "{HEADING}target{HEADING:#}  {}", results.target)?;
     writeln!(text, "{HEADING}load{HEADING:#}    {}\n", results.load)?;
     writeln!(text, "{}\n", latencies(results))?;
-    writeln!(text, "{}\n", costs(results))?;
+    if let Some(costs) = costs(results) {
+        writeln!(text, "{costs}\n")?;
+    }
     writeln!(text, "{}", answers(results))?;
+    if results.profiles.iter().flat_map(|it| &it.answers).any(|answer| answer.verdict == Verdict::Unclear) {
+        writeln!(text, "\nunclear: another server's 503 does not tell whether it could not decide or is overloaded")?;
+    }
+    if let Some(note) = results.build_note() {
+        writeln!(text, "\n{BAD}{note}{BAD:#}")?;
+    }
     if results.interrupted {
         writeln!(text, "\n{BAD}ended by Ctrl-C{BAD:#}: these are the figures so far")?;
     }
@@ -57,38 +66,42 @@ fn latency_row(table: &mut Table, name: String, measured: &Measured, requests: &
     row(table, name, figures.map(|figure| format!("{figure:.0}")));
 }
 
-fn costs(results: &Results) -> Table {
-    let mut table =
-        table(&["cost", "CPU µs/request", "cores", "peak MiB", "key fetches", "metadata", "generator cores"]);
-    for measured in &results.profiles {
-        let server = measured.server.as_ref();
-        let fetches = measured.provider_fetches;
-        row(
-            &mut table,
-            measured.profile.name().to_owned(),
-            [
-                real(server.and_then(|server| server.cpu_us_per_request), 2),
-                real(server.and_then(|server| server.cores), 2),
-                real(
-                    server
-                        .and_then(|server| server.peak_memory_bytes)
-                        .map(|bytes| super::results::real(bytes) / 1_048_576.0),
-                    1,
-                ),
-                whole(fetches.map(|fetches| fetches.jwk_set)),
-                whole(fetches.map(|fetches| fetches.metadata)),
-                real(measured.generator_cores, 2),
-            ],
-        );
+/// What could be measured of the costs: of another server only what the generator needed.
+fn costs(results: &Results) -> Option<Table> {
+    type Figure = fn(&Measured) -> Option<String>;
+    let columns: [(&str, Figure); 6] = [
+        ("CPU µs/request", |it| real(it.server.as_ref()?.cpu_us_per_request, 2)),
+        ("cores", |it| real(it.server.as_ref()?.cores, 2)),
+        ("peak MiB", |it| {
+            real(it.server.as_ref()?.peak_memory_bytes.map(|bytes| super::results::real(bytes) / 1_048_576.0), 1)
+        }),
+        ("key fetches", |it| Some(it.provider_fetches?.jwk_set.to_string())),
+        ("metadata", |it| Some(it.provider_fetches?.metadata.to_string())),
+        ("generator cores", |it| real(it.generator_cores, 2)),
+    ];
+    let is_measured = |(_, figure): &&(&str, Figure)| results.profiles.iter().any(|it| figure(it).is_some());
+    let columns: Vec<_> = columns.iter().filter(is_measured).collect();
+    if columns.is_empty() {
+        return None;
     }
-    table
+    let headings: Vec<_> = std::iter::once("cost").chain(columns.iter().map(|(heading, _)| *heading)).collect();
+    let mut table = table(&headings);
+    for measured in &results.profiles {
+        let figures = columns.iter().map(|(_, figure)| figure(measured).unwrap_or_default());
+        row(&mut table, measured.profile.name().to_owned(), figures);
+    }
+    Some(table)
 }
 
 fn answers(results: &Results) -> Table {
     let mut table = table(&["answers", "to", "count", "", "answer"]);
     for measured in &results.profiles {
         for answer in &measured.answers {
-            let verdict = if answer.is_wrong { "WRONG" } else { "right" };
+            let verdict = match answer.verdict {
+                Verdict::Right => "right",
+                Verdict::Wrong => "WRONG",
+                Verdict::Unclear => "unclear",
+            };
             table.add_row([
                 Cell::new(measured.profile.name()),
                 Cell::new(answer.to),
@@ -116,15 +129,11 @@ fn table(headings: &[&str]) -> Table {
     table
 }
 
-fn row<const N: usize>(table: &mut Table, name: String, figures: [String; N]) {
+fn row(table: &mut Table, name: String, figures: impl IntoIterator<Item = String>) {
     let figures = figures.into_iter().map(|figure| Cell::new(figure).set_alignment(CellAlignment::Right));
     table.add_row(std::iter::once(Cell::new(name)).chain(figures));
 }
 
-fn real(figure: Option<f64>, digits: usize) -> String {
-    figure.map_or_else(|| "not measured".to_owned(), |figure| format!("{figure:.digits$}"))
-}
-
-fn whole(figure: Option<u64>) -> String {
-    figure.map_or_else(|| "not measured".to_owned(), |figure| figure.to_string())
+fn real(figure: Option<f64>, digits: usize) -> Option<String> {
+    figure.map(|figure| format!("{figure:.digits$}"))
 }

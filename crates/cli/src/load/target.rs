@@ -16,6 +16,8 @@ pub(super) struct Target {
     pub(super) connector: Connector,
     pub(super) uri: Uri,
     pub(super) is_http2: bool,
+    /// Started by this command, so that what it says about its refusals is believed.
+    pub(super) is_own_api: bool,
 }
 
 impl Target {
@@ -42,7 +44,7 @@ impl Target {
         let mut sent = url.clone();
         sent.set_fragment(None);
         let uri = sent.as_str().parse().map_err(|error| Failure::run(url, error))?;
-        Ok(Self { connector, uri, is_http2 })
+        Ok(Self { connector, uri, is_http2, is_own_api: false })
     }
 
     /// The request with this token, as it is handed to a connection: over HTTP/1.1 all of it, over HTTP/2 the value of

@@ -11,7 +11,9 @@
 mod authorization_server;
 mod check;
 mod completions;
+mod help;
 mod load;
+mod load_shown;
 mod mint;
 mod support;
 #[path = "../../../../examples/walkthrough/mod.rs"]
