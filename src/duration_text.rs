@@ -47,7 +47,7 @@ pub(crate) mod optional {
 
 fn write(duration: Duration) -> String {
     let nanos = duration.as_nanos();
-    let is_whole = |(_, size): &&(&str, u128)| nanos % size == 0;
+    let is_whole = |(_, size): &&(&str, u128)| nanos.is_multiple_of(*size);
     let (unit, size) = UNITS.iter().skip(3).find(is_whole).copied().unwrap_or(("ns", 1));
     format!("{}{unit}", nanos / size)
 }

@@ -111,22 +111,16 @@ fn no_secret_is_described() {
     set["keys"].as_array_mut().unwrap().extend([private, json!({"kty": "oct", "k": SECRET}), json!({"note": SECRET})]);
     set["note"] = SECRET.into();
     let pem = format!("{SECRET}\n{}\n{SECRET}", key.public_key_pem());
-    let settings: [(fn(Issuer) -> Issuer, &[OmittedSetting]); 4] = [
-        (|issuer| issuer.shared_secret(SECRET), &[OmittedSetting::SharedSecret]),
-        (
-            |issuer| issuer.metadata_url(format!("https://as.example.com/metadata?sig={SECRET}")),
-            &[OmittedSetting::UrlQuery],
-        ),
-        (
-            |issuer| issuer.key_request_header("authorization", format!("Basic {SECRET}")),
-            &[OmittedSetting::KeyRequestHeader],
-        ),
-        (|issuer| issuer.http_client(|client| client.user_agent(SECRET)), &[OmittedSetting::HttpClient]),
-    ];
     let new = || Issuer::new("https://as.example.com");
-    let mut rows: Vec<_> = settings.iter().map(|(set, omitted)| (set(new()), *omitted)).collect();
-    rows.extend([(new().jwk_set(set.to_string()), &[][..]), (new().pem(pem), &[])]);
-    for (issuer, omitted) in rows {
+    let signed = format!("https://as.example.com/metadata?sig={SECRET}");
+    for (issuer, omitted) in [
+        (new().shared_secret(SECRET), &[OmittedSetting::SharedSecret][..]),
+        (new().metadata_url(signed), &[OmittedSetting::UrlQuery]),
+        (new().key_request_header("authorization", format!("Basic {SECRET}")), &[OmittedSetting::KeyRequestHeader]),
+        (new().http_client(|client| client.user_agent(SECRET)), &[OmittedSetting::HttpClient]),
+        (new().jwk_set(set.to_string()), &[]),
+        (new().pem(pem), &[]),
+    ] {
         let api = ResourceServer::builder().audience("https://api.example.com").issuer(issuer).build().unwrap();
         let described = api.describe();
         assert_eq!(described.issuers[0].omitted, omitted);

@@ -10,6 +10,9 @@ use tower_bearer::{
 use super::untrusted::Untrusted;
 use crate::outcome::Failure;
 
+/// A setting without a value.
+type Switch = fn(Issuer) -> Issuer;
+
 /// What `check` knows about the API.
 pub(super) struct Api {
     pub(super) configuration: ResourceServerDescription,
@@ -110,13 +113,14 @@ impl Api {
             .client_id_claims(configured.client_id_claims.iter().map(String::as_str))
             .key_policy(configured.key_policy.clone());
         issuer = configured.audiences.iter().fold(issuer, |issuer, audience| issuer.audience(audience));
-        for (is_set, set) in [
-            (configured.require_at_jwt, Issuer::require_at_jwt as fn(Issuer) -> Issuer),
+        let switches: [(bool, Switch); 5] = [
+            (configured.require_at_jwt, Issuer::require_at_jwt),
             (configured.allow_nonce, Issuer::allow_nonce),
             (configured.dangerously_accept_sender_constrained, Issuer::dangerously_accept_sender_constrained),
             (configured.dangerously_allow_http, Issuer::dangerously_allow_http),
             (configured.require_same_origin_jwks_uri, Issuer::require_same_origin_jwks_uri),
-        ] {
+        ];
+        for (is_set, set) in switches {
             issuer = if is_set { set(issuer) } else { issuer };
         }
         if !configured.refuse_networks.is_empty() {

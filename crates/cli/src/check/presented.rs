@@ -48,8 +48,8 @@ impl Presented {
             return Self { uri, other_fields: Some(Vec::new()), ..Self::default() };
         }
         let scheme = trimmed.split(|byte| *byte == b' ').next().unwrap_or_default();
-        let is_other = |name: &&str| scheme.len() < trimmed.len() && scheme.eq_ignore_ascii_case(name.as_bytes());
-        if bearer(trimmed).is_some() || OTHER_SCHEMES.iter().any(|name| is_other(&name)) {
+        let is_other = |name: &str| scheme.len() < trimmed.len() && scheme.eq_ignore_ascii_case(name.as_bytes());
+        if bearer(trimmed).is_some() || OTHER_SCHEMES.iter().any(|name| is_other(name)) {
             return Self::of_fields(vec![trimmed.to_vec()]);
         }
         let field = [b"Bearer ".as_slice(), trimmed].concat();

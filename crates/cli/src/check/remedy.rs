@@ -158,14 +158,17 @@ impl Remedy {
     }
 }
 
-/// Why a certificate was refused. [`io::Error`] leaves the error that it wraps out of its `source`.
+/// [`io::Error`] leaves the error that it wraps out of its `source`.
+fn cause<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
+    match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+        Some(wrapped) => Some(wrapped),
+        None => error.source(),
+    }
+}
+
+/// Why a certificate was refused.
 fn certificate_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a CertificateError> {
-    let mut chain =
-        iter::successors(Some(error), |&error| match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
-            Some(wrapped) => Some(wrapped as &(dyn Error + 'static)),
-            None => error.source(),
-        });
-    chain.find_map(|error| match error.downcast_ref() {
+    iter::successors(Some(error), |error| cause(*error)).find_map(|error| match error.downcast_ref() {
         Some(rustls::Error::InvalidCertificate(error)) => Some(error),
         _ => None,
     })
