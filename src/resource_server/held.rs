@@ -25,9 +25,9 @@ impl ResourceServer {
     ///
     /// # Errors
     ///
-    /// When the token has expired, its key has been withdrawn, the issuer is disabled or removed, the set is too
-    /// stale to decide, the [resolver](ResourceServerBuilder::issuer_resolver)'s issuer has been evicted since,
-    /// or another resource server validated the token.
+    /// When the token has expired, its key has been withdrawn, the issuer is disabled or removed, the set is too stale to
+    /// decide, the issuer of the [resolver](crate::ResourceServerBuilder::issuer_resolver) has been evicted since, or
+    /// another resource server validated the token.
     ///
     /// ```
     /// # use tower_bearer::ResourceServer;
