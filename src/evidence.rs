@@ -1,13 +1,41 @@
 //! How the claims of a token were verified. Claims are only ever read from a [`ProvenPayload`], which this file makes.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use crate::error::TokenError;
+use crate::introspection::{ActiveAnswer, Freshness};
 use crate::jose::{TokenType, VerifiedPayload, VerifyingKey};
+use crate::sync::{AtomicU64, Ordering};
+use crate::time::UnixTime;
 
-/// What proves the claims of a token. Kept with the token, because a key can be withdrawn later.
+/// What proves the claims of a token. Kept with the token, because a key can be withdrawn later, and a token revoked.
 pub(crate) enum Evidence {
     /// A signature by a key of the issuer.
     Signature { key: Arc<VerifyingKey> },
+    /// The issuer's answer to a question about the token. Boxed, so that other tokens do not grow.
+    Introspection(Box<Introspected>),
+}
+
+/// A token that its issuer was asked about, and until when the answer counts. It has no `Debug`: it holds the token,
+/// which has to be sent again when the answer is too old.
+pub(crate) struct Introspected {
+    token: Box<str>,
+    asked_at: UnixTime,
+    freshness: Freshness,
+    /// When to ask ahead, in milliseconds of monotonic time.
+    refresh_at: AtomicU64,
+}
+
+/// How a token is used.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Usage {
+    /// For the first time, with evidence that was just found.
+    New,
+    /// Again.
+    Again,
+    /// Again, because there is no newer evidence to be had.
+    Stale,
 }
 
 /// The raw claims of a token, with what proves them.
@@ -18,12 +46,26 @@ pub(crate) struct ProvenPayload {
 }
 
 impl ProvenPayload {
+    /// The claims of an answer about a token. `typ` is that of the token, if it is a JWT.
+    pub(crate) fn of_answer(answer: &ActiveAnswer, typ: TokenType, token: &str, freshness: Freshness) -> Self {
+        let introspected = Introspected::new(token, answer, freshness);
+        Self { bytes: answer.claims().to_vec(), typ, evidence: Evidence::Introspection(Box::new(introspected)) }
+    }
+
     pub(crate) fn as_bytes(&self) -> &[u8] {
         &self.bytes
     }
 
     pub(crate) const fn typ(&self) -> TokenType {
         self.typ
+    }
+
+    /// When the issuer was asked, if these are the claims of an answer.
+    pub(crate) fn asked_at(&self) -> Option<UnixTime> {
+        match &self.evidence {
+            Evidence::Signature { .. } => None,
+            Evidence::Introspection(introspected) => Some(introspected.asked_at),
+        }
     }
 
     pub(crate) fn into_parts(self) -> (Vec<u8>, Evidence) {
@@ -36,4 +78,62 @@ impl From<VerifiedPayload> for ProvenPayload {
         let (bytes, typ, key) = payload.into_parts();
         Self { bytes, typ, evidence: Evidence::Signature { key } }
     }
+}
+
+impl Evidence {
+    pub(crate) const fn introspected(&self) -> Option<&Introspected> {
+        match self {
+            Self::Signature { .. } => None,
+            Self::Introspection(introspected) => Some(introspected),
+        }
+    }
+
+    /// How much memory it takes in addition to itself, but for what it shares with others.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        self.introspected().map_or(0, |introspected| size_of::<Introspected>() + introspected.token.len())
+    }
+}
+
+impl Introspected {
+    fn new(token: &str, answer: &ActiveAnswer, freshness: Freshness) -> Self {
+        let refresh_at = AtomicU64::new(millis(freshness.refresh_at));
+        Self { token: token.into(), asked_at: answer.asked_at().wall, freshness, refresh_at }
+    }
+
+    /// The text of the token, to ask again.
+    pub(crate) fn token(&self) -> &str {
+        &self.token
+    }
+
+    /// Whether the answer still counts, given when the token ends. RFC 7662 §4: not past `exp`, which leaves no leeway.
+    pub(crate) fn check(
+        &self,
+        usage: Usage,
+        ends: Option<UnixTime>,
+        wall: UnixTime,
+        now: Duration,
+    ) -> Result<(), TokenError> {
+        let until = match usage {
+            Usage::New => return Ok(()),
+            Usage::Again => self.freshness.fresh_until,
+            Usage::Stale => self.freshness.serves_until,
+        };
+        let counts = now < until && ends.is_none_or(|ends| wall < ends);
+        if counts { Ok(()) } else { Err(TokenError::IntrospectionUnavailable { retry_after: Duration::ZERO }) }
+    }
+
+    /// Whether it is time to ask ahead. Of many who ask at the same time, one is told so; and again later, should that
+    /// come to nothing.
+    pub(crate) fn is_due(&self, now: Duration) -> bool {
+        let due = self.refresh_at.load(Ordering::Relaxed);
+        if millis(now) < due {
+            return false;
+        }
+        let next = millis(now.saturating_add(self.freshness.fresh_until.saturating_sub(now) / 2)).saturating_add(1);
+        self.refresh_at.compare_exchange(due, next, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+    }
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }

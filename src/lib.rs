@@ -71,6 +71,12 @@
 //! each failure, where keys can come from, many tenants, start and health. [`KeyPolicy`] has the settings.
 //! [`guide::scaling`] says what a fleet of replicas costs its provider, in memory and in CPU.
 //!
+//! # Opaque tokens
+//!
+//! An issuer that can be asked about its tokens (RFC 7662) is configured with [`Issuer::introspection`]; then one layer
+//! takes both kinds. Answers are cached for a minute, calls are bounded, and while nobody can tell whether a token is
+//! active, requests get 503, never 401. [`guide::opaque_tokens`] says what it costs and what happens in each failure.
+//!
 //! # With axum
 //!
 //! - Add routes before the layer. What is added after it is **public**; a handler there that takes [`ValidatedToken`]
@@ -111,8 +117,8 @@
 //!
 //! # What it does not do
 //!
-//! Opaque (RFC 7662), DPoP-bound (RFC 9449), certificate-bound (RFC 8705) and encrypted tokens are refused, each with
-//! its own reason. Revocation is not looked at: a revoked token passes until it expires.
+//! DPoP-bound (RFC 9449) and certificate-bound (RFC 8705) tokens are refused, each with its own reason, and so are
+//! encrypted ones that no issuer is asked about. Revocation of a JWT is not looked at: it passes until it expires.
 //!
 //! # Features
 //!
@@ -132,10 +138,12 @@ mod claim_path;
 mod claims;
 mod config_error;
 mod credentials;
+mod digest;
 mod duration_text;
 mod error;
 mod evidence;
 pub mod guide;
+mod introspection;
 mod issuer;
 pub mod jose;
 mod keys;
@@ -168,6 +176,15 @@ pub use axum::Claims;
 pub use claim_path::ClaimPath;
 pub use config_error::ConfigError;
 pub use error::{ClaimFault, JsonFault, KeySetError, MalformedFault, RequestFault, TokenError, TransportFault};
+#[cfg(feature = "remote-keys")]
+pub use introspection::{
+    ClientAuthentication, ClientAuthenticationError, ClientAuthenticationFuture, ClientCertificate, ClientRequest,
+    ClientSecret, ClientSecretBasic, ClientSecretPost,
+};
+pub use introspection::{
+    Introspection, IntrospectionFailure, IntrospectionSource, IntrospectionSourceError, IntrospectionSourceFuture,
+    IntrospectionState, IntrospectionStatus,
+};
 pub use issuer::{FailoverDescription, Issuer, IssuerDescription, OmittedSetting};
 pub use keys::{
     ExportedKeySets, FetchCounts, FetchedKeySet, KeyPolicy, KeySetFailure, KeySetState, KeySetStatus, KeySource,

@@ -53,12 +53,21 @@ pub const KEY_SET_DROPPED_KEYS: &str = "tower_bearer_key_set_dropped_keys";
 pub const UNKNOWN_KIDS: &str = "tower_bearer_unknown_kids_total";
 /// Gauge: requests that wait for a fetch now, by `issuer`.
 pub const WAITING_REQUESTS: &str = "tower_bearer_waiting_requests";
+/// Counter: calls that asked an issuer about a token and have ended, by `issuer` and `result`.
+pub const INTROSPECTIONS: &str = "tower_bearer_introspections_total";
+/// Histogram: how long such a call took, by `issuer`.
+pub const INTROSPECTION_DURATION: &str = "tower_bearer_introspection_duration_seconds";
+/// Counter: requests that were decided without a call and without a cached answer, by `issuer` and `result`.
+pub const INTROSPECTION_WITHOUT_CALL: &str = "tower_bearer_introspection_without_call_total";
+/// Gauge: requests that wait for an answer now, by `issuer`.
+pub const INTROSPECTION_WAITING_REQUESTS: &str = "tower_bearer_introspection_waiting_requests";
 
 /// Label: what became of a request: `accepted`, `anonymous`, `refused`, `unavailable` or `unproven`.
 pub(crate) const OUTCOME: &str = "outcome";
 /// Label: the reason code of a refusal, or `none`.
 pub(crate) const REASON: &str = "reason";
-/// Label: how a fetch ended, `success`, `unchanged` or a reason code; or a lookup, `hit` or `miss`.
+/// Label: how a fetch ended, `success`, `unchanged` or a reason code; or a lookup, `hit` or `miss`; or a call, `active`,
+/// `inactive`, `refused` or a reason code; or what was done without one, `refused`, `stale` or `busy`.
 pub(crate) const RESULT: &str = "result";
 /// Label: the configured issuer, or `resolved`.
 pub(crate) const ISSUER: &str = "issuer";
@@ -67,11 +76,12 @@ pub(crate) const ANSWER: &str = "answer";
 
 /// Upper bounds of buckets for each histogram, for exporters that ask for them: Prometheus can only add up histograms
 /// with buckets over several replicas.
-pub const BUCKETS: [(&str, &[f64]); 4] = [
+pub const BUCKETS: [(&str, &[f64]); 5] = [
     // A check takes some ten microseconds; a request waits at most two seconds for a key.
     (CHECK_DURATION, &[0.000_01, 0.000_025, 0.000_05, 0.000_1, 0.000_25, 0.001, 0.01, 0.1, 0.5, 2.0, 5.0]),
     (TOKEN_LIFE_LEFT, &[0.0, 5.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 900.0, 1_800.0, 3_600.0, 86_400.0]),
     (KEY_FETCH_DURATION, &[0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0]),
+    (INTROSPECTION_DURATION, &[0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0]),
     // Five minutes of lifetime unless the provider says otherwise, at most an hour, and an hour past it.
     (KEY_SET_AGE, &[60.0, 240.0, 300.0, 600.0, 1_800.0, 3_600.0, 5_400.0, 7_200.0]),
 ];
@@ -94,4 +104,8 @@ pub fn describe() {
     describe_gauge!(KEY_SET_DROPPED_KEYS, Unit::Count, "Keys in the key set that are not used.");
     describe_counter!(UNKNOWN_KIDS, Unit::Count, "Requests whose kid the issuer's key set did not have.");
     describe_gauge!(WAITING_REQUESTS, Unit::Count, "Requests that wait for a fetch of keys now.");
+    describe_counter!(INTROSPECTIONS, Unit::Count, "Calls that asked an issuer about a token and have ended.");
+    describe_histogram!(INTROSPECTION_DURATION, Unit::Seconds, "How long a call about a token took.");
+    describe_counter!(INTROSPECTION_WITHOUT_CALL, Unit::Count, "Requests decided without a call or a cached answer.");
+    describe_gauge!(INTROSPECTION_WAITING_REQUESTS, Unit::Count, "Requests that wait for an answer about a token now.");
 }

@@ -68,13 +68,18 @@ impl From<&TokenError> for RefusalKind {
             | TokenError::NotYetValid
             | TokenError::IssuedInFuture
             | TokenError::TooOld
+            | TokenError::Inactive
             | TokenError::ClaimsShape => Self::Invalid,
             TokenError::InsufficientScope(_) | TokenError::InsufficientRole | TokenError::RequirementNotMet(_) => {
                 Self::Forbidden
             }
-            TokenError::KeysUnavailable { .. } | TokenError::ClockUnavailable => Self::Unavailable,
+            TokenError::KeysUnavailable { .. }
+            | TokenError::IntrospectionUnavailable { .. }
+            | TokenError::ClockUnavailable => Self::Unavailable,
             TokenError::KeyNotProvenAbsent { .. } => Self::KeyNotProvenAbsent,
-            TokenError::LayerMissing | TokenError::OtherResourceServer => Self::Misconfigured,
+            TokenError::ClaimedTwice | TokenError::LayerMissing | TokenError::OtherResourceServer => {
+                Self::Misconfigured
+            }
         }
     }
 }

@@ -20,7 +20,8 @@ use crate::trust::TrustedIssuer;
 /// An access token that passed every check, with its claims.
 ///
 /// The layer puts it into the request's extensions; with axum it is an extractor. Clones share one set of claims. It
-/// does not hold the token itself, and its `Debug` shows who it is for and what it permits.
+/// does not hold the token itself, unless the issuer has to be [asked again](crate::Issuer::introspection) about it, and
+/// never shows it: its `Debug` shows who the token is for and what it permits.
 ///
 /// ```
 /// use tower_bearer::ValidatedToken;
@@ -163,7 +164,15 @@ impl ValidatedToken {
 
     /// How much memory it takes, what it shares with others and what the allocator adds aside.
     pub(crate) fn memory_bytes(&self) -> usize {
-        size_of::<Inner>() + self.0.claims.memory_bytes()
+        size_of::<Inner>() + self.0.claims.memory_bytes() + self.0.evidence.memory_bytes()
+    }
+
+    /// Whether it may be used again without new evidence.
+    pub(crate) fn may_be_cached(&self) -> bool {
+        match (&self.0.evidence, self.0.issuer.proof.introspector()) {
+            (Evidence::Signature { .. }, _) => true,
+            (Evidence::Introspection(_), introspector) => introspector.is_some_and(|it| it.keeps_answers()),
+        }
     }
 
     pub(crate) fn trusted_issuer(&self) -> &Arc<TrustedIssuer> {

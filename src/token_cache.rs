@@ -36,11 +36,11 @@
 
 use std::fmt;
 
-use aegis::aegis128l::Aegis128LMac;
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 
 use crate::config_error::ConfigError;
+use crate::digest::{Digest, Digester};
 use crate::telemetry::TokenCacheMeter;
 use crate::token::ValidatedToken;
 
@@ -59,15 +59,10 @@ const ENTRY_BYTES: usize = 128;
 
 /// See the module's documentation.
 pub(crate) struct TokenCache {
-    /// The key, expanded.
-    mac: Aegis128LMac<16>,
+    digester: Digester,
     tokens: Cache<Digest, ValidatedToken, ByBytes>,
     meter: TokenCacheMeter,
 }
-
-/// Stands for the text of a token.
-#[derive(Clone, Copy, Eq, Hash, PartialEq)]
-pub(crate) struct Digest([u8; 16]);
 
 impl TokenCache {
     /// A cache of at most so many bytes; none for zero.
@@ -79,28 +74,30 @@ impl TokenCache {
             let problem = format!("{bytes} is less than 1 MiB, room for some hundred tokens; use 0 to keep none");
             return Err(ConfigError::new("token_cache_bytes", problem));
         }
-        let mut key = [0; 16];
-        aws_lc_rs::rand::fill(&mut key).map_err(|_| {
+        let digester = Digester::new().ok_or_else(|| {
             let problem = "this machine gives no random numbers to tell accepted tokens apart by; use 0 to keep none";
             ConfigError::new("token_cache_bytes", problem)
         })?;
         let tokens = storage(u64::try_from(bytes).unwrap_or(u64::MAX));
-        Ok(Some(Self { mac: Aegis128LMac::new(&key), tokens, meter: TokenCacheMeter::new() }))
+        Ok(Some(Self { digester, tokens, meter: TokenCacheMeter::new() }))
     }
 
     /// One of the same size with nothing in it.
     pub(crate) fn empty(&self) -> Self {
-        Self { mac: self.mac.clone(), tokens: storage(self.max_bytes()), meter: TokenCacheMeter::new() }
+        Self { digester: self.digester.clone(), tokens: storage(self.max_bytes()), meter: TokenCacheMeter::new() }
     }
 
     pub(crate) fn digest(&self, text: &[u8]) -> Digest {
-        let mut mac = self.mac.clone();
-        mac.update(text);
-        Digest(mac.finalize())
+        self.digester.digest(text)
     }
 
     pub(crate) fn get(&self, digest: &Digest) -> Option<ValidatedToken> {
         self.tokens.get(digest)
+    }
+
+    /// Looks a token up without counting it as a hit or a miss.
+    pub(crate) fn find(&self, text: &[u8]) -> Option<ValidatedToken> {
+        self.get(&self.digest(text))
     }
 
     pub(crate) fn insert(&self, digest: Digest, token: ValidatedToken) {

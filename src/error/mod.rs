@@ -130,6 +130,20 @@ pub enum TokenError {
         /// Time until a request may start a fetch again, at most 30 seconds.
         retry_after: Duration,
     },
+    /// The issuer says that the token is not active (RFC 7662 §2.2): it was revoked, has expired, or was never issued.
+    #[error("the issuer says that the token is not active")]
+    Inactive,
+    /// Our side cannot decide: the issuer cannot be asked whether the token is active, or does not say so.
+    #[error("the issuer cannot be asked about the token; retry in {} s", retry_after.as_secs())]
+    IntrospectionUnavailable {
+        /// When the next call may be made.
+        retry_after: Duration,
+    },
+    /// Two issuers claim the opaque token: the configuration does not tell their tokens apart. Neither was asked.
+    #[error(
+        "two issuers claim the opaque token: change `.tokens_with_prefix(..)` or `.tokens_that(..)` of one of them"
+    )]
+    ClaimedTwice,
     /// Our side cannot decide: the machine's clock stands before 1970.
     #[error("the machine's clock stands before 1970")]
     ClockUnavailable,
@@ -178,6 +192,9 @@ impl TokenError {
             Self::RequirementNotMet(_) => "requirement_not_met",
             Self::KeysUnavailable { .. } => "keys_unavailable",
             Self::KeyNotProvenAbsent { .. } => "key_not_proven_absent",
+            Self::Inactive => "token_inactive",
+            Self::IntrospectionUnavailable { .. } => "introspection_unavailable",
+            Self::ClaimedTwice => "token_claimed_twice",
             Self::ClockUnavailable => "clock_unavailable",
             Self::LayerMissing => "layer_missing",
             Self::OtherResourceServer => "other_resource_server",
@@ -214,18 +231,23 @@ impl TokenError {
             Self::InsufficientScope(_) => "the token lacks a required scope",
             Self::InsufficientRole => "the token lacks a required role",
             Self::RequirementNotMet(_) => "the token does not permit this request",
-            Self::KeysUnavailable { .. } | Self::ClockUnavailable => "tokens cannot be checked at the moment",
+            Self::Inactive => "the token is not active",
+            Self::KeysUnavailable { .. } | Self::IntrospectionUnavailable { .. } | Self::ClockUnavailable => {
+                "tokens cannot be checked at the moment"
+            }
             Self::KeyNotProvenAbsent { .. } => "whether the token's key exists cannot be checked at the moment",
-            Self::LayerMissing | Self::OtherResourceServer => "the service is misconfigured",
+            Self::ClaimedTwice | Self::LayerMissing | Self::OtherResourceServer => "the service is misconfigured",
         }
     }
 
-    /// How long to wait before trying again, if our side could not decide because keys are missing: the `Retry-After` of
-    /// the response. `None` for all other refusals.
+    /// How long to wait before trying again, if our side could not decide because keys are missing or the issuer cannot
+    /// be asked: the `Retry-After` of the response. `None` for all other refusals.
     #[must_use]
     pub const fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::KeysUnavailable { retry_after } | Self::KeyNotProvenAbsent { retry_after } => Some(*retry_after),
+            Self::KeysUnavailable { retry_after }
+            | Self::KeyNotProvenAbsent { retry_after }
+            | Self::IntrospectionUnavailable { retry_after } => Some(*retry_after),
             _ => None,
         }
     }

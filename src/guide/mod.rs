@@ -3,6 +3,7 @@
 pub mod frameworks;
 pub mod keys;
 pub mod monitoring;
+pub mod opaque_tokens;
 pub mod proxies;
 pub mod scaling;
 pub mod testing;

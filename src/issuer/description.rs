@@ -42,6 +42,9 @@ pub struct IssuerDescription {
     /// Where the keys come from when the first place fails, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub failovers: Vec<FailoverDescription>,
+    /// See [`Issuer::without_keys`].
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub without_keys: bool,
     /// See [`Issuer::key_policy`].
     #[serde(default)]
     pub key_policy: KeyPolicy,
@@ -113,6 +116,9 @@ pub enum OmittedSetting {
     HttpClient,
     /// [`Issuer::key_request_header`].
     KeyRequestHeader,
+    /// [`Issuer::introspection`], with what may be absent from its answers: opaque tokens may be accepted, and JWTs refused
+    /// that were revoked.
+    Introspection,
     /// The query or fragment of a URL, either of which may be a credential.
     UrlQuery,
 }
@@ -131,6 +137,7 @@ impl IssuerDescription {
             jwk_set: None,
             pem: Vec::new(),
             failovers: Vec::new(),
+            without_keys: false,
             key_policy: KeyPolicy::default(),
             refuse_networks: Vec::new(),
             require_same_origin_jwks_uri: false,
@@ -171,6 +178,7 @@ impl Issuer {
         let mut description = IssuerDescription {
             audiences: owned(&self.audiences),
             algorithms: algorithms.to_vec(),
+            without_keys: self.has_no_keys,
             key_policy: self.key_policy.clone(),
             audience_claim: self.audience_claim.to_string(),
             scope_claims: owned(&self.scope_claims),
@@ -206,6 +214,9 @@ impl Issuer {
             };
             description.failovers.push(failover);
         }
+        if self.introspection.is_some() {
+            description.omit(OmittedSetting::Introspection);
+        }
         #[cfg(feature = "remote-keys")]
         self.key_requests.describe(&mut description);
         description
@@ -230,6 +241,11 @@ fn client_id_claims() -> Vec<String> {
 
 const fn enabled() -> bool {
     true
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde asks for")]
+const fn is_false(value: &bool) -> bool {
+    !*value
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde asks for")]

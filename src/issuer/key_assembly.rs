@@ -12,7 +12,7 @@ use super::Issuer;
 use crate::config_error::ConfigError;
 use crate::jose::{Algorithm, JwkSet, KeyFault, VerifyingKey, describe_dropped};
 #[cfg(feature = "remote-keys")]
-use crate::keys::{Discovery, HttpClient, RemoteLocation, RemoteSource};
+use crate::keys::{Discovery, HttpClient, RemoteLocation, RemoteSource, Wanted};
 use crate::keys::{FailoverSource, FileSource, KeyCache, KeyEnvironment, KeySource, Keys};
 use crate::telemetry::IssuerMeter;
 #[cfg(feature = "remote-keys")]
@@ -66,7 +66,7 @@ impl Issuer {
             }
             Some(fixed) => {
                 #[cfg(feature = "remote-keys")]
-                self.key_requests.check_unused()?;
+                self.check_unused_requests()?;
                 Ok(fixed)
             }
             None => self.cached_keys(algorithms, environment, meter),
@@ -120,12 +120,12 @@ impl Issuer {
                 }
                 Some(KeyLocation::MetadataUrl(url)) => {
                     let url = check_fetched("metadata_url", url, self.allow_http)?;
-                    self.discovery(Discovery::at(Arc::clone(&self.url), url))
+                    self.discovery(Discovery::at(Wanted::JwksUri, Arc::clone(&self.url), url))
                 }
                 // Keys that stand in the configuration are no source.
                 _ => {
                     let url = check_discovered_issuer(&self.url, self.allow_http)?;
-                    self.discovery(Discovery::at_issuer(Arc::clone(&self.url), &url))
+                    self.discovery(Discovery::at_issuer(Wanted::JwksUri, Arc::clone(&self.url), &url))
                 }
             };
             let client = match &client {
@@ -147,12 +147,22 @@ impl Issuer {
             sources.push(Arc::new(RemoteSource::new(client.clone(), place, limit)));
         }
         if client.is_none() {
-            self.key_requests.check_unused()?;
+            self.check_unused_requests()?;
         }
         if !matches!(self.key_locations.first(), None | Some(KeyLocation::MetadataUrl(_))) {
             self.key_requests.check_no_discovery()?;
         }
         Ok(sources)
+    }
+
+    /// Settings for HTTP requests of which there are none.
+    #[cfg(feature = "remote-keys")]
+    fn check_unused_requests(&self) -> Result<(), ConfigError> {
+        if self.introspects_over_http() {
+            self.key_requests.check_no_discovery()
+        } else {
+            self.key_requests.check_unused()
+        }
     }
 
     #[cfg(feature = "remote-keys")]

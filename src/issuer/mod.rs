@@ -3,6 +3,7 @@
 mod description;
 #[cfg(feature = "remote-keys")]
 mod http_settings;
+mod introspection_settings;
 mod key_assembly;
 mod key_location_settings;
 mod speaker_settings;
@@ -18,6 +19,7 @@ use key_assembly::KeyLocation;
 
 use crate::claims::ClaimNames;
 use crate::config_error::ConfigError;
+use crate::introspection::Introspection;
 use crate::jose::Algorithm;
 use crate::keys::KeyPolicy;
 use crate::speaker::Markers;
@@ -29,7 +31,8 @@ const DEFAULT_CLIENT_ID_CLAIMS: [&str; 4] = ["client_id", "azp", "cid", "appid"]
 
 /// An authorization server whose tokens are accepted.
 ///
-/// Its keys are found by discovery unless one of [`metadata_url`](Self::metadata_url),
+/// Its opaque tokens are accepted if it can be asked about them: see [`introspection`](Self::introspection). Its keys are
+/// found by discovery unless one of [`metadata_url`](Self::metadata_url),
 /// [`jwk_set_url`](Self::jwk_set_url), [`jwk_set_file`](Self::jwk_set_file), [`key_source`](Self::key_source),
 /// [`jwk_set`](Self::jwk_set), [`pem`](Self::pem) or [`shared_secret`](Self::shared_secret) says otherwise.
 ///
@@ -59,6 +62,10 @@ pub struct Issuer {
     pub(crate) require_at_jwt: bool,
     pub(crate) allow_nonce: bool,
     pub(crate) accept_sender_constrained: bool,
+    introspection: Option<Introspection>,
+    pub(crate) has_no_keys: bool,
+    pub(crate) answers_without_audience: bool,
+    pub(crate) answers_without_expiry: bool,
     allow_http: bool,
 }
 
@@ -100,6 +107,10 @@ impl Issuer {
             require_at_jwt: false,
             allow_nonce: false,
             accept_sender_constrained: false,
+            introspection: None,
+            has_no_keys: false,
+            answers_without_audience: false,
+            answers_without_expiry: false,
             allow_http: false,
         }
     }
@@ -195,6 +206,7 @@ impl fmt::Debug for Issuer {
             .field("url", &self.url)
             .field("keys", &self.key_locations)
             .field("failovers", &self.failovers)
+            .field("introspection", &self.introspection)
             .field("audiences", &self.audiences)
             .field("algorithms", &self.algorithms)
             .finish_non_exhaustive()

@@ -16,7 +16,7 @@ use super::json::{Members, Value, WalkError, walk_object};
 use crate::error::{MalformedFault, TokenError};
 
 /// How many parameters a header may have.
-const MAX_HEADER_MEMBERS: usize = 32;
+pub(super) const MAX_HEADER_MEMBERS: usize = 32;
 
 /// How many headers a thread keeps.
 const MAX_KEPT: usize = 4;

@@ -7,6 +7,7 @@ mod algorithm;
 mod base64url;
 mod document;
 mod dropped_key;
+mod form;
 mod header;
 mod json;
 mod jwk;
@@ -28,6 +29,7 @@ pub use verifying_key::VerifyingKey;
 #[cfg(feature = "remote-keys")]
 pub(crate) use document::parse_document;
 pub(crate) use dropped_key::describe as describe_dropped;
+pub(crate) use form::TokenForm;
 pub(crate) use json::{MemberPlaces, Members, Number, StringList, Value, WalkError, walk_object};
 pub(crate) use jwk_set::{Candidates, JwkSet, NoCandidates};
 pub(crate) use jws::{CompactJws, VerifiedPayload};

@@ -1,4 +1,5 @@
-//! Finding the key set of an issuer through its metadata (RFC 8414 §3, OpenID Connect Discovery 1.0 §4).
+//! Finding an issuer's key set or introspection endpoint through its metadata (RFC 8414 §3, OpenID Connect Discovery
+//! 1.0 §4).
 //!
 //! After any document that cannot be used, the next well-known place is tried: a single-page application serves a page
 //! at any path, and `jwks_uri` is optional in RFC 8414. A slow place is not abandoned. The next one is tried while we
@@ -21,14 +22,15 @@ use crate::error::KeySetError;
 use crate::jose::parse_document;
 use crate::urls::{is_secure_enough, shown};
 
-/// A longer `jwks_uri` would flood the log, where every error quotes it.
-const MAX_JWKS_URI_BYTES: usize = 2_048;
+/// A longer URL would flood the log, where every error quotes it.
+const MAX_URI_BYTES: usize = 2_048;
 
 /// How much of another issuer's name is shown.
 const MAX_SHOWN_CHARS: usize = 256;
 
 /// Which issuer's metadata to fetch from where, and what it may say.
 pub(crate) struct Discovery {
+    wanted: Wanted,
     issuer: Arc<str>,
     /// In the order in which they are tried. Never empty.
     places: Vec<Url>,
@@ -36,15 +38,33 @@ pub(crate) struct Discovery {
     requires_same_origin: bool,
 }
 
+/// The member of the metadata that is looked for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Wanted {
+    /// The key set (RFC 8414 §2).
+    JwksUri,
+    /// RFC 8414 §2, RFC 7662.
+    IntrospectionEndpoint,
+}
+
+impl Wanted {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::JwksUri => "jwks_uri",
+            Self::IntrospectionEndpoint => "introspection_endpoint",
+        }
+    }
+}
+
 impl Discovery {
     /// At the issuer's own URL.
-    pub(crate) fn at_issuer(issuer: Arc<str>, url: &Url) -> Self {
-        Self { issuer, places: well_known_places(url), allows_http: false, requires_same_origin: false }
+    pub(crate) fn at_issuer(wanted: Wanted, issuer: Arc<str>, url: &Url) -> Self {
+        Self { wanted, issuer, places: well_known_places(url), allows_http: false, requires_same_origin: false }
     }
 
     /// At this URL, whatever the issuer's name.
-    pub(crate) fn at(issuer: Arc<str>, metadata: Url) -> Self {
-        Self { issuer, places: vec![metadata], allows_http: false, requires_same_origin: false }
+    pub(crate) fn at(wanted: Wanted, issuer: Arc<str>, metadata: Url) -> Self {
+        Self { wanted, issuer, places: vec![metadata], allows_http: false, requires_same_origin: false }
     }
 
     pub(crate) const fn allow_http(mut self, allow: bool) -> Self {
@@ -58,13 +78,13 @@ impl Discovery {
     }
 
     /// The first URL to try.
-    pub(super) fn entry(&self) -> Option<&Url> {
+    pub(crate) fn entry(&self) -> Option<&Url> {
         self.places.first()
     }
 
-    /// The `jwks_uri` of the first usable document; `None` when there is none, and then `attempts` has all failures.
+    /// What the first usable document names; `None` when there is none, and then `attempts` has all failures.
     /// `patience` is how long to wait for a place before the next one is tried as well.
-    pub(super) async fn jwks_uri(&self, client: &HttpClient, patience: Duration, attempts: &Attempts) -> Option<Url> {
+    pub(crate) async fn find(&self, client: &HttpClient, patience: Duration, attempts: &Attempts) -> Option<Url> {
         self.first_usable(&self.places, client, patience, attempts).await
     }
 
@@ -84,7 +104,7 @@ impl Discovery {
             let in_time = tokio::time::timeout(patience, first.as_mut()).await;
             let others = self.first_usable(others, client, patience, attempts);
             match in_time {
-                Ok(Some(jwks_uri)) => Some(jwks_uri),
+                Ok(Some(found)) => Some(found),
                 Ok(None) => others.await,
                 Err(_) => first_some(first, others).await,
             }
@@ -94,17 +114,18 @@ impl Discovery {
     async fn ask(&self, place: &Url, client: &HttpClient) -> Result<Url, KeySetError> {
         let fetched = client.get(place, None).await?;
         let named = self.check(fetched.json.as_deref().unwrap_or_default(), place);
-        let jwks_uri = named.map_err(|error| fetched.located(error))?;
-        client.check_literal(&jwks_uri).map_err(|error| fetched.located(error))?;
-        Ok(jwks_uri)
+        let named = named.map_err(|error| fetched.located(error))?;
+        client.check_literal(&named).map_err(|error| fetched.located(error))?;
+        Ok(named)
     }
 
-    /// The `jwks_uri` in metadata from this URL, if the metadata may name it.
+    /// The URL that is wanted, in metadata from this URL, if the metadata may name it.
     fn check(&self, metadata: &[u8], from: &Url) -> Result<Url, KeySetError> {
         #[derive(Deserialize)]
         struct Metadata {
             issuer: Option<Value>,
             jwks_uri: Option<Value>,
+            introspection_endpoint: Option<Value>,
         }
         let metadata: Metadata = parse_document(metadata)
             .map_err(|error| KeySetError::Metadata { problem: error.problem.into(), is_json: error.is_json })?;
@@ -115,13 +136,18 @@ impl Discovery {
             let (expected, found) = (Arc::clone(&self.issuer), bounded(&issuer, MAX_SHOWN_CHARS));
             return Err(KeySetError::IssuerMismatch { expected, found });
         }
-        let jwks_uri = text("jwks_uri", metadata.jwks_uri).map_err(invalid)?;
-        if jwks_uri.len() > MAX_JWKS_URI_BYTES {
-            return Err(invalid(format!("`jwks_uri` is longer than {MAX_JWKS_URI_BYTES} bytes")));
+        let name = self.wanted.name();
+        let value = match self.wanted {
+            Wanted::JwksUri => metadata.jwks_uri,
+            Wanted::IntrospectionEndpoint => metadata.introspection_endpoint,
+        };
+        let value = text(name, value).map_err(invalid)?;
+        if value.len() > MAX_URI_BYTES {
+            return Err(invalid(format!("`{name}` is longer than {MAX_URI_BYTES} bytes")));
         }
-        let url = Url::parse(&jwks_uri).map_err(|error| invalid(format!("`jwks_uri` is not a URL: {error}")))?;
+        let url = Url::parse(&value).map_err(|error| invalid(format!("`{name}` is not a URL: {error}")))?;
         if !url.username().is_empty() || url.password().is_some() {
-            return Err(invalid(String::from("`jwks_uri` has user information, which would end up in logs")));
+            return Err(invalid(format!("`{name}` has user information, which would end up in logs")));
         }
         // Metadata from loopback may name keys on loopback; metadata from the network must not send us there.
         let may_be_http = from.scheme() == "http" && is_secure_enough(&url, self.allows_http);
@@ -144,14 +170,14 @@ impl fmt::Debug for Discovery {
 
 /// The failure at each URL of one fetch, in the order in which they were tried. A request that is still running counts
 /// as timed out: by the time the fetch ends, it has.
-pub(super) struct Attempts {
+pub(crate) struct Attempts {
     limit: Duration,
     failures: Mutex<Vec<KeySetError>>,
 }
 
 impl Attempts {
     /// For a fetch with this timeout.
-    pub(super) const fn within(limit: Duration) -> Self {
+    pub(crate) const fn within(limit: Duration) -> Self {
         Self { limit, failures: Mutex::new(Vec::new()) }
     }
 
@@ -181,7 +207,7 @@ impl Attempts {
         self.failures().clear();
     }
 
-    pub(super) fn into_error(self) -> KeySetError {
+    pub(crate) fn into_error(self) -> KeySetError {
         let failures = self.failures.into_inner().unwrap_or_else(PoisonError::into_inner);
         KeySetError::of_places(failures).unwrap_or(KeySetError::Timeout(self.limit))
     }
@@ -252,7 +278,8 @@ mod tests {
 
     /// Whether an issuer's metadata may name this `jwks_uri`.
     fn may_name(issuer: &str, uri: &str, allows_http: bool) -> bool {
-        let discovery = Discovery::at_issuer(issuer.into(), &Url::parse(issuer).unwrap()).allow_http(allows_http);
+        let discovery =
+            Discovery::at_issuer(Wanted::JwksUri, issuer.into(), &Url::parse(issuer).unwrap()).allow_http(allows_http);
         named(&discovery, &serde_json::json!({ "issuer": issuer, "jwks_uri": uri })).is_ok()
     }
 
@@ -283,7 +310,7 @@ mod tests {
             ("https://as.example.com.evil.example/", false),
         ] {
             let url = Url::parse(issuer).unwrap();
-            let discovery = Discovery::at_issuer(issuer.into(), &url).require_same_origin(true);
+            let discovery = Discovery::at_issuer(Wanted::JwksUri, issuer.into(), &url).require_same_origin(true);
             let result = named(&discovery, &serde_json::json!({ "issuer": issuer, "jwks_uri": uri }));
             assert_eq!(result.is_ok(), same, "{uri}");
             assert!(same || matches!(result, Err(KeySetError::OtherOrigin { .. })), "{uri}");

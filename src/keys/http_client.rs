@@ -1,19 +1,18 @@
-//! The HTTP client for key fetches, and what keeps a fetch within bounds.
+//! HTTP requests to an issuer, for keys and for introspection, and what keeps them within bounds.
 
 use std::error::Error as StdError;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::header::{ACCEPT_ENCODING, CONTENT_TYPE, HeaderMap, IF_NONE_MATCH, LOCATION};
+use reqwest::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, IF_NONE_MATCH, LOCATION};
 use reqwest::{RequestBuilder, Response, StatusCode};
 use url::Url;
 
 use super::address_guard::{AddressGuard, RefusedAddress};
 use super::source::{FetchedKeySet, Origin};
-use super::witness::{Unchecked, WitnessLayer};
+use super::witness::Unchecked;
 use super::{MAX_BODY_BYTES, caching, excerpt, transport, witness};
-use crate::config_error::ConfigError;
 use crate::error::KeySetError;
 use crate::urls::shown;
 
@@ -23,10 +22,7 @@ const ERROR_PAGE_WAIT: Duration = Duration::from_millis(250);
 /// How many characters of a header field or URL from the server are shown.
 const MAX_SHOWN_CHARS: usize = 100;
 
-/// What the application does to the client before its bounds are set.
-pub(crate) type ConfigureClient = dyn Fn(reqwest::ClientBuilder) -> reqwest::ClientBuilder + Send + Sync;
-
-/// The HTTP client for key fetches: no redirects, no proxy from the environment, no cookies, no decompression, 200
+/// The HTTP client for an issuer: no redirects, no proxy from the environment, no cookies, no decompression, 200
 /// only, bounded in size and time, and kept out of refused networks.
 #[derive(Clone)]
 pub(crate) struct HttpClient {
@@ -38,93 +34,32 @@ pub(crate) struct HttpClient {
     headers: Option<(url::Origin, HeaderMap)>,
 }
 
-/// The client that the issuers of one resource server share where they ask for the same: making one takes milliseconds
-/// and a hundred kilobytes, and a resolver may bring a thousand issuers.
-#[derive(Default)]
-pub(crate) struct HttpClients(Mutex<Option<(ClientSettings, reqwest::Client)>>);
-
-/// What the application says about the client, by which clients are told apart.
-#[derive(Clone)]
-pub(crate) struct ClientSettings {
-    /// None for a client as it comes.
-    pub(crate) configure: Option<Arc<ConfigureClient>>,
-    pub(crate) connect_timeout: Duration,
-    pub(crate) fetch_timeout: Duration,
-    pub(crate) guard: AddressGuard,
+/// A form to be sent (RFC 7662 §2.1). It has no `Debug`: it holds a token and credentials.
+pub(crate) struct Form {
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: String,
+    /// The media type that the response must have.
+    pub(crate) accept: HeaderValue,
+    pub(crate) limit: Duration,
+    pub(crate) max_bytes: usize,
 }
 
-impl HttpClients {
-    /// The client of the last call if that had the same settings, or a new one.
-    pub(crate) fn get(&self, settings: ClientSettings) -> Result<HttpClient, ConfigError> {
-        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let ClientSettings { connect_timeout, fetch_timeout, ref guard, .. } = settings;
-        let guard = guard.clone();
-        let client = match &*last {
-            Some((same, client)) if *same == settings => client.clone(),
-            _ => {
-                let client = settings.build()?;
-                *last = Some((settings, client.clone()));
-                client
-            }
-        };
-        Ok(HttpClient { client, guard, connect_timeout, fetch_timeout, headers: None })
-    }
-}
-
-impl ClientSettings {
-    /// The application's wishes come in between: it may change who is trusted and how the provider is reached, not what
-    /// keeps a fetch within bounds.
-    fn build(&self) -> Result<reqwest::Client, ConfigError> {
-        let defaults =
-            reqwest::Client::builder().no_proxy().user_agent(concat!("tower-bearer/", env!("CARGO_PKG_VERSION")));
-        let configured = match &self.configure {
-            Some(configure) => configure(defaults),
-            None => defaults,
-        };
-        let mut builder = configured
-            .connect_timeout(self.connect_timeout)
-            .timeout(self.fetch_timeout)
-            .redirect(reqwest::redirect::Policy::none())
-            .referer(false)
-            // Another crate in the application may have enabled these: Cargo unifies features.
-            .no_gzip()
-            .no_brotli()
-            .no_deflate()
-            .no_zstd();
-        if !self.guard.is_off() {
-            builder = builder.no_proxy().dns_resolver(self.guard.clone()).connector_layer(WitnessLayer);
-        }
-        builder.build().map_err(|error| {
-            let problem = format!(
-                "the HTTP client for keys cannot be built ({}); a machine without root certificates needs the package \
-                 `ca-certificates`, or a root from `.http_client(|client| client.tls_certs_only([root]))`",
-                describe(&error)
-            );
-            ConfigError::new("http_client", problem)
-        })
-    }
-}
-
-impl PartialEq for ClientSettings {
-    fn eq(&self, other: &Self) -> bool {
-        let configure = match (&self.configure, &other.configure) {
-            (None, None) => true,
-            (Some(ours), Some(theirs)) => Arc::ptr_eq(ours, theirs),
-            _ => false,
-        };
-        configure
-            && (self.connect_timeout, self.fetch_timeout) == (other.connect_timeout, other.fetch_timeout)
-            && self.guard == other.guard
-    }
-}
-
-impl fmt::Debug for HttpClients {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HttpClients").finish_non_exhaustive()
-    }
+/// The response to a [`Form`] with the status 200.
+pub(crate) struct FormResponse {
+    pub(crate) content_type: Option<HeaderValue>,
+    pub(crate) body: Vec<u8>,
 }
 
 impl HttpClient {
+    pub(super) const fn new(
+        client: reqwest::Client,
+        guard: AddressGuard,
+        connect_timeout: Duration,
+        fetch_timeout: Duration,
+    ) -> Self {
+        Self { client, guard, connect_timeout, fetch_timeout, headers: None }
+    }
+
     /// Sends these along to the origin of this URL only.
     pub(crate) fn with_headers_for(mut self, url: &Url, headers: HeaderMap) -> Self {
         self.headers = Some((url.origin(), headers));
@@ -150,27 +85,58 @@ impl HttpClient {
     pub(super) async fn get(&self, url: &Url, etag: Option<&str>) -> Result<FetchedKeySet, KeySetError> {
         self.check_literal(url)?;
         let etag = etag.filter(|etag| may_be_sent(etag));
-        let failed = |error| self.failed(url, error);
-        let mut request = self.client.get(url.clone());
-        let credentials = self.headers.as_ref().filter(|(origin, _)| *origin == url.origin());
-        if let Some((_, headers)) = credentials {
-            request = request.headers(headers.clone());
-        }
+        let (request, has_credentials) = self.with_own_headers(url, self.client.get(url.clone()));
         // Error pages repeat what they were sent.
-        let may_quote = credentials.is_none_or(|(_, headers)| headers.is_empty()) && url.query().is_none();
-        // Without this field every coding is acceptable (RFC 9110 §12.5.3), and some servers then compress.
-        request = request.header(ACCEPT_ENCODING, "identity");
+        let may_quote = !has_credentials && url.query().is_none();
         let request = etag.into_iter().fold(request, |request, etag| request.header(IF_NONE_MATCH, etag));
-        let mut response = self.send(url, request).await?;
+        let response = self.send(url, request, self.fetch_timeout).await?;
         let headers = caching::Headers::read(response.headers());
-        match response.status() {
-            StatusCode::OK => {}
-            StatusCode::NOT_MODIFIED if etag.is_some() => return Ok(headers.describe(FetchedKeySet::unchanged())),
-            status => {
-                let (url, status, retry_after) = (shown(url), status.as_u16(), headers.retry_after);
-                let error = KeySetError::Status { url, status, retry_after };
-                return Err(error.at(describe_refusal(response, may_quote).await));
+        if response.status() == StatusCode::NOT_MODIFIED && etag.is_some() {
+            return Ok(headers.describe(FetchedKeySet::unchanged()));
+        }
+        let content_type = describe_content_type(response.headers());
+        let body = self.read(url, response, may_quote, (MAX_BODY_BYTES, self.fetch_timeout)).await?;
+        let origin = Some(Origin::Response { url: shown(url), content_type, note: None, may_quote });
+        Ok(FetchedKeySet { origin, ..headers.describe(FetchedKeySet::new(body)) })
+    }
+
+    /// Sends a form. Nothing of the response is quoted in an error: it may repeat what was sent.
+    pub(crate) async fn post(&self, url: &Url, form: Form) -> Result<FormResponse, KeySetError> {
+        self.check_literal(url)?;
+        let request = self.client.post(url.clone()).timeout(form.limit);
+        let (request, _) = self.with_own_headers(url, request);
+        let request = request.headers(form.headers).header(ACCEPT, form.accept);
+        let request = request.header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(form.body);
+        let response = self.send(url, request, form.limit).await?;
+        let content_type = response.headers().get(CONTENT_TYPE).cloned();
+        let body = self.read(url, response, false, (form.max_bytes, form.limit)).await?;
+        Ok(FormResponse { content_type, body })
+    }
+
+    /// Adds what is sent along to this URL's origin, and says whether there is any.
+    fn with_own_headers(&self, url: &Url, request: RequestBuilder) -> (RequestBuilder, bool) {
+        // Without this field every coding is acceptable (RFC 9110 §12.5.3), and some servers then compress.
+        let request = request.header(ACCEPT_ENCODING, "identity");
+        match &self.headers {
+            Some((origin, headers)) if *origin == url.origin() => {
+                (request.headers(headers.clone()), !headers.is_empty())
             }
+            _ => (request, false),
+        }
+    }
+
+    /// The body of a response with the status 200, within bounds of size and time.
+    async fn read(
+        &self,
+        url: &Url,
+        mut response: Response,
+        may_quote: bool,
+        (max_bytes, limit): (usize, Duration),
+    ) -> Result<Vec<u8>, KeySetError> {
+        if response.status() != StatusCode::OK {
+            let retry_after = caching::Headers::read(response.headers()).retry_after;
+            let error = KeySetError::Status { url: shown(url), status: response.status().as_u16(), retry_after };
+            return Err(error.at(describe_refusal(response, may_quote).await));
         }
         let content_type = describe_content_type(response.headers());
         if let Some(coding) = caching::content_coding(response.headers()) {
@@ -178,18 +144,17 @@ impl HttpClient {
             return Err(KeySetError::ContentCoding { url: shown(url), coding }.at(content_type));
         }
         let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(failed)? {
-            if body.len() + chunk.len() > MAX_BODY_BYTES {
-                return Err(KeySetError::TooLarge { url: shown(url), limit: MAX_BODY_BYTES }.at(content_type));
+        while let Some(chunk) = response.chunk().await.map_err(|error| self.failed(url, error, limit))? {
+            if body.len() + chunk.len() > max_bytes {
+                return Err(KeySetError::TooLarge { url: shown(url), limit: max_bytes }.at(content_type));
             }
             body.extend_from_slice(&chunk);
         }
-        let origin = Some(Origin::Response { url: shown(url), content_type, note: None, may_quote });
-        Ok(FetchedKeySet { origin, ..headers.describe(FetchedKeySet::new(body)) })
+        Ok(body)
     }
 
-    async fn send(&self, url: &Url, request: RequestBuilder) -> Result<Response, KeySetError> {
-        let failed = |error| self.failed(url, error);
+    async fn send(&self, url: &Url, request: RequestBuilder, limit: Duration) -> Result<Response, KeySetError> {
+        let failed = |error| self.failed(url, error, limit);
         if self.guard.is_off() {
             return request.send().await.map_err(failed);
         }
@@ -201,14 +166,14 @@ impl HttpClient {
         }
     }
 
-    fn failed(&self, url: &Url, error: reqwest::Error) -> KeySetError {
+    fn failed(&self, url: &Url, error: reqwest::Error, limit: Duration) -> KeySetError {
         if transport::chain(&error).any(|error| error.is::<Unchecked>()) {
             return KeySetError::UncheckedAddress { url: shown(url) };
         }
         match RefusedAddress::in_chain(&error) {
             Some(refused) => refused.of_url(url),
             None if error.is_timeout() => {
-                let limit = if error.is_connect() { self.connect_timeout } else { self.fetch_timeout };
+                let limit = if error.is_connect() { self.connect_timeout.min(limit) } else { limit };
                 KeySetError::Timeout(limit).at_url(shown(url), shown(url))
             }
             None => KeySetError::Transport {
@@ -263,7 +228,7 @@ fn may_be_sent(etag: &str) -> bool {
 }
 
 /// reqwest's errors say little by themselves; the cause is in the chain.
-fn describe(error: &dyn StdError) -> String {
+pub(super) fn describe(error: &dyn StdError) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
@@ -297,8 +262,6 @@ impl StdError for Chain {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
-
     use super::*;
 
     #[test]
@@ -306,35 +269,6 @@ mod tests {
         for (etag, sent) in [("\"1 2\"", true), ("W/\"1 2\"", true), ("1", true), ("0a1b \"1\"", false), ("1 2", false)]
         {
             assert_eq!(may_be_sent(etag), sent, "{etag}");
-        }
-    }
-
-    #[test]
-    fn issuers_that_ask_for_the_same_client_share_it() {
-        let built = Arc::new(AtomicUsize::new(0));
-        let count = Arc::clone(&built);
-        let configure: Arc<ConfigureClient> = Arc::new(move |client| {
-            count.fetch_add(1, Ordering::SeqCst);
-            client
-        });
-        let settings = |seconds, networks: &[&str]| ClientSettings {
-            configure: Some(Arc::clone(&configure)),
-            connect_timeout: Duration::from_secs(seconds),
-            fetch_timeout: Duration::from_secs(5),
-            guard: AddressGuard::new(&networks.iter().map(ToString::to_string).collect::<Vec<_>>()).unwrap(),
-        };
-        let clients = HttpClients::default();
-        for (asked, expected) in [
-            (settings(2, &[]), 1),
-            (settings(2, &[]), 1),
-            (settings(3, &[]), 2),
-            (settings(3, &["10.0.0.0/8"]), 3),
-            (settings(3, &["10.0.0.0/8"]), 3),
-            (ClientSettings { configure: None, ..settings(3, &["10.0.0.0/8"]) }, 3),
-            (settings(3, &["10.0.0.0/8"]), 4),
-        ] {
-            assert!(clients.get(asked).is_ok());
-            assert_eq!(built.load(Ordering::SeqCst), expected);
         }
     }
 }

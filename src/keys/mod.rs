@@ -15,6 +15,8 @@ mod failure;
 mod file;
 #[cfg(feature = "remote-keys")]
 mod http_client;
+#[cfg(feature = "remote-keys")]
+mod http_clients;
 mod policy;
 #[cfg(feature = "remote-keys")]
 mod remote;
@@ -38,14 +40,17 @@ pub use status::{FetchCounts, KeySetState, KeySetStatus};
 
 #[cfg(feature = "remote-keys")]
 pub(crate) use address_guard::{AddressGuard, PRIVATE_NETWORKS};
-pub(crate) use cache::KeyCache;
+pub(crate) use cache::{KeyCache, jitter};
 #[cfg(feature = "remote-keys")]
-pub(crate) use discovery::Discovery;
+pub(crate) use discovery::{Attempts, Discovery, Wanted};
 pub(crate) use export::ExportedKeySet;
 pub(crate) use failover::FailoverSource;
 pub(crate) use file::FileSource;
 #[cfg(feature = "remote-keys")]
-pub(crate) use http_client::{ClientSettings, ConfigureClient, HttpClient, HttpClients};
+pub(crate) use http_client::{Form, HttpClient};
+#[cfg(feature = "remote-keys")]
+pub(crate) use http_clients::{ClientSettings, ConfigureClient, HttpClients};
+pub(crate) use policy::Jitter;
 #[cfg(feature = "remote-keys")]
 pub(crate) use remote::{RemoteLocation, RemoteSource};
 

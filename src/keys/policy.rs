@@ -202,7 +202,10 @@ impl Jitter {
         Self(0.9 + 0.2 * f64::from(random) / f64::from(u16::MAX))
     }
 
-    fn apply(self, duration: Duration) -> Duration {
+    #[cfg(test)]
+    pub(crate) const EVEN: Self = Self(1.0);
+
+    pub(crate) fn apply(self, duration: Duration) -> Duration {
         duration.mul_f64(self.0)
     }
 }

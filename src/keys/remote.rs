@@ -53,7 +53,7 @@ impl RemoteSource {
         let known = lock(&self.jwks_uri).take();
         let jwks_uri = match known {
             Some(url) => url,
-            None => discovery.jwks_uri(&self.client, self.limit / 4, attempts).await?,
+            None => discovery.find(&self.client, self.limit / 4, attempts).await?,
         };
         attempts.clear();
         let belongs_to_this_url = |etag: &&str| {

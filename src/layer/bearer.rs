@@ -124,7 +124,7 @@ where
         let server = &self.layer.server;
         let presented = Presentation::in_request(&request);
         let mut watch = Watch::default();
-        match server.decide(Subject::Presented(presented), Waited::Nothing, &mut watch) {
+        match server.decide(Subject::Presented(presented), Waited::NOTHING, &mut watch) {
             Ok(token) => {
                 watch.accepted(server.clock(), &token);
                 self.pass(request, Some(token))

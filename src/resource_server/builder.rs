@@ -227,6 +227,7 @@ impl ResourceServerBuilder {
             leeway: self.leeway,
             max_token_age: self.max_token_age,
             environment: KeyEnvironment::new(Arc::clone(&clock)),
+            has_token_cache: token_cache.is_some(),
         };
         let issuers = Arc::new(TrustedIssuers::new(common, &self.issuers, self.resolver)?);
         let responder =

@@ -1,17 +1,16 @@
 //! The single entry point for tokens. The layer, `validate`, `validate_presentation` and `revalidate` all call
 //! [`ResourceServer::decide`], for cached, new and held tokens and again after a wait, so no path can skip a check.
 
-use std::sync::Arc;
-
 use super::ResourceServer;
 use super::observer::Observer;
+use super::waits::{Pending, Waited, Waits};
+use crate::credentials::Credentials;
 use crate::error::TokenError;
-use crate::evidence::Evidence;
-use crate::keys::Arrival;
+use crate::evidence::{Evidence, Usage};
 use crate::presentation::Presentation;
 use crate::time::UnixTime;
 use crate::token::ValidatedToken;
-use crate::trust::{Proof, TrustedIssuer};
+use crate::trust::Proof;
 use crate::validator::Failure;
 
 /// The token to decide about.
@@ -29,30 +28,13 @@ pub(crate) enum Stop {
     Pending(Pending),
 }
 
-/// What a decision waits for.
-pub(crate) enum Pending {
-    /// The resolver's result for this issuer.
-    Issuer(Box<str>),
-    /// A fetch of the issuer's keys, for this `kid`, since the request arrived.
-    Key(Arc<TrustedIssuer>, Option<Box<str>>, Arrival),
-}
-
-/// What a decision has already waited for. It waits at most once for each, for the issuer first.
-#[derive(Clone, Copy, PartialEq)]
-pub(crate) enum Waited {
-    Nothing,
-    Issuer,
-    /// For a key, on behalf of a request that arrived then.
-    Key(Arrival),
-}
-
 impl ResourceServer {
     /// Decides without waiting.
     #[inline(always)]
     pub(crate) fn decide<O: Observer>(
         &self,
         subject: Subject<'_>,
-        waited: Waited,
+        waited: Waited<'_>,
         observer: &mut O,
     ) -> Result<ValidatedToken, Stop> {
         let presented = match subject {
@@ -60,7 +42,7 @@ impl ResourceServer {
             Subject::Presented(presented) => presented,
         };
         if O::USES_CACHE
-            && waited == Waited::Nothing
+            && waited.is_nothing()
             && let Some((token, now)) = self.find_cached(&presented)
         {
             observer.cache_hit(&token, now);
@@ -76,7 +58,7 @@ impl ResourceServer {
         presented: Presentation<'_>,
         observer: &mut O,
     ) -> Result<ValidatedToken, TokenError> {
-        match self.decide(Subject::Presented(presented), Waited::Nothing, observer) {
+        match self.decide(Subject::Presented(presented), Waited::NOTHING, observer) {
             Ok(token) => Ok(token),
             Err(Stop::Refused(error)) => Err(error),
             // Boxed to keep the future small for callers that need not wait.
@@ -91,9 +73,17 @@ impl ResourceServer {
         presented: Presentation<'_>,
         observer: &mut O,
     ) -> Result<ValidatedToken, TokenError> {
+        let mut waits = Waits::default();
         loop {
-            let waited = self.wait(&pending).await;
-            match self.decide(Subject::Presented(presented), waited, observer) {
+            self.wait(&pending, presented, O::USES_CACHE, &mut waits).await;
+            // The call that was waited for may have brought the token there.
+            if O::USES_CACHE
+                && waits.is_cached()
+                && let Some((token, _)) = self.find_cached(&presented)
+            {
+                return Ok(token);
+            }
+            match self.decide(Subject::Presented(presented), waits.waited(), observer) {
                 Ok(token) => return Ok(token),
                 Err(Stop::Refused(error)) => return Err(error),
                 Err(Stop::Pending(another)) => pending = another,
@@ -105,8 +95,9 @@ impl ResourceServer {
     pub(super) async fn wait_for_evidence(&self, token: &ValidatedToken) {
         let issuer = token.trusted_issuer();
         // An issuer that was evicted does not come back: a new one takes its place, with keys of its own.
-        if self.0.issuers.table().check_updated(issuer).is_ok() {
-            let Proof::Keys(keys) = &issuer.proof;
+        if self.0.issuers.table().check_updated(issuer).is_ok()
+            && let Some(keys) = issuer.proof.keys()
+        {
             keys.wait_for_refresh().await;
         }
     }
@@ -115,7 +106,11 @@ impl ResourceServer {
         if token.server().id() != self.0.context.id() {
             return Err(TokenError::OtherResourceServer);
         }
-        self.check_use(token).map(drop)
+        let checked = self.check_use(token, Usage::Again).map(drop);
+        match token.evidence() {
+            Evidence::Signature { .. } => checked,
+            Evidence::Introspection(introspected) => checked.or_else(|error| self.check_newer(introspected, error)),
+        }
     }
 
     /// Out of line, so that the path of a cached token stays short.
@@ -123,63 +118,53 @@ impl ResourceServer {
     fn decide_uncached<O: Observer>(
         &self,
         presented: Presentation<'_>,
-        waited: Waited,
+        waited: Waited<'_>,
         observer: &mut O,
     ) -> Result<ValidatedToken, Stop> {
         observer.begins(&*self.0.clock);
         let credentials = presented.read()?;
-        let token = self.prove(credentials, waited, observer).inspect_err(|stop| {
-            if matches!(stop, Stop::Refused(TokenError::IssuerMismatch)) {
-                self.0.issuers.warn_of_unused();
-            }
-        })?;
-        self.check_use(&token)?;
+        let token = match self.prove(credentials, waited, observer) {
+            Ok(token) => token,
+            Err(stop) => return self.after_failure(credentials, stop),
+        };
+        self.check_use(&token, Usage::New)?;
         self.cache(credentials, &token);
         Ok(token)
+    }
+
+    #[cold]
+    fn after_failure(&self, credentials: Credentials<'_>, stop: Stop) -> Result<ValidatedToken, Stop> {
+        match stop {
+            Stop::Refused(TokenError::IssuerMismatch) => self.0.issuers.warn_of_unused(),
+            Stop::Refused(TokenError::IntrospectionUnavailable { .. }) => {
+                return self.find_stale(credentials).ok_or(stop);
+            }
+            _ => {}
+        }
+        Err(stop)
     }
 
     /// Checks everything that can change after a token was accepted. Runs on every use: of new, cached and held tokens.
     /// Returns the time that it used.
     #[inline(always)]
-    pub(super) fn check_use(&self, token: &ValidatedToken) -> Result<UnixTime, TokenError> {
+    pub(super) fn check_use(&self, token: &ValidatedToken, usage: Usage) -> Result<UnixTime, TokenError> {
         let server = &*self.0;
         let issuer = token.trusted_issuer();
         issuer.check_enabled()?;
         server.issuers.table().check_updated(issuer)?;
         match (token.evidence(), &issuer.proof) {
-            (Evidence::Signature { key }, Proof::Keys(keys)) => keys.check_in_force(key)?,
+            (Evidence::Signature { key }, Proof::Keys(keys) | Proof::Both(keys, _)) => keys.check_in_force(key)?,
+            // An issuer without keys proves nothing by a signature.
+            (Evidence::Signature { .. }, Proof::Introspection(_)) => return Err(TokenError::NoMatchingKey),
+            (Evidence::Introspection(introspected), _) => {
+                let wall = server.clock.now().ok_or(TokenError::ClockUnavailable)?;
+                introspected.check(usage, token.times().expires_at, wall, server.clock.monotonic_coarse())?;
+            }
         }
         let now = server.clock.now().ok_or(TokenError::ClockUnavailable)?;
         issuer.rules.check_times(token.times(), now)?;
         issuer.note_verified(&*server.clock);
         Ok(now)
-    }
-
-    async fn wait(&self, pending: &Pending) -> Waited {
-        match pending {
-            Pending::Issuer(url) => {
-                self.0.issuers.resolve(url).await;
-                Waited::Issuer
-            }
-            Pending::Key(issuer, key_id, arrival) => {
-                let Proof::Keys(keys) = &issuer.proof;
-                keys.wait(key_id.as_deref(), *arrival).await;
-                Waited::Key(*arrival)
-            }
-        }
-    }
-}
-
-impl Waited {
-    pub(super) const fn for_issuer(self) -> bool {
-        !matches!(self, Self::Nothing)
-    }
-
-    pub(super) const fn for_key_since(self) -> Option<Arrival> {
-        match self {
-            Self::Nothing | Self::Issuer => None,
-            Self::Key(arrival) => Some(arrival),
-        }
     }
 }
 

@@ -11,8 +11,9 @@ use tokio::task::JoinSet;
 
 use super::ResourceServer;
 use crate::error::KeySetError;
+use crate::introspection::IntrospectionStatus;
 use crate::keys::{ExportedKeySet, ExportedKeySets, KeySetStatus};
-use crate::trust::{Proof, TrustedIssuer};
+use crate::trust::TrustedIssuer;
 
 impl ResourceServer {
     /// Fetches the keys of every configured issuer that has none yet, all at once, and waits for them up to `deadline`.
@@ -71,22 +72,33 @@ impl ResourceServer {
     pub fn readiness(&self) -> Readiness {
         let table = self.0.issuers.table();
         let status = |issuer: &Arc<TrustedIssuer>| {
-            let status = issuer.status();
-            if !status.is_ready() {
-                let Proof::Keys(keys) = &issuer.proof;
+            let status = issuer.status()?;
+            if let Some(keys) = issuer.proof.keys().filter(|_| !status.is_ready()) {
                 keys.fetch_if_due();
             }
-            status
+            Some(status)
         };
-        let issuers: Vec<_> = table.configured().iter().map(status).collect();
-        Readiness { ready: issuers.iter().all(KeySetStatus::is_ready), issuers }
+        let issuers: Vec<_> = table.configured().iter().filter_map(status).collect();
+        let introspection = self.introspections();
+        Readiness { ready: issuers.iter().all(KeySetStatus::is_ready), issuers, introspection }
+    }
+
+    /// How the calls are that ask each issuer about tokens, those of the
+    /// [resolver](crate::ResourceServerBuilder::issuer_resolver) after those of the configuration.
+    #[must_use]
+    pub fn introspections(&self) -> Vec<IntrospectionStatus> {
+        let status = |issuer: &Arc<TrustedIssuer>| {
+            let introspector = issuer.proof.introspector()?;
+            Some(introspector.status(&issuer.rules.issuer, issuer.is_enabled()))
+        };
+        self.0.issuers.table().iter().filter_map(status).collect()
     }
 
     /// How the keys of each issuer are, those of the [resolver](crate::ResourceServerBuilder::issuer_resolver) after
     /// those of the configuration.
     #[must_use]
     pub fn key_sets(&self) -> Vec<KeySetStatus> {
-        self.0.issuers.table().iter().map(|issuer| issuer.status()).collect()
+        self.0.issuers.table().iter().filter_map(|issuer| issuer.status()).collect()
     }
 
     /// The key sets that were fetched and still serve, for [`import_key_sets`](Self::import_key_sets) in the next
@@ -95,10 +107,7 @@ impl ResourceServer {
     pub fn export_key_sets(&self) -> ExportedKeySets {
         let Some(now) = self.0.clock.now() else { return ExportedKeySets::default() };
         let table = self.0.issuers.table();
-        let copy = |issuer: &Arc<TrustedIssuer>| {
-            let Proof::Keys(keys) = &issuer.proof;
-            keys.export(&issuer.rules.issuer, now)
-        };
+        let copy = |issuer: &Arc<TrustedIssuer>| issuer.proof.keys()?.export(&issuer.rules.issuer, now);
         ExportedKeySets { key_sets: table.iter().filter_map(copy).collect() }
     }
 
@@ -125,7 +134,7 @@ impl ResourceServer {
         let table = self.0.issuers.table();
         let is_taken = |copy: &&ExportedKeySet| {
             let Some(issuer) = table.get(&copy.issuer) else { return false };
-            let Proof::Keys(keys) = &issuer.proof;
+            let Some(keys) = issuer.proof.keys() else { return false };
             keys.import(copy, now).unwrap_or_else(|error| {
                 let (issuer, reason) = (&issuer.rules.issuer, error.reason());
                 tracing::warn!(%issuer, reason, %error, "an exported key set cannot be used");
@@ -143,6 +152,10 @@ pub struct Readiness {
     ready: bool,
     /// The configured issuers. Those of a resolver are not among them: one tenant must not make a service unready.
     pub issuers: Vec<KeySetStatus>,
+    /// The issuers that are asked about tokens. They make no service unready: their endpoint is the same for all
+    /// replicas, and one that takes no requests cannot serve the tokens that it knows either.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub introspection: Vec<IntrospectionStatus>,
 }
 
 impl Readiness {
@@ -180,7 +193,6 @@ impl fmt::Display for WarmUpError {
 impl std::error::Error for WarmUpError {}
 
 async fn load(issuer: Arc<TrustedIssuer>, deadline: Duration) -> Option<(Arc<str>, KeySetError)> {
-    let Proof::Keys(keys) = &issuer.proof;
-    let loaded = keys.load(deadline).await;
+    let loaded = issuer.proof.keys()?.load(deadline).await;
     loaded.err().map(|error| (Arc::clone(&issuer.rules.issuer), error))
 }

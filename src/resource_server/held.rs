@@ -4,11 +4,12 @@ use std::future::Future;
 use std::time::Duration;
 
 use super::ResourceServer;
-use super::door::{Stop, Subject, Waited};
+use super::door::{Stop, Subject};
+use super::waits::Waited;
 use crate::error::TokenError;
+use crate::presentation::Presentation;
 use crate::single_flight::current_runtime;
 use crate::token::ValidatedToken;
-use crate::trust::Proof;
 use crate::validator::NoListener;
 
 /// How often [`ResourceServer::until_refused`] checks for changes that no timer can predict.
@@ -21,7 +22,8 @@ const SHORTEST_SLEEP: Duration = Duration::from_millis(10);
 impl ResourceServer {
     /// Revalidates a token that was accepted earlier, without its text: for connections that outlive a request, such as
     /// a WebSocket. It fetches nothing and checks no signature, and is only as current as the cached keys: a key that
-    /// the issuer withdrew is noticed only once requests have triggered a refresh of the set.
+    /// the issuer withdrew is noticed only once requests have triggered a refresh of the set. For a token that the issuer
+    /// is asked about, the last answer counts, for as long as it would for a request.
     ///
     /// # Errors
     ///
@@ -46,7 +48,7 @@ impl ResourceServer {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn revalidate(&self, token: &ValidatedToken) -> Result<(), TokenError> {
-        match self.decide(Subject::Held(token), Waited::Nothing, &mut NoListener) {
+        match self.decide(Subject::Held(token), Waited::NOTHING, &mut NoListener) {
             Ok(_) => Ok(()),
             Err(Stop::Refused(error)) => Err(error),
             Err(Stop::Pending(_)) => Err(TokenError::KeysUnavailable { retry_after: Duration::ZERO }),
@@ -54,8 +56,9 @@ impl ResourceServer {
     }
 
     /// Like [`revalidate`](Self::revalidate), but if our side cannot decide, waits for the key fetch that is under way
-    /// or due and tries once more. It waits for at most the [`request_wait`](crate::KeyPolicy::request_wait) of the
-    /// issuer's policy.
+    /// or due, or asks the issuer about the token again, and tries once more. It waits for at most the
+    /// [`request_wait`](crate::KeyPolicy::request_wait) of the issuer's policy, or that of its
+    /// [introspection](crate::Introspection::request_wait).
     ///
     /// # Errors
     ///
@@ -77,11 +80,15 @@ impl ResourceServer {
     /// ```
     pub async fn revalidate_async(&self, token: &ValidatedToken) -> Result<(), TokenError> {
         let decided = self.revalidate(token);
-        if decided.as_ref().is_err_and(|error| error.retry_after().is_some()) {
-            self.wait_for_evidence(token).await;
-            return self.revalidate(token);
+        if !decided.as_ref().is_err_and(|error| error.retry_after().is_some()) {
+            return decided;
         }
-        decided
+        if let Some(introspected) = token.evidence().introspected() {
+            let presented = Presentation::bearer(introspected.token());
+            return self.decide_and_wait(presented, &mut NoListener).await.map(drop);
+        }
+        self.wait_for_evidence(token).await;
+        self.revalidate(token)
     }
 
     /// Completes, with the reason, when this resource server would no longer accept the token: for a WebSocket, an
@@ -97,6 +104,7 @@ impl ResourceServer {
     /// | the issuer is disabled, removed or replaced | at most 5 seconds later |
     /// | the clock is set | at most 5 seconds later |
     /// | a fetch of the keys lacks the token's key | at most 5 seconds after that fetch; 7 after one of a failover, which gives the issuer's own keys 2 seconds to come back |
+    /// | the issuer says that an [opaque token](crate::guide::opaque_tokens) is not active | at most 7 seconds after its last answer is too old |
     /// | the keys cannot be fetched and pass their [staleness bound](crate::KeyPolicy::staleness_bound), or the [resolver](crate::ResourceServerBuilder::issuer_resolver)'s issuer was evicted | at most 7 seconds later: a fetch has 2 seconds |
     ///
     /// A key that the issuer withdraws is noticed when the set is fetched next: by default after 4 to 5 minutes, at most
@@ -144,7 +152,11 @@ impl ResourceServer {
                     }
                     Err(error) if error.retry_after().is_some() && !has_waited_for_keys => {
                         has_waited_for_keys = true;
-                        WAIT_FOR_KEYS
+                        match token.evidence().introspected() {
+                            None => WAIT_FOR_KEYS,
+                            // Nobody else may send this token.
+                            Some(_) => server.revalidate_async(&token).await.map_or(WAIT_FOR_KEYS, |()| LOOK_EVERY),
+                        }
                     }
                     Err(error) => return error,
                 };
@@ -158,8 +170,9 @@ impl ResourceServer {
         let issuer = token.trusted_issuer();
         // An issuer that was evicted does not come back: a new one takes its place, with keys of its own.
         if self.0.issuers.table().check_updated(issuer).is_ok() {
-            let Proof::Keys(keys) = &issuer.proof;
-            keys.fetch_if_due();
+            if let Some(keys) = issuer.proof.keys() {
+                keys.fetch_if_due();
+            }
         }
     }
 

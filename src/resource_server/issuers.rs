@@ -5,7 +5,6 @@ use crate::config_error::ConfigError;
 use crate::issuer::Issuer;
 use crate::jose::Algorithm;
 use crate::keys::Lookup;
-use crate::trust::Proof;
 
 /// Changes take effect on the next request, for all clones of the resource server. Reading requests never wait for one.
 impl ResourceServer {
@@ -44,8 +43,8 @@ impl ResourceServer {
     pub fn has_key(&self, issuer: &str, key_id: Option<&str>, algorithm: Algorithm) -> bool {
         let table = self.0.issuers.table();
         table.get(issuer).is_some_and(|issuer| {
-            let Proof::Keys(keys) = &issuer.proof;
-            issuer.is_enabled() && matches!(keys.look_further(key_id, algorithm, None), Lookup::Found(_))
+            let found = issuer.proof.keys().map(|keys| keys.look_further(key_id, algorithm, None));
+            issuer.is_enabled() && matches!(found, Some(Lookup::Found(_)))
         })
     }
 }

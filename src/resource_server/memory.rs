@@ -9,10 +9,10 @@ use serde::Serialize;
 use super::ResourceServer;
 use crate::credentials::Credentials;
 use crate::error::TokenError;
+use crate::evidence::{Evidence, Usage};
 use crate::presentation::Presentation;
 use crate::time::UnixTime;
 use crate::token::ValidatedToken;
-use crate::trust::Proof;
 
 impl ResourceServer {
     /// How many accepted tokens are kept and how much memory they take; none when [`token_cache_bytes`] is 0. It looks
@@ -55,17 +55,27 @@ impl ResourceServer {
     /// The digest is of the token alone, so only what was presented as a bearer token may be cached: a hit asks for
     /// no proof of possession.
     pub(super) fn cache(&self, credentials: Credentials<'_>, token: &ValidatedToken) {
-        if let Some(cache) = &self.0.token_cache {
+        if let Some(cache) = &self.0.token_cache
+            && token.may_be_cached()
+        {
             cache.insert(cache.digest(credentials.token), token.clone());
         }
     }
 
     fn still_good_at(&self, token: &ValidatedToken, forget: impl FnOnce()) -> Option<UnixTime> {
-        match self.check_use(token) {
+        match self.check_use(token, Usage::Again) {
             Ok(now) => {
                 // Otherwise nothing would refresh the keys while all requests are cache hits.
-                let Proof::Keys(keys) = &token.trusted_issuer().proof;
-                keys.fetch_if_due();
+                let issuer = token.trusted_issuer();
+                match (token.evidence(), issuer.proof.keys()) {
+                    (Evidence::Signature { .. }, Some(keys)) => keys.fetch_if_due(),
+                    (Evidence::Signature { .. }, None) => {}
+                    (Evidence::Introspection(introspected), _) => {
+                        if introspected.is_due(self.0.clock.monotonic_coarse()) {
+                            self.ask_ahead(issuer, introspected);
+                        }
+                    }
+                }
                 return Some(now);
             }
             // The last two mean that the key was withdrawn, which is permanent.

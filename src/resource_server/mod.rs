@@ -5,11 +5,13 @@ mod description;
 mod door;
 mod health;
 mod held;
+mod introspected;
 mod issuers;
 mod memory;
 mod observer;
 mod proof;
 mod proof_rules;
+mod waits;
 
 use std::fmt;
 use std::sync::Arc;
@@ -19,8 +21,9 @@ pub use description::ResourceServerDescription;
 pub use health::{Readiness, WarmUpError};
 pub use memory::TokenCacheStatus;
 
-pub(crate) use door::{Pending, Stop, Subject, Waited};
+pub(crate) use door::{Stop, Subject};
 pub(crate) use observer::Observer;
+pub(crate) use waits::{Pending, Waited};
 
 use self::observer::EveryStep;
 use crate::error::TokenError;

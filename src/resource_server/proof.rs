@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use super::ResourceServer;
-use super::door::{Stop, Waited};
+use super::door::Stop;
 use super::proof_rules::{
     AllowedAlgorithm, IssuerChoice, IssuerKey, Signature, Structure, refuse_foreign, refuse_if_named,
 };
+use super::waits::Waited;
 use crate::credentials::{Credentials, Scheme};
 use crate::error::TokenError;
 use crate::token::ValidatedToken;
@@ -19,17 +20,25 @@ impl ResourceServer {
     pub(super) fn prove<L: StepListener>(
         &self,
         credentials: Credentials<'_>,
-        waited: Waited,
+        waited: Waited<'_>,
         listener: &mut L,
     ) -> Result<ValidatedToken, Stop> {
         if credentials.scheme == Scheme::Dpop {
             return Err(TokenError::DpopNotConfigured.into());
         }
         let server = &*self.0;
-        let jws = check(listener, Structure { token: credentials.token, max_bytes: server.max_token_bytes })?;
         let table = server.issuers.table();
+        if table.introspects()
+            && let Some(opaque) = self.unreadable(credentials.token)
+        {
+            return self.prove_unreadable(opaque, &table, waited, listener);
+        }
+        let jws = check(listener, Structure { token: credentials.token, max_bytes: server.max_token_bytes })?;
         let issuer = check(listener, IssuerChoice::new(&server.issuers, &table, &jws, waited))?;
-        let TrustedIssuer { rules, proof: Proof::Keys(keys), .. } = &**issuer;
+        let TrustedIssuer { rules, proof, .. } = &**issuer;
+        let (Proof::Keys(keys) | Proof::Both(keys, _)) = proof else {
+            return self.prove_by_answer_alone(credentials.token, &jws, issuer, waited, listener);
+        };
 
         let algorithm = AllowedAlgorithm { rules, jws: &jws };
         let algorithm = check_or(listener, algorithm, |_, listener| refuse_foreign(rules, &jws, listener))?;

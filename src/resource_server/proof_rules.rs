@@ -4,7 +4,8 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
-use super::door::{Pending, Stop, Waited};
+use super::door::Stop;
+use super::waits::{Pending, Waited};
 use crate::claims::untrusted_iss;
 use crate::error::{ClaimFault, TokenError};
 use crate::jose::{Algorithm, CompactJws, VerifiedPayload};
@@ -24,7 +25,7 @@ pub(super) struct IssuerChoice<'a, 't> {
     issuers: &'a TrustedIssuers,
     table: &'t Table,
     jws: &'a CompactJws<'t>,
-    waited: Waited,
+    waited: Waited<'a>,
     /// The issuer that was chosen, or else the one that the token names.
     found: Option<Cow<'a, str>>,
 }
@@ -41,7 +42,7 @@ pub(super) struct IssuerKey<'a, 'i, 't> {
     pub(super) keys: &'i Keys,
     pub(super) jws: &'a CompactJws<'t>,
     pub(super) algorithm: Algorithm,
-    pub(super) waited: Waited,
+    pub(super) waited: Waited<'a>,
 }
 
 /// RFC 7515 §5.2: the signature verifies with one of the keys.
@@ -74,7 +75,7 @@ impl<'a, 't> IssuerChoice<'a, 't> {
         issuers: &'a TrustedIssuers,
         table: &'t Table,
         jws: &'a CompactJws<'t>,
-        waited: Waited,
+        waited: Waited<'a>,
     ) -> Self {
         Self { issuers, table, jws, waited, found: None }
     }

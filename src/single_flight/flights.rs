@@ -170,9 +170,10 @@ impl<K: Eq + Hash> Flights<K> {
         self.calls.remove(key).map(|call| Landed(call.waiters))
     }
 
-    /// Cancels the calls that nobody polls any more.
-    pub(crate) fn cancel_abandoned(&mut self, now: Duration) -> Vec<Landed> {
-        self.calls.extract_if(|_, call| is_abandoned(call.at(now))).map(|(_, call)| Landed(call.waiters)).collect()
+    /// Cancels the calls that nobody polls any more, and returns them with their keys.
+    pub(crate) fn cancel_abandoned(&mut self, now: Duration) -> Vec<(K, Landed)> {
+        let abandoned = self.calls.extract_if(|_, call| is_abandoned(call.at(now)));
+        abandoned.map(|(key, call)| (key, Landed(call.waiters))).collect()
     }
 }
 

@@ -23,9 +23,7 @@ mod waiting;
 mod window;
 
 pub(crate) use call::{Call, Caller, wait};
-#[cfg(all(test, feature = "unit-tests"))]
-pub(crate) use flights::Wakeup;
-pub(crate) use flights::{Flights, Landed, Waiter};
+pub(crate) use flights::{Flights, Landed, Started, Waiter, Wakeup};
 pub(crate) use negative::NegativeMemory;
 pub(crate) use policy::{Budget, Ending, RESTART_WINDOW, may_restart};
 pub(crate) use runtime::{NoRuntime, current_runtime};

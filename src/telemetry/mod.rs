@@ -4,14 +4,20 @@
 //! Nothing that a client sent becomes a label. Where a label names an issuer, it is the one of the configuration.
 
 #[cfg(feature = "metrics")]
+mod introspection;
+#[cfg(feature = "metrics")]
 mod recorded;
 #[cfg(not(feature = "metrics"))]
 mod silent;
 
 #[cfg(feature = "metrics")]
-pub(crate) use recorded::{IssuerMeter, Judgement, TokenCacheMeter, describe, route_refused};
+pub(crate) use introspection::IntrospectionMeter;
+#[cfg(feature = "metrics")]
+pub(crate) use recorded::{IssuerMeter, Judgement, TokenCacheMeter, Waiting, describe, route_refused};
 #[cfg(not(feature = "metrics"))]
-pub(crate) use silent::{IssuerMeter, Judgement, TokenCacheMeter, describe, route_refused};
+pub(crate) use silent::{
+    IntrospectionMeter, IssuerMeter, Judgement, TokenCacheMeter, Waiting, describe, route_refused,
+};
 
 use std::time::Duration;
 

@@ -43,15 +43,15 @@ static CACHED_BYTES: Key = Key::from_static_name(TOKEN_CACHE_BYTES);
 /// Adding up what a cache holds takes a lock on each of its parts, so it is done once in so many insertions.
 const INSERTIONS_BETWEEN_SUMS: u64 = 64;
 
-fn counter(key: &Key) -> Counter {
+pub(super) fn counter(key: &Key) -> Counter {
     with_recorder(|recorder| recorder.register_counter(key, &METADATA))
 }
 
-fn gauge(key: &Key) -> Gauge {
+pub(super) fn gauge(key: &Key) -> Gauge {
     with_recorder(|recorder| recorder.register_gauge(key, &METADATA))
 }
 
-fn histogram(key: &Key) -> Histogram {
+pub(super) fn histogram(key: &Key) -> Histogram {
     with_recorder(|recorder| recorder.register_histogram(key, &METADATA))
 }
 
@@ -170,9 +170,7 @@ impl IssuerMeter {
 
     /// Counts a request as waiting for keys, for as long as the guard lives.
     pub(crate) fn waiting(&self) -> Waiting {
-        let gauge = gauge(&self.key(WAITING_REQUESTS));
-        gauge.increment(1);
-        Waiting(gauge)
+        Waiting::on(gauge(&self.key(WAITING_REQUESTS)))
     }
 
     fn fetch_ended(&self, result: &'static str, took: Duration) {
@@ -195,6 +193,13 @@ impl IssuerMeter {
 
 /// Takes the request off the gauge of the recorder that it was put on.
 pub(crate) struct Waiting(Gauge);
+
+impl Waiting {
+    pub(super) fn on(gauge: Gauge) -> Self {
+        gauge.increment(1);
+        Self(gauge)
+    }
+}
 
 impl Drop for Waiting {
     fn drop(&mut self) {

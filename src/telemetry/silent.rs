@@ -53,6 +53,30 @@ impl IssuerMeter {
 
 pub(crate) struct Waiting;
 
+pub(crate) struct IntrospectionMeter;
+
+impl IntrospectionMeter {
+    pub(crate) const fn of_configured(_: &Arc<str>) -> Self {
+        Self
+    }
+
+    pub(crate) const fn of_resolved() -> Self {
+        Self
+    }
+
+    pub(crate) const fn asked(&self, _: &'static str, _: Duration) {}
+
+    pub(crate) const fn known_refused(&self) {}
+
+    pub(crate) const fn served_stale(&self) {}
+
+    pub(crate) const fn turned_away(&self) {}
+
+    pub(crate) const fn waiting(&self) -> Waiting {
+        Waiting
+    }
+}
+
 pub(crate) struct TokenCacheMeter;
 
 impl TokenCacheMeter {

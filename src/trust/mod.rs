@@ -14,6 +14,7 @@ mod resolver_policy;
 mod table;
 mod trusted_issuer;
 
+use std::convert::Infallible;
 use std::ops::Deref;
 use std::sync::{Arc, OnceLock, PoisonError};
 use std::time::Duration;
@@ -66,6 +67,7 @@ impl TrustedIssuers {
                 return Err(ConfigError::new("issuer", problem));
             }
         }
+        table.check_shapes()?;
         Ok(Self {
             common,
             first: table,
@@ -84,7 +86,10 @@ impl TrustedIssuers {
     /// Adds an issuer, in the place of one with the same URL.
     pub(crate) fn add(&self, issuer: &Issuer) -> Result<(), ConfigError> {
         let trusted = Arc::new(self.common.trust(issuer, false)?);
-        let replaced = self.change(|table| table.insert_configured(trusted));
+        let replaced = self.try_change(|table| {
+            let replaced = table.insert_configured(trusted);
+            table.check_shapes().map(|()| replaced)
+        })?;
         if let Some(replaced) = replaced {
             replaced.revoke();
         }
@@ -142,7 +147,7 @@ impl TrustedIssuers {
         if table.configured().iter().any(|issuer| issuer.verified_at() > 0) {
             return;
         }
-        let statuses: Vec<_> = table.configured().iter().map(|issuer| issuer.status()).collect();
+        let statuses: Vec<_> = table.configured().iter().filter_map(|issuer| issuer.status()).collect();
         let has_failed = |status: &KeySetStatus| status.state == KeySetState::Absent && status.last_error.is_some();
         let any_failed = statuses.iter().any(has_failed);
         for status in statuses {
@@ -176,12 +181,20 @@ impl TrustedIssuers {
 
     /// Copies the table, changes the copy and puts it in the place of the old one.
     fn change<T>(&self, change: impl FnOnce(&mut Table) -> T) -> T {
+        match self.try_change(|table| Ok::<_, Infallible>(change(table))) {
+            Ok(answer) => answer,
+            Err(never) => match never {},
+        }
+    }
+
+    /// As [`change`](Self::change). If it fails, nothing changes.
+    fn try_change<T, E>(&self, change: impl FnOnce(&mut Table) -> Result<T, E>) -> Result<T, E> {
         let _changing = self.changing();
         let mut table = Table::clone(&self.table());
-        let answer = change(&mut table);
+        let answer = change(&mut table)?;
         let table = Arc::new(table);
         self.changed.get_or_init(|| ArcSwap::new(Arc::clone(&table))).store(table);
-        answer
+        Ok(answer)
     }
 
     fn changing(&self) -> MutexGuard<'_, ()> {

@@ -200,7 +200,7 @@ impl Resolutions {
 
 impl Resolving {
     /// Cancels abandoned calls, which would lock out all other issuers.
-    fn cancel_abandoned(&mut self, now: Duration) -> Vec<Landed> {
+    fn cancel_abandoned(&mut self, now: Duration) -> Vec<(Box<str>, Landed)> {
         let abandoned = self.calls.cancel_abandoned(now);
         abandoned.iter().for_each(|_| self.fruitless.note(now));
         abandoned

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::TrustedIssuer;
+use crate::config_error::ConfigError;
 use crate::error::TokenError;
+use crate::introspection::Introspector;
 
 /// So many issuers are found faster one after the other than by hashing a URL, keyed as the hash has to be.
 const FEW: usize = 4;
@@ -20,11 +22,13 @@ pub(crate) struct Table {
     resolved: Vec<Arc<TrustedIssuer>>,
     by_url: HashMap<Arc<str>, Arc<TrustedIssuer>>,
     has_resolver: bool,
+    /// Some of the configuration are asked about opaque tokens.
+    introspects: bool,
 }
 
 impl Table {
     pub(super) fn new(has_resolver: bool) -> Self {
-        Self { configured: Vec::new(), resolved: Vec::new(), by_url: HashMap::new(), has_resolver }
+        Self { configured: Vec::new(), resolved: Vec::new(), by_url: HashMap::new(), has_resolver, introspects: false }
     }
 
     /// The only issuer there can be, if there is nothing to choose.
@@ -52,10 +56,60 @@ impl Table {
         &self.configured
     }
 
+    /// Whether an issuer may claim an opaque token.
+    #[inline]
+    pub(crate) const fn introspects(&self) -> bool {
+        self.introspects
+    }
+
+    /// The issuer that claims a token which names none, opaque or encrypted. Those of a resolver claim none: which of
+    /// them are in the table is chance.
+    pub(crate) fn claimant(&self, token: &str, is_encrypted: bool) -> Result<Option<&Arc<TrustedIssuer>>, TokenError> {
+        let is_claimed = |introspector: &Introspector| {
+            let shapes = introspector.shapes();
+            if is_encrypted { shapes.fit_encrypted(token) } else { shapes.fit(token) }
+        };
+        let mut claimants = self.introspecting().filter(|(_, introspector)| is_claimed(introspector));
+        match (claimants.next(), claimants.next()) {
+            (Some(_), Some(_)) => Err(TokenError::ClaimedTwice),
+            (only, _) => Ok(only.map(|(issuer, _)| issuer)),
+        }
+    }
+
+    /// Whether the shapes of opaque tokens tell the issuers apart, as far as can be seen without a token.
+    pub(super) fn check_shapes(&self) -> Result<(), ConfigError> {
+        let problem = |problem: String| Err(ConfigError::new("introspection", problem));
+        let introspecting: Vec<_> = self.introspecting().collect();
+        for (position, (issuer, introspector)) in introspecting.iter().enumerate() {
+            let (issuer, shapes) = (&issuer.rules.issuer, introspector.shapes());
+            if introspecting.len() > 1 && shapes.is_empty() {
+                return problem(format!(
+                    "several issuers introspect, and {issuer:?} does not say which opaque tokens are its own, so that \
+                     others' would be sent to it; add `.tokens_with_prefix(..)` or `.tokens_that(..)`"
+                ));
+            }
+            for (other, introspector) in introspecting.iter().take(position) {
+                if let Some((ours, theirs)) = shapes.overlap(introspector.shapes()) {
+                    return problem(format!(
+                        "the prefix {ours:?} of {issuer:?} and {theirs:?} of {:?} fit the same tokens; make them \
+                         differ, or use `.tokens_that(..)`",
+                        other.rules.issuer
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn introspecting(&self) -> impl Iterator<Item = (&Arc<TrustedIssuer>, &Introspector)> {
+        self.configured.iter().filter_map(|issuer| Some((issuer, &**issuer.proof.introspector()?)))
+    }
+
     /// Puts an issuer in, and takes out the one that had its URL.
     pub(super) fn insert_configured(&mut self, issuer: Arc<TrustedIssuer>) -> Option<Arc<TrustedIssuer>> {
         let replaced = self.remove(&issuer.rules.issuer);
         self.by_url.insert(Arc::clone(&issuer.rules.issuer), Arc::clone(&issuer));
+        self.introspects |= issuer.proof.introspector().is_some();
         self.configured.push(issuer);
         replaced
     }

@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use crate::config_error::ConfigError;
 use crate::error::TokenError;
+use crate::introspection::Introspector;
 use crate::issuer::{Issuer, IssuerDescription};
+use crate::jose::Algorithm;
 use crate::keys::{KeyEnvironment, KeySetStatus, Keys};
 use crate::sync::{AtomicBool, AtomicU64, Ordering};
-use crate::telemetry::IssuerMeter;
+use crate::telemetry::{IntrospectionMeter, IssuerMeter};
 use crate::time::Clock;
 use crate::validator::TokenRules;
 
@@ -22,6 +24,8 @@ pub(crate) struct CommonRules {
     pub(crate) leeway: Duration,
     pub(crate) max_token_age: Option<Duration>,
     pub(crate) environment: KeyEnvironment,
+    /// Accepted tokens are kept.
+    pub(crate) has_token_cache: bool,
 }
 
 /// How an issuer proves the claims of its tokens.
@@ -29,6 +33,10 @@ pub(crate) struct CommonRules {
 pub(crate) enum Proof {
     /// It signs them with one of these keys.
     Keys(Keys),
+    /// It is asked about them.
+    Introspection(Arc<Introspector>),
+    /// It signs them with one of these keys, and is asked about those that are opaque.
+    Both(Keys, Arc<Introspector>),
 }
 
 #[derive(Debug)]
@@ -95,8 +103,8 @@ impl CommonRules {
         }
         issuer.markers.check(&claim_names)?;
         let algorithms = issuer.checked_algorithms()?;
-        let meter = if is_resolved { IssuerMeter::of_resolved() } else { IssuerMeter::of_configured(&issuer.url) };
-        let keys = issuer.keys(&algorithms, &self.environment, meter)?;
+        let proof = self.proof(issuer, &algorithms, is_resolved)?;
+        let lifetime = proof.introspector().map(|introspector| introspector.cache_time());
         let description = (!is_resolved).then(|| Box::new(issuer.describe(&algorithms)));
         let rules = TokenRules {
             issuer: Arc::clone(&issuer.url),
@@ -109,9 +117,40 @@ impl CommonRules {
             require_at_jwt: issuer.require_at_jwt,
             allow_nonce: issuer.allow_nonce,
             accept_sender_constrained: issuer.accept_sender_constrained,
+            answers_without_audience: issuer.answers_without_audience,
+            lifetime_of_answers_without_expiry: lifetime.filter(|_| issuer.answers_without_expiry),
         };
-        let (proof, enabled, verified_at) = (Proof::Keys(keys), AtomicBool::new(true), AtomicU64::new(0));
+        let (enabled, verified_at) = (AtomicBool::new(true), AtomicU64::new(0));
         Ok(TrustedIssuer { rules, proof, description, is_resolved, enabled, verified_at })
+    }
+
+    fn proof(&self, issuer: &Issuer, algorithms: &Arc<[Algorithm]>, is_resolved: bool) -> Result<Proof, ConfigError> {
+        let meter = if is_resolved { IssuerMeter::of_resolved() } else { IssuerMeter::of_configured(&issuer.url) };
+        let introspector = issuer.introspector(&self.environment, self.has_token_cache, || {
+            if is_resolved { IntrospectionMeter::of_resolved() } else { IntrospectionMeter::of_configured(&issuer.url) }
+        })?;
+        match introspector.map(Arc::new) {
+            Some(introspector) if issuer.has_no_keys => Ok(Proof::Introspection(introspector)),
+            Some(introspector) => Ok(Proof::Both(issuer.keys(algorithms, &self.environment, meter)?, introspector)),
+            None => Ok(Proof::Keys(issuer.keys(algorithms, &self.environment, meter)?)),
+        }
+    }
+}
+
+impl Proof {
+    #[inline]
+    pub(crate) const fn keys(&self) -> Option<&Keys> {
+        match self {
+            Self::Keys(keys) | Self::Both(keys, _) => Some(keys),
+            Self::Introspection(_) => None,
+        }
+    }
+
+    pub(crate) const fn introspector(&self) -> Option<&Arc<Introspector>> {
+        match self {
+            Self::Keys(_) => None,
+            Self::Introspection(introspector) | Self::Both(_, introspector) => Some(introspector),
+        }
     }
 }
 
@@ -156,15 +195,19 @@ impl TrustedIssuer {
         self.verified_at.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn status(&self) -> KeySetStatus {
-        let Proof::Keys(keys) = &self.proof;
-        keys.status(&self.rules.issuer, self.is_enabled())
+    /// How its keys are, if it has any.
+    pub(crate) fn status(&self) -> Option<KeySetStatus> {
+        self.proof.keys().map(|keys| keys.status(&self.rules.issuer, self.is_enabled()))
     }
 
     /// Ends it: tokens that were accepted are not good any more, and nothing is fetched.
     pub(crate) fn revoke(&self) {
         self.set_enabled(false);
-        let Proof::Keys(keys) = &self.proof;
-        keys.close();
+        if let Some(keys) = self.proof.keys() {
+            keys.close();
+        }
+        if let Some(introspector) = self.proof.introspector() {
+            introspector.close();
+        }
     }
 }

@@ -25,6 +25,8 @@ pub(super) struct TypeOfToken<'a, 'p> {
     pub(super) rules: &'a TokenRules,
     pub(super) typ: TokenType,
     pub(super) claims: &'a RegisteredClaims<'p>,
+    /// They are those of an answer (RFC 7662 §2.2): an opaque token has no header.
+    pub(super) is_answer: bool,
 }
 
 /// RFC 9449 §7.2, RFC 8705 §3: a bound token without proof of its key counts as stolen.
@@ -44,12 +46,14 @@ pub(crate) struct TokenIssuer<'a> {
 pub(super) struct Audience<'a, 'p> {
     pub(super) rules: &'a TokenRules,
     pub(super) claims: &'a RegisteredClaims<'p>,
+    pub(super) is_answer: bool,
 }
 
-/// RFC 9068 §2.2. `iss`, `exp` and `aud` are required anyway.
+/// RFC 9068 §2.2, which is about JWTs. `iss`, `exp` and `aud` are required anyway.
 pub(super) struct RequiredClaims<'a, 'p> {
     pub(super) rules: &'a TokenRules,
     pub(super) claims: &'a RegisteredClaims<'p>,
+    pub(super) is_answer: bool,
 }
 
 impl<'p> Rule for ReadableClaims<'_, 'p> {
@@ -75,9 +79,15 @@ impl TypeOfToken<'_, '_> {
     fn has_access_token_type(&self) -> bool {
         match self.typ {
             TokenType::AccessToken => true,
+            TokenType::Absent if self.is_answer => true,
             TokenType::Jwt | TokenType::Absent => !self.rules.require_at_jwt,
             TokenType::Other => false,
         }
+    }
+
+    /// Ory Hydra says `access_token` in its answers.
+    fn is_use_of_access_token(&self, token_use: &str) -> bool {
+        token_use == "access" || (self.is_answer && token_use == "access_token")
     }
 
     /// The claim that shows another kind of token.
@@ -86,7 +96,7 @@ impl TypeOfToken<'_, '_> {
         let is_other = |typ: &str| OTHER_KINDS.iter().any(|other| typ.eq_ignore_ascii_case(other));
         if claims.typ.as_deref().is_some_and(is_other) {
             Some("typ")
-        } else if claims.token_use.as_deref().is_some_and(|token_use| token_use != "access") {
+        } else if claims.token_use.as_deref().is_some_and(|token_use| !self.is_use_of_access_token(token_use)) {
             Some("token_use")
         } else if claims.has_nonce && !self.rules.allow_nonce {
             Some("nonce")
@@ -169,6 +179,7 @@ impl Rule for Audience<'_, '_> {
         match &self.claims.audience {
             Some(audience) if audience.as_slice().iter().any(is_ours) => Ok(()),
             Some(_) => Err(TokenError::AudienceMismatch),
+            None if self.is_answer && self.rules.answers_without_audience => Ok(()),
             None => Err(TokenError::claim(String::from(&*self.rules.claim_names.audience), ClaimFault::Missing)),
         }
     }
@@ -201,7 +212,7 @@ impl Rule for RequiredClaims<'_, '_> {
 
     fn apply(&mut self) -> Result<(), TokenError> {
         let missing = || self.required().into_iter().find(|(_, is_present)| !is_present);
-        match self.rules.require_at_jwt.then(missing).flatten() {
+        match (self.rules.require_at_jwt && !self.is_answer).then(missing).flatten() {
             Some((name, _)) => Err(TokenError::claim(name, ClaimFault::Missing)),
             None => Ok(()),
         }

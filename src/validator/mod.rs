@@ -40,6 +40,10 @@ pub(crate) struct TokenRules {
     pub(crate) require_at_jwt: bool,
     pub(crate) allow_nonce: bool,
     pub(crate) accept_sender_constrained: bool,
+    /// The issuer's answers about tokens may lack `aud`.
+    pub(crate) answers_without_audience: bool,
+    /// The issuer's answers about tokens may lack `exp`, and then count for so long.
+    pub(crate) lifetime_of_answers_without_expiry: Option<Duration>,
 }
 
 impl TokenRules {
@@ -50,15 +54,17 @@ impl TokenRules {
         now: UnixTime,
         listener: &mut L,
     ) -> Result<(RegisteredClaims<'p>, UnixTime), TokenError> {
+        let asked_at = payload.asked_at();
+        let is_answer = asked_at.is_some();
         let claims = check(listener, ReadableClaims { rules: self, payload })?;
-        check(listener, TypeOfToken { rules: self, typ: payload.typ(), claims: &claims })?;
+        check(listener, TypeOfToken { rules: self, typ: payload.typ(), claims: &claims, is_answer })?;
         check(listener, SenderConstraint { rules: self, claims: &claims })?;
         check(listener, TokenIssuer { rules: self, named: claims.issuer.as_deref() })?;
-        check(listener, Audience { rules: self, claims: &claims })?;
-        let expires_at = check(listener, Expiry { rules: self, times: &claims.times, now })?;
+        check(listener, Audience { rules: self, claims: &claims, is_answer })?;
+        let expires_at = check(listener, Expiry { rules: self, times: &claims.times, now, asked_at })?;
         check(listener, NotBefore { rules: self, times: &claims.times, now })?;
         check(listener, IssuedAt { rules: self, times: &claims.times, now })?;
-        check(listener, RequiredClaims { rules: self, claims: &claims })?;
+        check(listener, RequiredClaims { rules: self, claims: &claims, is_answer })?;
         Ok((claims, expires_at))
     }
 
@@ -72,7 +78,8 @@ impl TokenRules {
     /// Repeats the checks that can fail merely because time passes.
     #[inline]
     pub(crate) fn check_times(&self, times: &Times, now: UnixTime) -> Result<(), TokenError> {
-        Expiry { rules: self, times, now }.apply()?;
+        // Without `exp` it can only be an answer, whose age is checked elsewhere.
+        Expiry { rules: self, times, now, asked_at: Some(now) }.apply()?;
         NotBefore { rules: self, times, now }.apply()?;
         IssuedAt { rules: self, times, now }.apply()
     }

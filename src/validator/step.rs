@@ -21,6 +21,9 @@ pub enum Check {
     Key,
     /// The key made the signature.
     Signature,
+    /// The issuer says that the token is active (RFC 7662 §2.2). Only made of tokens that it is
+    /// [asked about](crate::Issuer::introspection).
+    Introspection,
     /// The claims are one JSON object, with the types their definitions say, within the
     /// [limits](crate::guide::tokens#limits).
     Claims,
@@ -45,7 +48,7 @@ pub enum Check {
 }
 
 impl Check {
-    /// Every check, in order.
+    /// Every check of a JWT that its issuer is not asked about, in order.
     pub const ALL: &'static [Self] = &[
         Self::Structure,
         Self::IssuerChoice,
@@ -76,6 +79,7 @@ impl Check {
             Self::Algorithm => "algorithm",
             Self::Key => "key",
             Self::Signature => "signature",
+            Self::Introspection => "introspection",
             Self::Claims => "claims",
             Self::TokenType => "token_type",
             Self::SenderConstraint => "sender_constraint",
@@ -134,6 +138,8 @@ pub enum Found<'a> {
     Confirmation(Option<&'a str>),
     /// A time.
     Time(UnixTime),
+    /// Whether the issuer says that the token is active; `None` if nobody can tell.
+    Activity(Option<bool>),
     /// Those claims of RFC 9068 §2.2 that no other check covers and that are present.
     Claims([Option<&'static str>; 4]),
 }
@@ -155,6 +161,9 @@ impl fmt::Display for Found<'_> {
             Self::Confirmation(Some(_)) => f.write_str("`cnf`"),
             Self::Confirmation(None) => f.write_str("no `cnf`"),
             Self::Time(time) => time.rfc3339().fmt(f),
+            Self::Activity(Some(true)) => f.write_str("active"),
+            Self::Activity(Some(false)) => f.write_str("not active"),
+            Self::Activity(None) => f.write_str("no answer"),
             Self::Claims(names) => {
                 let mut names = names.into_iter().flatten();
                 f.write_str(names.next().unwrap_or("none"))?;

@@ -9,11 +9,14 @@ use crate::claims::Times;
 use crate::error::{ClaimFault, TokenError};
 use crate::time::UnixTime;
 
-/// RFC 7519 §4.1.4: now must be before `exp`, which is required. Returns when the token expires.
+/// RFC 7519 §4.1.4: now must be before `exp`, which is required unless the issuer's answers may lack it. Returns when
+/// the token expires.
 pub(super) struct Expiry<'a> {
     pub(super) rules: &'a TokenRules,
     pub(super) times: &'a Times,
     pub(super) now: UnixTime,
+    /// When the issuer was asked, if these are the times of an answer.
+    pub(super) asked_at: Option<UnixTime>,
 }
 
 /// RFC 7519 §4.1.5: now must not be before `nbf`.
@@ -30,6 +33,17 @@ pub(super) struct IssuedAt<'a> {
     pub(super) now: UnixTime,
 }
 
+impl Expiry<'_> {
+    /// An answer without `exp` is asked for again after its cache time.
+    #[cold]
+    fn without_expiry(&self) -> Result<UnixTime, TokenError> {
+        match (self.asked_at, self.rules.lifetime_of_answers_without_expiry) {
+            (Some(asked_at), Some(lifetime)) => Ok(asked_at.saturating_add(lifetime)),
+            _ => Err(TokenError::claim("exp", ClaimFault::Missing)),
+        }
+    }
+}
+
 impl Rule for Expiry<'_> {
     const CHECK: Check = Check::Expiry;
     type Passed = UnixTime;
@@ -37,7 +51,7 @@ impl Rule for Expiry<'_> {
 
     #[inline]
     fn apply(&mut self) -> Result<UnixTime, TokenError> {
-        let Some(expires_at) = self.times.expires_at else { return Err(TokenError::claim("exp", ClaimFault::Missing)) };
+        let Some(expires_at) = self.times.expires_at else { return self.without_expiry() };
         let end = expires_at.saturating_add(self.rules.leeway);
         if self.now < end { Ok(expires_at) } else { Err(TokenError::Expired) }
     }

@@ -5,7 +5,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use metrics::set_default_local_recorder;
-use tower_bearer::{KeySetError, TransportFault};
+use tower_bearer::{
+    Introspection, IntrospectionSource, IntrospectionSourceFuture, Issuer, KeySetError, TransportFault,
+};
 use tower_bearer_test::Defect;
 
 use crate::fixtures::*;
@@ -16,6 +18,15 @@ use crate::scrape::{Scrape, recorder, serve_with_metrics};
 const GUIDE: &str = include_str!("../../src/guide/monitoring.md");
 const ALERTS: &str = include_str!("../../docs/monitoring/alerts.yml");
 const DASHBOARD: &str = include_str!("../../docs/monitoring/dashboard.json");
+
+#[derive(Debug)]
+struct NothingIsActive;
+
+impl IntrospectionSource for NothingIsActive {
+    fn introspect<'a>(&'a self, _: &'a str) -> IntrospectionSourceFuture<'a> {
+        Box::pin(async { Ok(None) })
+    }
+}
 
 /// A scrape in which every name occurs.
 async fn full_scrape() -> Scrape {
@@ -34,6 +45,11 @@ async fn full_scrape() -> Scrape {
     source.set(Mood::SaysUnchanged);
     source.clock.advance(Duration::from_secs(4_000));
     assert_eq!(reason(&server, &token().sign()).await, "accepted");
+    let introspection = Introspection::by(NothingIsActive);
+    let server = server_trusting(Issuer::new(ISSUER).without_keys().introspection(introspection));
+    for _ in 0..2 {
+        assert_eq!(reason(&server, "opaque").await, "token_inactive");
+    }
     Scrape::of(address).await
 }
 

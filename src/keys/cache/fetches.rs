@@ -330,7 +330,7 @@ impl FetchState {
 }
 
 /// Without random numbers there is no jitter, which is a pity and no fault.
-pub(super) fn jitter() -> Jitter {
+pub(crate) fn jitter() -> Jitter {
     let mut random = [0; 2];
     let _ = aws_lc_rs::rand::fill(&mut random);
     Jitter::from_random(u16::from_ne_bytes(random))

@@ -31,6 +31,7 @@ use std::time::Duration;
 
 use arc_swap::{ArcSwapOption, Guard};
 
+pub(crate) use fetches::jitter;
 pub(super) use snapshot::Snapshot;
 
 use self::fetches::{FetchState, Need};

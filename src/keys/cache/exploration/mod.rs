@@ -273,7 +273,7 @@ fn d10_a_disabled_issuer_lets_no_later_request_through() {
                 for _ in 0..2 {
                     let came_after = disabled.load(Ordering::SeqCst);
                     let presented = Subject::Presented(Presentation::bearer(&TOKEN.1));
-                    let decided = server.decide(presented, Waited::Nothing, &mut NoListener);
+                    let decided = server.decide(presented, Waited::NOTHING, &mut NoListener);
                     let passed = decided.is_ok_and(|token| server.revalidate(&token).is_ok());
                     assert!(!(came_after && passed));
                 }

@@ -1,0 +1,1 @@
+#![doc = include_str!("opaque_tokens.md")]

@@ -1,0 +1,92 @@
+//! The end of a call: what is remembered of it, and who is woken.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::failure::{Blame, Failure};
+use super::outcome::Outcome;
+use super::question::{Asked, Question, Reply};
+use super::step::Landing;
+use super::wakeups::Wakeups;
+use super::{Introspector, RETRY_AFTER};
+use crate::digest::Digest;
+use crate::error::TokenError;
+use crate::keys::jitter;
+use crate::single_flight::Ending;
+
+impl Introspector {
+    /// Supersedes a call that is past its limit. False if that one has ended after all.
+    pub(super) fn supersede(&self, token: &Digest, number: u64) -> bool {
+        let is_superseded = self.calls().take_over(token, number);
+        if is_superseded {
+            self.report_superseded(&Failure::abandoned());
+        }
+        is_superseded
+    }
+
+    /// Records how a call ended, unless it was superseded, and wakes those who wait for it.
+    pub(super) fn finish(&self, question: &Question, ending: Ending<Asked>) {
+        let asked = match ending {
+            Ending::Finished(asked) => asked,
+            Ending::TimedOut => Failure::timeout(self.settings.timeout).into(),
+            Ending::Panicked => Failure::interrupted().into(),
+            Ending::Interrupted => return self.interrupted(question),
+        };
+        let (token, number, now) = (&question.token, question.number, self.clock.monotonic());
+        if !self.calls().begin_landing(token, number) {
+            return;
+        }
+        // Before others can see that it has ended: they look into the memory then.
+        let landing = self.remember(question.token, &asked, now);
+        let is_found = self.method.is_found();
+        let mut wakeups = Wakeups::default();
+        let landed = self.calls().land(token, number, landing, is_found, now, &mut wakeups);
+        if let Some(landed) = landed {
+            let outcome = match &asked.reply {
+                Reply::Active(answer) => Outcome::Active(Arc::clone(answer)),
+                Reply::Refused(error) => Outcome::Refused(error.clone()),
+                Reply::Failed(_) => Outcome::unavailable(landed.health.pause(now).unwrap_or(RETRY_AFTER)),
+            };
+            let _ = landed.slot.set(outcome);
+            let was_failing = landed.was_failing;
+            self.report_ended(&asked, &landed.health, was_failing, now.saturating_sub(question.started_at));
+            drop(landed.wakes_last);
+        }
+        wakeups.wake();
+    }
+
+    /// The runtime of a call has ended: those who wait for it start another at once.
+    fn interrupted(&self, question: &Question) {
+        let (now, mut wakeups) = (self.clock.monotonic(), Wakeups::default());
+        let landed = {
+            let mut calls = self.calls();
+            // The call that is about to supersede it goes on.
+            let is_moot = calls.is_predecessor(&question.token, question.number);
+            let is_found = calls.is_found();
+            (!is_moot)
+                .then(|| calls.land(&question.token, question.number, Landing::Neutral, is_found, now, &mut wakeups))
+                .flatten()
+        };
+        wakeups.wake();
+        if let Some(landed) = landed {
+            landed.wakes_last.interrupted();
+        }
+    }
+
+    /// Remembers what is known about the token now, and returns what the reply says about the endpoint.
+    fn remember(&self, token: Digest, asked: &Asked, now: Duration) -> Landing {
+        match (&asked.reply, &asked.refusal) {
+            (Reply::Active(_), None) => self.memory.accepted(token),
+            (Reply::Active(_), Some(error)) => self.memory.refused(token, error.clone(), true, now),
+            (Reply::Refused(TokenError::ClockUnavailable), _) => return Landing::Neutral,
+            (Reply::Refused(error), _) => self.memory.refused(token, error.clone(), true, now),
+            (Reply::Failed(failure), _) if failure.blame() == Blame::Token => {
+                let unavailable = TokenError::IntrospectionUnavailable { retry_after: self.settings.inactive_cache };
+                self.memory.refused(token, unavailable, false, now);
+                return Landing::Neutral;
+            }
+            (Reply::Failed(failure), _) => return Landing::Failed(failure.retry_after(), jitter()),
+        }
+        Landing::Succeeded
+    }
+}

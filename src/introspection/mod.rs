@@ -1,0 +1,161 @@
+//! Asking an issuer about a token (RFC 7662): for opaque tokens, and for JWTs that may have been revoked.
+//!
+//! One call at a time for each token, within the bounds of `policy.rs`. Calls are those of
+//! [`single_flight`](crate::single_flight). A request waits until the call for its token has ended, or first for its
+//! token's turn. What a call brings is put into the token cache by the resource server that started it, before anybody
+//! is woken; so a request that comes a moment later finds it there. The answers themselves are kept nowhere else.
+
+mod answer;
+mod asking;
+mod calls;
+#[cfg(feature = "remote-keys")]
+mod client_authentication;
+#[cfg(feature = "remote-keys")]
+mod client_secret;
+mod failure;
+mod landing;
+mod memory;
+mod method;
+mod outcome;
+mod policy;
+mod question;
+#[cfg(feature = "remote-keys")]
+mod remote;
+mod report;
+mod settings;
+mod shape;
+mod source;
+mod status;
+mod step;
+mod wakeups;
+
+use std::fmt;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+#[cfg(feature = "remote-keys")]
+pub use client_authentication::{
+    ClientAuthentication, ClientAuthenticationError, ClientAuthenticationFuture, ClientCertificate, ClientRequest,
+    ClientSecretBasic, ClientSecretPost,
+};
+#[cfg(feature = "remote-keys")]
+pub use client_secret::ClientSecret;
+pub use settings::Introspection;
+pub use source::{IntrospectionSource, IntrospectionSourceError, IntrospectionSourceFuture};
+pub use status::{IntrospectionFailure, IntrospectionState, IntrospectionStatus};
+
+pub(crate) use answer::ActiveAnswer;
+pub(crate) use method::Method;
+pub(crate) use outcome::Outcome;
+pub(crate) use policy::Freshness;
+pub(crate) use question::{Asked, Reply};
+#[cfg(feature = "remote-keys")]
+pub(crate) use remote::{EndpointLocation, RemoteEndpoint};
+pub(crate) use settings::Place as IntrospectionPlace;
+pub(crate) use shape::Shapes;
+
+use self::calls::Calls;
+use self::memory::Memory;
+use self::policy::{Limit, Limits};
+use self::report::Reports;
+use self::settings::Settings;
+use self::wakeups::Wakeups;
+use crate::digest::Digester;
+use crate::keys::jitter;
+use crate::sync::{Mutex, MutexGuard};
+use crate::telemetry::IntrospectionMeter;
+use crate::time::Clock;
+
+/// What a client is told to wait when nothing better is known.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// Asks one issuer about tokens. See the module's documentation.
+pub(crate) struct Introspector {
+    issuer: Arc<str>,
+    method: Method,
+    shapes: Shapes,
+    settings: Settings,
+    clock: Arc<dyn Clock>,
+    digester: Digester,
+    memory: Memory,
+    calls: Mutex<Calls>,
+    reports: Reports,
+    meter: IntrospectionMeter,
+}
+
+impl Introspector {
+    /// `None` if the machine provides no random numbers.
+    pub(crate) fn new(
+        issuer: Arc<str>,
+        method: Method,
+        introspection: &Introspection,
+        clock: Arc<dyn Clock>,
+        meter: IntrospectionMeter,
+    ) -> Option<Self> {
+        let settings = introspection.settings;
+        let limits = Limits {
+            calls: Limit(settings.max_calls),
+            waiting: Limit(settings.max_waiting_requests),
+            // A little more than the request may take, so that its own error is the one that is seen.
+            call: settings.timeout.saturating_add(settings.timeout / 10),
+        };
+        Some(Self {
+            calls: Mutex::new(Calls::new(limits, method.is_found())),
+            memory: Memory::new(settings.inactive_cache),
+            shapes: introspection.shapes.clone(),
+            digester: Digester::new()?,
+            reports: Reports::default(),
+            issuer,
+            method,
+            settings,
+            clock,
+            meter,
+        })
+    }
+
+    /// What the issuer's tokens look like.
+    pub(crate) const fn shapes(&self) -> &Shapes {
+        &self.shapes
+    }
+
+    /// Until when an answer to a question of this moment counts.
+    pub(crate) fn freshness(&self, asked_at: Duration) -> Freshness {
+        Freshness::since(asked_at, self.settings.cache, self.settings.stale, jitter())
+    }
+
+    /// For how long an answer counts.
+    pub(crate) const fn cache_time(&self) -> Duration {
+        self.settings.cache
+    }
+
+    /// Whether answers are of any use later.
+    pub(crate) const fn keeps_answers(&self) -> bool {
+        !self.settings.cache.is_zero() || self.settings.stale.is_some()
+    }
+
+    /// Whether a token may be used although nobody can tell whether it is still active.
+    pub(crate) const fn serves_stale(&self) -> bool {
+        self.settings.stale.is_some()
+    }
+
+    pub(crate) fn note_stale(&self) {
+        self.meter.served_stale();
+    }
+
+    /// Ends all calls: the issuer is not trusted any more.
+    pub(crate) fn close(&self) {
+        let mut wakeups = Wakeups::default();
+        self.calls().close(&mut wakeups);
+        wakeups.wake();
+    }
+
+    fn calls(&self) -> MutexGuard<'_, Calls> {
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Introspector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Introspector").field("issuer", &self.issuer).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,34 @@
+//! Who has to be woken, after the lock: what wakes may run code of others.
+
+use std::sync::{Arc, OnceLock};
+
+use tokio::sync::watch;
+
+use super::outcome::Outcome;
+use crate::single_flight::Landed;
+
+/// Where the outcome of a call is put for those who wait for it.
+pub(super) type Slot = Arc<OnceLock<Outcome>>;
+
+/// Those who have to be woken.
+#[derive(Default)]
+#[must_use]
+pub(super) struct Wakeups {
+    pub(super) turns: Vec<watch::Sender<()>>,
+    /// Those who wait no longer, with their outcome.
+    pub(super) dismissed: Vec<(Slot, Outcome, watch::Sender<()>)>,
+    pub(super) cancelled: Vec<Landed>,
+}
+
+impl Wakeups {
+    pub(super) fn wake(self) {
+        for (slot, outcome, wake) in self.dismissed {
+            let _ = slot.set(outcome);
+            drop(wake);
+        }
+        for turn in self.turns {
+            turn.send_replace(());
+        }
+        drop(self.cancelled);
+    }
+}

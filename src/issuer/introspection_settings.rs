@@ -1,0 +1,176 @@
+//! Tokens that the issuer is asked about (RFC 7662): what the application says, and what comes of it.
+
+use std::sync::Arc;
+
+#[cfg(feature = "remote-keys")]
+use url::Url;
+
+use super::Issuer;
+#[cfg(feature = "remote-keys")]
+use super::key_assembly::KeyLocation;
+use crate::config_error::ConfigError;
+#[cfg(feature = "remote-keys")]
+use crate::introspection::{EndpointLocation, RemoteEndpoint};
+use crate::introspection::{Introspection, IntrospectionPlace, Introspector, Method};
+use crate::keys::KeyEnvironment;
+#[cfg(feature = "remote-keys")]
+use crate::keys::{Discovery, Wanted};
+use crate::telemetry::IntrospectionMeter;
+#[cfg(feature = "remote-keys")]
+use crate::urls::{check_discovered_issuer, check_fetched};
+
+impl Issuer {
+    /// Asks the issuer about its opaque tokens (RFC 7662), in addition to verifying its JWTs with its keys. An issuer
+    /// that has no keys needs [`without_keys`](Self::without_keys).
+    ///
+    /// A token is opaque if its first part is not the header of a JWT. A JWT of an issuer that is not configured is
+    /// never sent anywhere. Default: off, so opaque tokens are refused as `opaque_token`.
+    ///
+    /// ```
+    /// use tower_bearer::{ClientSecretBasic, Introspection, Issuer, ResourceServer};
+    ///
+    /// # fn configured(secret: String) -> Result<ResourceServer, tower_bearer::ConfigError> {
+    /// let client = ClientSecretBasic::new("leads-api", secret);
+    /// let issuer = Issuer::new("https://as.example.com").introspection(Introspection::discovered().client(client));
+    /// ResourceServer::builder().audience("https://api.example.com").issuer(issuer).build()
+    /// # }
+    /// # assert!(configured(String::from("s3cret")).is_ok());
+    /// ```
+    #[must_use]
+    pub fn introspection(mut self, introspection: Introspection) -> Self {
+        self.introspection = Some(introspection);
+        self
+    }
+
+    /// The issuer has no keys, or they are not to be used: it is asked about all of its tokens, its JWTs included. Nothing
+    /// is fetched but the answers. `build()` rejects it without [`introspection`](Self::introspection), and next to a
+    /// setting that says where keys are.
+    #[must_use]
+    pub const fn without_keys(mut self) -> Self {
+        self.has_no_keys = true;
+        self
+    }
+
+    /// Accepts answers about tokens without `aud`, which many servers leave out. A token for any other API of the same
+    /// issuer then passes, unless the endpoint itself refuses it for our client (RFC 7662 §4). An `aud` that is there must
+    /// still be ours. JWTs that are verified with keys need it as ever. Default: `aud` is required.
+    #[must_use]
+    pub const fn introspection_without_audience(mut self) -> Self {
+        self.answers_without_audience = true;
+        self
+    }
+
+    /// Accepts answers about tokens without `exp`, for tokens that end only when they are revoked.
+    /// [`ValidatedToken::expires_at`](crate::ValidatedToken::expires_at) is then the time of asking plus the
+    /// [cache time](Introspection::cache). Default: `exp` is required.
+    #[must_use]
+    pub const fn introspection_without_expiry(mut self) -> Self {
+        self.answers_without_expiry = true;
+        self
+    }
+
+    /// What asks about tokens, free of contradictions.
+    pub(crate) fn introspector(
+        &self,
+        environment: &KeyEnvironment,
+        has_token_cache: bool,
+        meter: impl FnOnce() -> IntrospectionMeter,
+    ) -> Result<Option<Introspector>, ConfigError> {
+        let Some(introspection) = &self.introspection else { return self.check_no_introspection().map(|()| None) };
+        introspection.check()?;
+        if self.has_no_keys && !(self.key_locations.is_empty() && self.failovers.is_empty()) {
+            let problem = "is set next to a place for keys; keep one of them";
+            return Err(ConfigError::new("without_keys", problem));
+        }
+        if introspection.serves_stale() && !has_token_cache {
+            let problem =
+                "`serve_stale` needs the token cache, which is off; set `.token_cache_bytes(..)` to more than 0";
+            return Err(ConfigError::new("introspection", problem));
+        }
+        let method = match &introspection.place {
+            IntrospectionPlace::Source(source) => Method::Source(Arc::clone(source)),
+            #[cfg(feature = "remote-keys")]
+            _ => Method::Endpoint(Box::new(self.endpoint(introspection, environment)?)),
+        };
+        let clock = Arc::clone(&environment.clock);
+        let introspector = Introspector::new(Arc::clone(&self.url), method, introspection, clock, meter());
+        introspector.map(Some).ok_or_else(|| {
+            ConfigError::new("introspection", "this machine gives no random numbers to tell tokens apart by; fix that")
+        })
+    }
+
+    /// Whether its HTTP settings are of use without keys that are fetched.
+    #[cfg(feature = "remote-keys")]
+    pub(super) fn introspects_over_http(&self) -> bool {
+        let place = self.introspection.as_ref().map(|introspection| &introspection.place);
+        place.is_some_and(|place| !matches!(place, IntrospectionPlace::Source(_)))
+    }
+
+    fn check_no_introspection(&self) -> Result<(), ConfigError> {
+        let setting = if self.has_no_keys {
+            "without_keys"
+        } else if self.answers_without_audience {
+            "introspection_without_audience"
+        } else if self.answers_without_expiry {
+            "introspection_without_expiry"
+        } else {
+            return Ok(());
+        };
+        Err(ConfigError::new(setting, "is set without `.introspection(..)`; add that, or remove it"))
+    }
+
+    #[cfg(feature = "remote-keys")]
+    fn endpoint(
+        &self,
+        introspection: &Introspection,
+        environment: &KeyEnvironment,
+    ) -> Result<RemoteEndpoint, ConfigError> {
+        let Some(authentication) = &introspection.client else {
+            let problem = "has no client, and an endpoint must not answer just anybody (RFC 7662 §2.1); add \
+                           `.client(ClientSecretBasic::new(..))` or another `ClientAuthentication`";
+            return Err(ConfigError::new("introspection", problem));
+        };
+        self.key_policy.check()?;
+        let (location, entry) = match &introspection.place {
+            IntrospectionPlace::Url(url) => {
+                let url = check_fetched("introspection", url, self.allow_http)?;
+                (EndpointLocation::Url(url.clone()), url)
+            }
+            _ => self.discovered_endpoint()?,
+        };
+        // Headers for keys go along if the endpoint is on the same origin as these.
+        let configured = if self.has_no_keys { Some(entry.clone()) } else { self.origin_of_keys() };
+        let client = self.key_requests.client(&environment.clients, &self.key_policy, configured.as_ref())?;
+        client.check_literal(&entry).map_err(|error| {
+            let problem = format!("{error}; take the network out, or use another address");
+            ConfigError::new("refuse_networks", problem)
+        })?;
+        let (issuer, authentication) = (Arc::clone(&self.url), Arc::clone(authentication));
+        Ok(RemoteEndpoint::new(issuer, client, location, authentication, introspection.call_timeout()))
+    }
+
+    /// Metadata is asked for where that for keys is.
+    #[cfg(feature = "remote-keys")]
+    fn discovered_endpoint(&self) -> Result<(EndpointLocation, Url), ConfigError> {
+        let (issuer, wanted) = (Arc::clone(&self.url), Wanted::IntrospectionEndpoint);
+        let (discovery, entry) = match self.key_locations.first() {
+            Some(KeyLocation::MetadataUrl(url)) => {
+                let url = check_fetched("metadata_url", url, self.allow_http)?;
+                (Discovery::at(wanted, issuer, url.clone()), url)
+            }
+            _ => {
+                let url = check_discovered_issuer(&self.url, self.allow_http)?;
+                (Discovery::at_issuer(wanted, issuer, &url), url)
+            }
+        };
+        Ok((EndpointLocation::Discovery(Box::new(discovery.allow_http(self.allow_http))), entry))
+    }
+
+    #[cfg(feature = "remote-keys")]
+    fn origin_of_keys(&self) -> Option<Url> {
+        match self.key_locations.first() {
+            Some(KeyLocation::JwkSetUrl(url) | KeyLocation::MetadataUrl(url)) => Url::parse(url).ok(),
+            _ => Url::parse(&self.url).ok(),
+        }
+    }
+}

@@ -1,0 +1,274 @@
+//! Tokens that their issuer is asked about: opaque ones, encrypted ones, and JWTs of an issuer without keys.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use super::ResourceServer;
+use super::door::Stop;
+use super::proof_rules::refuse_foreign;
+use super::waits::{Pending, Waited};
+use crate::credentials::{Credentials, Scheme};
+use crate::error::{MalformedFault, TokenError};
+use crate::evidence::{Introspected, ProvenPayload, Usage};
+use crate::introspection::{ActiveAnswer, Asked, Introspector, Outcome, Reply};
+use crate::jose::{CompactJws, TokenForm, TokenType};
+use crate::presentation::Presentation;
+use crate::status_policy::RefusalKind;
+use crate::token::ValidatedToken;
+use crate::token_claims::TokenClaims;
+use crate::trust::{Table, TrustedIssuer};
+use crate::validator::{Check, Found, NoListener, Rule, StepListener, check};
+
+/// A token that only its issuer can read.
+pub(super) struct Unreadable<'t> {
+    token: &'t [u8],
+    is_encrypted: bool,
+}
+
+/// At most so many bytes, of UTF-8: an issuer could make nothing else of it.
+struct Size<'t> {
+    token: &'t [u8],
+    max_bytes: usize,
+}
+
+/// One issuer claims a token that names none.
+struct Claimant<'a, 't> {
+    table: &'t Table,
+    token: &'a str,
+    is_encrypted: bool,
+    found: Option<&'t str>,
+}
+
+/// RFC 7662 §2.2: the issuer says that the token is active.
+struct Active<'a> {
+    issuer: &'a Arc<TrustedIssuer>,
+    introspector: &'a Introspector,
+    token: &'a str,
+    waited: Waited<'a>,
+    found: Option<bool>,
+}
+
+impl ResourceServer {
+    /// Whether a token names its issuer, by its form alone. One that is too large is left to the
+    /// check of its structure, which refuses it.
+    pub(super) fn unreadable<'t>(&self, token: &'t [u8]) -> Option<Unreadable<'t>> {
+        if token.len() > self.0.max_token_bytes {
+            return None;
+        }
+        match TokenForm::of(token) {
+            TokenForm::Opaque => Some(Unreadable { token, is_encrypted: false }),
+            TokenForm::Encrypted => Some(Unreadable { token, is_encrypted: true }),
+            TokenForm::Signed => None,
+        }
+    }
+
+    pub(super) fn prove_unreadable<L: StepListener>(
+        &self,
+        Unreadable { token, is_encrypted }: Unreadable<'_>,
+        table: &Table,
+        waited: Waited<'_>,
+        listener: &mut L,
+    ) -> Result<ValidatedToken, Stop> {
+        let token = check(listener, Size { token, max_bytes: self.0.max_token_bytes })?;
+        let issuer = check(listener, Claimant { table, token, is_encrypted, found: None })?;
+        self.prove_by_answer(token, TokenType::Absent, issuer, waited, listener)
+    }
+
+    /// A JWT of an issuer without keys. It is sent to that issuer only if it names it.
+    #[cold]
+    pub(super) fn prove_by_answer_alone<L: StepListener>(
+        &self,
+        token: &[u8],
+        jws: &CompactJws<'_>,
+        issuer: &Arc<TrustedIssuer>,
+        waited: Waited<'_>,
+        listener: &mut L,
+    ) -> Result<ValidatedToken, Stop> {
+        refuse_foreign::<_, Stop>(&issuer.rules, jws, listener)?;
+        let token = str::from_utf8(token).map_err(|_| TokenError::Malformed(MalformedFault::Base64))?;
+        self.prove_by_answer(token, jws.header().typ, issuer, waited, listener)
+    }
+
+    fn prove_by_answer<L: StepListener>(
+        &self,
+        token: &str,
+        typ: TokenType,
+        issuer: &Arc<TrustedIssuer>,
+        waited: Waited<'_>,
+        listener: &mut L,
+    ) -> Result<ValidatedToken, Stop> {
+        let server = &*self.0;
+        let Some(introspector) = issuer.proof.introspector() else { return Err(TokenError::NoMatchingKey.into()) };
+        issuer.check_enabled()?;
+        let answer = check(listener, Active { issuer, introspector, token, waited, found: None })?;
+        issuer.note_verified(&*server.clock);
+
+        let now = server.clock.now().ok_or(TokenError::ClockUnavailable)?;
+        let freshness = introspector.freshness(answer.asked_at().monotonic);
+        let payload = ProvenPayload::of_answer(&answer, typ, token, freshness);
+        let accepted = TokenClaims::accept(payload, |payload| issuer.rules.check_claims(payload, now, listener));
+        let (claims, evidence) = accepted?;
+        issuer.note_accepted();
+        Ok(ValidatedToken::new(claims, Arc::clone(issuer), evidence, Arc::clone(&server.context)))
+    }
+
+    /// Waits for what this issuer says about a token. `None` if the token is in the cache by now.
+    pub(super) async fn ask(
+        &self,
+        issuer: &Arc<TrustedIssuer>,
+        presented: Presentation<'_>,
+        uses_cache: bool,
+    ) -> Option<Outcome> {
+        let introspector = issuer.proof.introspector()?;
+        let token = str::from_utf8(presented.read().ok()?.token).ok()?;
+        let is_known = || uses_cache && self.find_cached(&presented).is_some();
+        introspector.wait(token.as_bytes(), is_known, || self.question(issuer, token)).await
+    }
+
+    /// Asks again about a token in use, before its answer is too old.
+    #[cold]
+    pub(super) fn ask_ahead(&self, issuer: &Arc<TrustedIssuer>, introspected: &Introspected) {
+        if let Some(introspector) = issuer.proof.introspector() {
+            let token = introspected.token();
+            introspector.ask_ahead(token.as_bytes(), || self.question(issuer, token));
+        }
+    }
+
+    /// Whether there is a newer answer about a held token than the one that it came with.
+    pub(super) fn check_newer(&self, introspected: &Introspected, error: TokenError) -> Result<(), TokenError> {
+        let is_too_old = matches!(error, TokenError::IntrospectionUnavailable { .. });
+        let newer = || self.find_cached(&Presentation::bearer(introspected.token()));
+        if is_too_old && newer().is_some() { Ok(()) } else { Err(error) }
+    }
+
+    /// A token that was accepted before, if its issuer's answers may be used for longer while there are no new ones.
+    pub(super) fn find_stale(&self, credentials: Credentials<'_>) -> Option<ValidatedToken> {
+        let token = self.0.token_cache.as_ref()?.find(credentials.token)?;
+        let introspector = token.trusted_issuer().proof.introspector()?;
+        if !introspector.serves_stale() || self.check_use(&token, Usage::Stale).is_err() {
+            return None;
+        }
+        introspector.note_stale();
+        Some(token)
+    }
+
+    /// Asks, and keeps the answer if it is good.
+    fn question(
+        &self,
+        issuer: &Arc<TrustedIssuer>,
+        token: &str,
+    ) -> Pin<Box<dyn Future<Output = Asked> + Send + 'static>> {
+        let (server, issuer, token) = (self.clone(), Arc::clone(issuer), Box::<str>::from(token));
+        Box::pin(async move {
+            let reply = match issuer.proof.introspector() {
+                Some(introspector) => introspector.ask(&token).await,
+                None => Reply::Refused(TokenError::NoMatchingKey),
+            };
+            let refusal = match &reply {
+                Reply::Active(answer) => server.keep(&issuer, &token, answer),
+                Reply::Refused(_) => server.forget(&token),
+                Reply::Failed(_) => None,
+            };
+            Asked::new(reply, refusal)
+        })
+    }
+
+    /// Puts a token into the cache, if this answer makes it good; else returns why it is refused.
+    fn keep(&self, issuer: &Arc<TrustedIssuer>, token: &str, answer: &Arc<ActiveAnswer>) -> Option<TokenError> {
+        let outcome = Outcome::Active(Arc::clone(answer));
+        let credentials = Credentials { scheme: Scheme::Bearer, token: token.as_bytes() };
+        let proven = self.prove(credentials, Waited::for_answer(issuer, &outcome), &mut NoListener);
+        let error = match proven {
+            Ok(token) => {
+                self.cache(credentials, &token);
+                return None;
+            }
+            Err(Stop::Refused(error)) => error,
+            Err(Stop::Pending(_)) => return None,
+        };
+        // Whether our side cannot decide is not for others to know.
+        let is_of_the_token = matches!(RefusalKind::from(&error), RefusalKind::Invalid | RefusalKind::Malformed);
+        is_of_the_token.then(|| {
+            self.forget(token);
+            error
+        })
+    }
+
+    fn forget(&self, token: &str) -> Option<TokenError> {
+        if let Some(cache) = &self.0.token_cache {
+            cache.remove(&cache.digest(token.as_bytes()));
+        }
+        None
+    }
+}
+
+impl<'t> Rule for Size<'t> {
+    const CHECK: Check = Check::Structure;
+    type Passed = &'t str;
+    type Failed = TokenError;
+
+    fn apply(&mut self) -> Result<&'t str, TokenError> {
+        str::from_utf8(self.token).map_err(|_| TokenError::Malformed(MalformedFault::Opaque))
+    }
+
+    fn expected(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "at most {} bytes", self.max_bytes)
+    }
+
+    fn found(&self) -> Found<'_> {
+        Found::Bytes(self.token.len())
+    }
+}
+
+impl<'t> Rule for Claimant<'_, 't> {
+    const CHECK: Check = Check::IssuerChoice;
+    type Passed = &'t Arc<TrustedIssuer>;
+    type Failed = TokenError;
+
+    fn apply(&mut self) -> Result<&'t Arc<TrustedIssuer>, TokenError> {
+        let claimant = self.table.claimant(self.token, self.is_encrypted)?;
+        self.found = claimant.map(|issuer| &*issuer.rules.issuer);
+        let fault = if self.is_encrypted { MalformedFault::Encrypted } else { MalformedFault::Opaque };
+        claimant.ok_or(TokenError::Malformed(fault))
+    }
+
+    fn expected(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("claimed by one issuer")
+    }
+
+    fn found(&self) -> Found<'_> {
+        self.found.into()
+    }
+}
+
+impl Rule for Active<'_> {
+    const CHECK: Check = Check::Introspection;
+    type Passed = Arc<ActiveAnswer>;
+    type Failed = Stop;
+
+    fn apply(&mut self) -> Result<Arc<ActiveAnswer>, Stop> {
+        let error = match self.waited.outcome_of(self.issuer) {
+            Some(Outcome::Active(answer)) => {
+                self.found = Some(true);
+                return Ok(Arc::clone(answer));
+            }
+            Some(Outcome::Refused(error)) => error.clone(),
+            None => match self.introspector.look_up(self.token.as_bytes()) {
+                Some(error) => error,
+                None => return Err(Stop::Pending(Pending::Introspection(Arc::clone(self.issuer)))),
+            },
+        };
+        self.found = matches!(error, TokenError::Inactive).then_some(false);
+        Err(error.into())
+    }
+
+    fn expected(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} says that it is active", self.issuer.rules.issuer)
+    }
+
+    fn found(&self) -> Found<'_> {
+        Found::Activity(self.found)
+    }
+}

@@ -1,0 +1,24 @@
+//! Tokens that their issuer is asked about, over real sockets: real time for the network, a manual clock for the policy.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    missing_docs,
+    reason = "a test ends where something unexpected happens"
+)]
+
+#[path = "../fixtures/mod.rs"]
+mod fixtures;
+#[path = "../fixtures/log.rs"]
+mod log;
+
+mod answers;
+mod caches;
+mod calls;
+mod config_errors;
+mod endpoint;
+mod issuers;
+mod outages;
+mod requests;
+mod with_the_server;

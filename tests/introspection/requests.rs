@@ -1,0 +1,140 @@
+//! What is sent to the endpoint, and what is not.
+
+use std::io::Write as _;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use tower_bearer::{
+    ClientAuthentication, ClientAuthenticationFuture, ClientCertificate, ClientRequest, ClientSecret,
+    ClientSecretBasic, ClientSecretPost, Introspection,
+};
+
+use crate::endpoint::*;
+use crate::fixtures::reason;
+use crate::log;
+
+#[tokio::test]
+async fn r84_the_token_is_sent_in_an_authenticated_post_and_nowhere_else() {
+    let endpoint = Endpoint::start().await;
+    let token = "4f1g0p.~+/-_==";
+    assert_eq!(response(&endpoint.server(), token).await, (200, None, "accepted"));
+    let asked = &endpoint.requests()[0];
+    assert_eq!((asked.method.as_str(), asked.uri.as_str()), ("POST", "/introspect"));
+    let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    assert_eq!(asked.form, [pair("token", token), pair("token_type_hint", "access_token")]);
+    let header = |name: &str| asked.headers[name].to_str().unwrap();
+    assert_eq!(header("authorization"), format!("Basic {}", STANDARD.encode("api:s3cret")));
+    assert_eq!(header("accept"), "application/json");
+    assert_eq!(header("content-type"), "application/x-www-form-urlencoded");
+    assert!(!format!("{:?}", asked.headers).contains("4f1g0p"));
+}
+
+#[tokio::test]
+async fn r84_each_way_to_authenticate_says_who_we_are() {
+    #[derive(Debug)]
+    struct Assertion;
+    impl ClientAuthentication for Assertion {
+        fn client_id(&self) -> &str {
+            "api"
+        }
+
+        fn authenticate<'a>(&'a self, request: &'a mut ClientRequest) -> ClientAuthenticationFuture<'a> {
+            Box::pin(async {
+                let audience = request.issuer().to_owned();
+                assert!(request.endpoint().ends_with("/introspect"));
+                request.append("client_assertion", &format!("for {audience}"));
+                Ok(())
+            })
+        }
+    }
+    let endpoint = Endpoint::start().await;
+    let at = || Introspection::at(&endpoint.url);
+    let assertion = format!("for {ISSUER}");
+    for (introspection, header, form) in [
+        (at().client(ClientSecretBasic::new("a b", "ü:&")), Some("a+b:%C3%BC%3A%26"), &[][..]),
+        (at().client(ClientSecretPost::new("a b", "ü:&")), None, &[("client_id", "a b"), ("client_secret", "ü:&")]),
+        (at().client(ClientCertificate::new("api")), None, &[("client_id", "api")]),
+        (at().client(Assertion), None, &[("client_assertion", assertion.as_str())]),
+    ] {
+        assert_eq!(reason(&endpoint.server_with(introspection), "4f1g0p").await, "accepted");
+        let asked = endpoint.requests().pop().unwrap();
+        let basic = asked.headers.get("authorization").map(|value| {
+            let encoded = value.to_str().unwrap().strip_prefix("Basic ").unwrap();
+            String::from_utf8(STANDARD.decode(encoded).unwrap()).unwrap()
+        });
+        assert_eq!(basic.as_deref(), header);
+        let sent: Vec<_> = asked.form[2..].iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        assert_eq!(sent, form);
+    }
+}
+
+#[tokio::test]
+async fn r84_a_secret_in_a_file_is_read_again_when_it_changes() {
+    let endpoint = Endpoint::start().await;
+    let path = std::env::temp_dir().join(format!("tower-bearer-secret-{}", std::process::id()));
+    let write = |text: &str| std::fs::File::create(&path).unwrap().write_all(text.as_bytes()).unwrap();
+    let client = ClientSecretPost::new("api", ClientSecret::file(&path));
+    let server = endpoint.server_with(Introspection::at(&endpoint.url).client(client));
+    let secret = || endpoint.requests().pop().unwrap().form[3].1.clone();
+    assert_eq!(reason(&server, "a").await, "introspection_unavailable", "there is no file yet");
+    assert_eq!(endpoint.calls(), 0);
+    for (token, text, expected) in
+        [("b", "one\n", "one"), ("c", "two\r\n", "two"), ("d", "", "two"), ("e", " x ", " x ")]
+    {
+        write(text);
+        assert_eq!(reason(&server, token).await, "accepted");
+        assert_eq!(secret(), expected);
+    }
+    std::fs::remove_file(&path).unwrap();
+    assert_eq!(reason(&server, "f").await, "accepted");
+    assert_eq!(secret(), " x ", "the last one is used while there is none");
+}
+
+#[tokio::test]
+async fn n06_credentials_follow_no_redirect_and_no_answer_says_where_to_go() {
+    let (endpoint, elsewhere) = (Endpoint::start().await, Endpoint::start().await);
+    for status in [301, 302, 303, 307, 308] {
+        let server = endpoint.server();
+        let location: &'static str = elsewhere.url.clone().leak();
+        endpoint.answer(Answer::Full(status, vec![("location", location)], String::new()));
+        assert_eq!(response(&server, "4f1g0p").await.0, 503, "{status}");
+    }
+    assert_eq!((endpoint.calls(), elsewhere.calls()), (5, 0));
+    // What the answer says about endpoints and issuers changes nothing either.
+    let changes = serde_json::json!({ "introspection_endpoint": elsewhere.url, "jku": elsewhere.url });
+    endpoint.answer(Answer::with(changes));
+    let server = endpoint.server();
+    assert_eq!(response(&server, "4f1g0p").await.0, 200);
+    assert_eq!(response(&server, "another").await.0, 200);
+    assert_eq!(elsewhere.calls(), 0);
+}
+
+#[tokio::test]
+async fn r19_neither_logs_nor_debug_show_token_or_secret() {
+    log::capture();
+    let endpoint = Endpoint::start().await;
+    let (token, secret) = ("t0ken-canary", "s3cret-canary");
+    let introspection = Introspection::at(&endpoint.url).client(ClientSecretBasic::new("api", secret));
+    let server = endpoint.server_with(introspection.clone().inactive_cache(std::time::Duration::ZERO));
+    let accepted = server.validate(token).await.unwrap();
+    let mut shown =
+        format!("{introspection:?} {server:?} {accepted:?} {:?}", endpoint.issuer_with(introspection.clone()));
+    for answer in [
+        Answer::inactive(),
+        Answer::status(401),
+        Answer::status(400),
+        Answer::Full(200, vec![("content-type", "text/html")], format!("<p>{token} {secret}")),
+        Answer::Full(200, vec![("content-type", "application/json")], format!("{token} {secret}")),
+        Answer::Full(302, vec![("location", "/?token=t0ken-canary")], format!("{token} {secret}")),
+    ] {
+        endpoint.answer(answer);
+        endpoint.pass(std::time::Duration::from_secs(61));
+        let refused = server.validate(token).await.unwrap_err();
+        shown.push_str(&format!("{refused:?} {refused} {}", refused.error_description()));
+    }
+    shown.push_str(&log::take());
+    assert!(shown.contains("introspection failed"), "{shown}");
+    for canary in ["canary", &STANDARD.encode(format!("api:{secret}"))] {
+        assert!(!shown.contains(canary), "{canary} in {shown}");
+    }
+}
