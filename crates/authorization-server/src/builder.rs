@@ -274,8 +274,7 @@ impl AuthorizationServerBuilder {
         Self { legacy_grants: true, ..self }
     }
 
-    /// Makes an endpoint misbehave from the start on, until it is told to
-    /// [behave](super::AuthorizationServer::behave); see
+    /// Makes an endpoint misbehave from the start on, until [`behave`](super::AuthorizationServer::behave) is called; see
     /// [`AuthorizationServer::misbehave`](super::AuthorizationServer::misbehave).
     pub fn misbehave(mut self, endpoint: Endpoint, fault: Fault) -> Self {
         self.faults.insert(endpoint, fault);

@@ -234,7 +234,7 @@ impl Grants {
         self.store().active(access_token, now)
     }
 
-    /// What this client is told about an access token; counted.
+    /// What introspection says of an access token to this client; counted.
     pub(super) fn introspect(
         &self,
         access_token: &str,

@@ -186,8 +186,8 @@ impl Client {
         self
     }
 
-    /// Lets introspection tell the client, which is an API, about tokens for these audiences only, and about its own: all
-    /// others are `"active": false` for it (RFC 7662 §2.2). Without this, it is told about every token.
+    /// Limits what introspection says to the client, an API, to tokens for these audiences and its own: all others are
+    /// `"active": false` for it (RFC 7662 §2.2). By default it may ask about every token.
     #[must_use]
     pub fn introspects_only<S: Into<String>>(mut self, audiences: impl IntoIterator<Item = S>) -> Self {
         self.0.introspect_only(audiences.into_iter().map(Into::into));

@@ -48,7 +48,7 @@ pub(crate) struct ClientSettings {
     /// What opaque tokens begin with.
     #[serde(default)]
     pub(super) opaque_token_prefix: String,
-    /// The APIs whose tokens it is told about by introspection, its own tokens aside; all when there is none.
+    /// The APIs about whose tokens it may ask at introspection, in addition to its own; empty for every API.
     #[serde(default)]
     introspects_only: Vec<String>,
     #[serde(default = "default_token_lifetime", deserialize_with = "duration")]
