@@ -11,7 +11,7 @@ use super::signature;
 const MAX_LINE_BYTES: usize = 2 * 1024 * 1024;
 
 /// Over how many lines a token or a JSON object may go.
-const MAX_LINES: usize = 1_000;
+const MAX_LINES: usize = 500;
 
 /// One token, or one request.
 #[derive(Debug)]
@@ -42,6 +42,8 @@ struct Raw {
     number: u64,
     bytes: Vec<u8>,
     is_cut: bool,
+    /// It was not the continuation of a line before it, nor will it be the first of several.
+    is_alone: bool,
 }
 
 impl<R: BufRead> Lines<R> {
@@ -77,7 +79,7 @@ impl<R: BufRead> Lines<R> {
             self.reader.consume(used);
             if is_end {
                 self.read += 1;
-                return Ok(Some(Raw { number: self.read, bytes, is_cut }));
+                return Ok(Some(Raw { number: self.read, bytes, is_cut, is_alone: false }));
             }
         }
     }
@@ -99,6 +101,7 @@ impl<R: BufRead> Lines<R> {
             return Ok(None);
         }
         let (joined, is_cut) = match first.bytes.trim_ascii() {
+            _ if first.is_alone => (None, first.is_cut),
             text if text.starts_with(b"{") => (self.join(&first, |text, _| is_json(text))?, first.is_cut),
             text if is_incomplete(text) => (self.join(&first, is_token)?, first.is_cut),
             _ => (None, first.is_cut),
@@ -121,7 +124,8 @@ impl<R: BufRead> Lines<R> {
     }
 
     /// Joins the line with those that follow, as long as `is_whole` cannot tell. If they do not belong together, they
-    /// are as if they were not read yet.
+    /// are as if they were not read yet; but those that could have been a continuation are not joined again, so that
+    /// each line is read ahead once.
     fn join(
         &mut self,
         first: &Raw,
@@ -129,21 +133,21 @@ impl<R: BufRead> Lines<R> {
     ) -> io::Result<Option<(Vec<u8>, u64)>> {
         let (first_text, mut read) = (first.bytes.trim_ascii(), first.bytes.len());
         let (mut joined, mut lengths, mut taken) = (first_text.to_vec(), vec![first_text.len()], Vec::new());
-        loop {
+        let stopped_by_last = loop {
             match is_whole(&joined, &lengths) {
                 Some(true) if taken.is_empty() => return Ok(None),
                 Some(true) => return Ok(taken.last().map(|last: &Raw| (joined, last.number))),
                 None if taken.len() < MAX_LINES && read < MAX_LINE_BYTES => {}
-                _ => break,
+                refused => break refused.is_some(),
             }
-            let Some(raw) = self.next_raw()? else { break };
+            let Some(raw) = self.next_raw()? else { break false };
             read += raw.bytes.len();
             joined.extend_from_slice(raw.bytes.trim_ascii());
             lengths.push(raw.bytes.trim_ascii().len());
             taken.push(raw);
-        }
-        for raw in taken.into_iter().rev() {
-            self.ahead.push_front(raw);
+        };
+        for (place, raw) in taken.into_iter().rev().enumerate() {
+            self.ahead.push_front(Raw { is_alone: raw.is_alone || place > 0 || !stopped_by_last, ..raw });
         }
         Ok(None)
     }
@@ -188,7 +192,11 @@ fn is_token(joined: &[u8], lengths: &[usize]) -> Option<bool> {
     let (last, others) = lengths.split_last()?;
     let width = *lengths.first()?;
     let is_even = others.iter().all(|length| *length == width) && *last > 0 && *last <= width;
-    let Some(text) = jwt_text(joined).filter(|_| is_even) else { return Some(false) };
+    // Another token begins in that line, unless a part of this one does. Without this check, many cut tokens of the same
+    // length would each be joined with all that follow.
+    let (before, line) = joined.split_at_checked(joined.len() - last)?;
+    let is_next = line.starts_with(b"eyJ") && !before.is_empty() && !before.ends_with(b".");
+    let Some(text) = jwt_text(joined).filter(|_| is_even && !is_next) else { return Some(false) };
     match text.bytes().filter(|byte| *byte == b'.').count() {
         2 if signature::shortage(text).is_none() => Some(true),
         0..=2 => (*last < width).then_some(false),
@@ -283,6 +291,24 @@ mod tests {
         ] {
             let read: Vec<_> = tokens(lines.join("\n").as_bytes()).into_iter().map(|it| it.1).collect();
             assert_eq!(read, lines);
+        }
+    }
+
+    /// Lines that go on and on as one token or object would: each is read ahead once, or this takes minutes.
+    #[test]
+    fn no_line_is_read_ahead_again_and_again() {
+        let cut = jwt()[..60].to_owned();
+        for line in [&*cut, "{", "{\"a\":", "{\"a", &format!("{{\"{}", "a".repeat(1_000))] {
+            let count = 20_000;
+            let input = format!("{line}\n").repeat(count);
+            let mut lines = Lines::new(input.as_bytes());
+            let mut read = 0;
+            while let Some(line) = lines.next().transpose().unwrap() {
+                read += 1;
+                assert_eq!(line.number, Some(read));
+                assert!(lines.ahead.len() <= MAX_LINES, "{}", lines.ahead.len());
+            }
+            assert_eq!(usize::try_from(read).unwrap(), count);
         }
     }
 
