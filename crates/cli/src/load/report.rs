@@ -27,7 +27,7 @@ struct Section<'a> {
     /// Where there is no comparison, which would have the same curve.
     latency: Option<Figure>,
     throughput: Figure,
-    /// If there is more than one.
+    /// If there is more than one curve.
     statuses: Option<Figure>,
 }
 
@@ -91,9 +91,10 @@ fn section(measured: &Measured, is_compared: bool, is_own_server: bool) -> Resul
         let lines = distinct(latencies(measured, "").into_iter());
         Some(Figure { caption: "Latency by percentile".to_owned(), plot: plots::latency(&lines)? })
     };
-    let statuses = match (measured.answers.len(), counts.as_slice()) {
-        (0 | 1, _) => None,
-        (_, counts) => Some(Figure {
+    // One curve would be that of all answers, at another scale.
+    let statuses = match counts.as_slice() {
+        [] | [_] => None,
+        counts => Some(Figure {
             caption: format!("Statuses over time, a second{happens}"),
             plot: plots::over_time(counts, event)?,
         }),
@@ -183,5 +184,19 @@ mod filters {
     pub(super) fn mebibytes(bytes: &Option<u64>, _: &dyn Values) -> Result<String> {
         let mebibytes = bytes.map(|bytes| super::super::results::real(bytes) / 1_048_576.0);
         Ok(mebibytes.map_or_else(|| "not measured".to_owned(), |number| format!("{number:.1} MiB")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_curve_is_drawn_once() {
+        let line = |name: &str, counts: &[u64]| Line { name: name.to_owned(), points: plots::per_second(counts, 1.0) };
+        let names =
+            |lines: Vec<Line>| distinct(lines.into_iter()).into_iter().map(|line| line.name).collect::<Vec<_>>();
+        assert_eq!(names(vec![line("200", &[1, 2]), line("401", &[1, 3])]), ["200", "401"]);
+        assert_eq!(names(vec![line("200", &[1, 2]), line("401", &[1, 2])]), ["200, and as many 401"]);
     }
 }

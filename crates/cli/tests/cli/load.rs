@@ -133,8 +133,8 @@ async fn every_profile_runs_against_the_embedded_servers_without_a_wrong_answer(
     }
 
     let report = fs::read_to_string(report).unwrap();
-    // The comparison; each profile over time; the statuses of the floods.
-    assert!(report.matches("<svg").count() >= 1 + 6 + 2, "{report}");
+    // The comparison, and each profile over time.
+    assert!(report.matches("<svg").count() >= 1 + 6, "{report}");
     for foreign in ["<script", "src=", "@import", "url("] {
         assert!(!report.contains(foreign), "{foreign}");
     }
