@@ -15,6 +15,8 @@ pub(crate) enum Evidence {
     Signature { key: Arc<VerifyingKey> },
     /// The issuer's answer to a question about the token. Boxed, so that other tokens do not grow.
     Introspection(Box<Introspected>),
+    /// Both: a JWT whose signature was verified, and which the issuer says is still active.
+    Confirmed { key: Arc<VerifyingKey>, answer: Box<Introspected> },
 }
 
 /// A token that its issuer was asked about, and until when the answer counts. It has no `Debug`: it holds the token,
@@ -22,6 +24,8 @@ pub(crate) enum Evidence {
 pub(crate) struct Introspected {
     token: Box<str>,
     asked_at: UnixTime,
+    /// When the token ends, if the answer says so and the token's own claims are another's.
+    ends: Option<UnixTime>,
     freshness: Freshness,
     /// When to ask ahead, in milliseconds of monotonic time.
     refresh_at: AtomicU64,
@@ -63,7 +67,7 @@ impl ProvenPayload {
     /// When the issuer was asked, if these are the claims of an answer.
     pub(crate) fn asked_at(&self) -> Option<UnixTime> {
         match &self.evidence {
-            Evidence::Signature { .. } => None,
+            Evidence::Signature { .. } | Evidence::Confirmed { .. } => None,
             Evidence::Introspection(introspected) => Some(introspected.asked_at),
         }
     }
@@ -84,8 +88,25 @@ impl Evidence {
     pub(crate) const fn introspected(&self) -> Option<&Introspected> {
         match self {
             Self::Signature { .. } => None,
-            Self::Introspection(introspected) => Some(introspected),
+            Self::Introspection(introspected) | Self::Confirmed { answer: introspected, .. } => Some(introspected),
         }
+    }
+
+    /// Adds the issuer's answer to the signature of a JWT. `ends` is when the answer says that the token ends.
+    pub(crate) fn confirmed_by(self, confirmation: ProvenPayload, ends: Option<UnixTime>) -> Self {
+        match (self, confirmation.evidence) {
+            (Self::Signature { key }, Self::Introspection(mut answer)) => {
+                answer.ends = ends;
+                Self::Confirmed { key, answer }
+            }
+            (evidence, _) => evidence,
+        }
+    }
+
+    /// Whether a token with it may be used again without new evidence.
+    #[inline]
+    pub(crate) fn is_lasting(&self) -> bool {
+        self.introspected().is_none_or(|introspected| introspected.freshness.is_lasting())
     }
 
     /// How much memory it takes in addition to itself, but for what it shares with others.
@@ -97,7 +118,7 @@ impl Evidence {
 impl Introspected {
     fn new(token: &str, answer: &ActiveAnswer, freshness: Freshness) -> Self {
         let refresh_at = AtomicU64::new(millis(freshness.refresh_at));
-        Self { token: token.into(), asked_at: answer.asked_at().wall, freshness, refresh_at }
+        Self { token: token.into(), asked_at: answer.asked_at().wall, ends: None, freshness, refresh_at }
     }
 
     /// The text of the token, to ask again.
@@ -118,7 +139,7 @@ impl Introspected {
             Usage::Again => self.freshness.fresh_until,
             Usage::Stale => self.freshness.serves_until,
         };
-        let counts = now < until && ends.is_none_or(|ends| wall < ends);
+        let counts = now < until && [ends, self.ends].into_iter().flatten().all(|ends| wall < ends);
         if counts { Ok(()) } else { Err(TokenError::IntrospectionUnavailable { retry_after: Duration::ZERO }) }
     }
 

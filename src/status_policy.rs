@@ -75,6 +75,7 @@ impl From<&TokenError> for RefusalKind {
             }
             TokenError::KeysUnavailable { .. }
             | TokenError::IntrospectionUnavailable { .. }
+            | TokenError::AnswerMismatch(_)
             | TokenError::ClockUnavailable => Self::Unavailable,
             TokenError::KeyNotProvenAbsent { .. } => Self::KeyNotProvenAbsent,
             TokenError::ClaimedTwice | TokenError::LayerMissing | TokenError::OtherResourceServer => {

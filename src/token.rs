@@ -167,14 +167,6 @@ impl ValidatedToken {
         size_of::<Inner>() + self.0.claims.memory_bytes() + self.0.evidence.memory_bytes()
     }
 
-    /// Whether it may be used again without new evidence.
-    pub(crate) fn may_be_cached(&self) -> bool {
-        match (&self.0.evidence, self.0.issuer.proof.introspector()) {
-            (Evidence::Signature { .. }, _) => true,
-            (Evidence::Introspection(_), introspector) => introspector.is_some_and(|it| it.keeps_answers()),
-        }
-    }
-
     pub(crate) fn trusted_issuer(&self) -> &Arc<TrustedIssuer> {
         &self.0.issuer
     }

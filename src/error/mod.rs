@@ -139,6 +139,9 @@ pub enum TokenError {
         /// When the next call may be made.
         retry_after: Duration,
     },
+    /// Our side cannot decide: `iss`, `sub`, `client_id` or `jti` of a JWT is another in the issuer's answer about it.
+    #[error("the issuer's answer about the token is about another token: its `{0}` differs")]
+    AnswerMismatch(&'static str),
     /// Two issuers claim the opaque token: the configuration does not tell their tokens apart. Neither was asked.
     #[error(
         "two issuers claim the opaque token: change `.tokens_with_prefix(..)` or `.tokens_that(..)` of one of them"
@@ -194,6 +197,7 @@ impl TokenError {
             Self::KeyNotProvenAbsent { .. } => "key_not_proven_absent",
             Self::Inactive => "token_inactive",
             Self::IntrospectionUnavailable { .. } => "introspection_unavailable",
+            Self::AnswerMismatch(_) => "introspection_mismatch",
             Self::ClaimedTwice => "token_claimed_twice",
             Self::ClockUnavailable => "clock_unavailable",
             Self::LayerMissing => "layer_missing",
@@ -232,9 +236,10 @@ impl TokenError {
             Self::InsufficientRole => "the token lacks a required role",
             Self::RequirementNotMet(_) => "the token does not permit this request",
             Self::Inactive => "the token is not active",
-            Self::KeysUnavailable { .. } | Self::IntrospectionUnavailable { .. } | Self::ClockUnavailable => {
-                "tokens cannot be checked at the moment"
-            }
+            Self::KeysUnavailable { .. }
+            | Self::IntrospectionUnavailable { .. }
+            | Self::AnswerMismatch(_)
+            | Self::ClockUnavailable => "tokens cannot be checked at the moment",
             Self::KeyNotProvenAbsent { .. } => "whether the token's key exists cannot be checked at the moment",
             Self::ClaimedTwice | Self::LayerMissing | Self::OtherResourceServer => "the service is misconfigured",
         }

@@ -64,6 +64,13 @@ impl ActiveAnswer {
     pub(crate) const fn asked_at(&self) -> AskedAt {
         self.asked_at
     }
+
+    /// Whether the answer has this claim, and the token has another.
+    pub(crate) fn contradicts(&self, name: &str, of_token: Option<serde_json::Value>) -> bool {
+        let answer: Option<serde_json::Value> = serde_json::from_slice(&self.claims).ok();
+        let of_answer = answer.as_ref().and_then(|answer| answer.get(name));
+        of_answer.zip(of_token).is_some_and(|(of_answer, of_token)| *of_answer != of_token)
+    }
 }
 
 /// The members that are not `null`, each with its value as JSON.

@@ -1,23 +1,27 @@
 //! Questions about tokens: who asks, who waits, and for how long.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 
+use tokio::sync::watch;
 use tokio::time::timeout;
 
+use super::Introspector;
 use super::answer::{ActiveAnswer, AskedAt, Unusable};
 use super::failure::Failure;
 use super::method::Said;
 use super::outcome::Outcome;
 use super::policy::Class;
 use super::question::{Asked, Question, Reply};
-use super::step::Step;
+use super::step::{RETRY_AFTER, Request, Step};
 use super::wakeups::Wakeups;
-use super::{Introspector, RETRY_AFTER};
 use crate::digest::Digest;
 use crate::error::TokenError;
-use crate::single_flight::{Call, Started, Wakeup, current_runtime};
-use crate::telemetry::Waiting;
+use crate::keys::Keys;
+use crate::single_flight::{Call, Started, Waiter, Wakeup, current_runtime};
+use crate::telemetry::Waiting as WaitingRequest;
 
 impl Introspector {
     /// What is known about a token without asking: a refusal, or that no call is made at the moment.
@@ -48,10 +52,6 @@ impl Introspector {
         }
         let digest = self.digester.digest(token);
         let class = self.memory.class(&digest);
-        let Some(_place) = self.take_place(class) else {
-            self.meter.turned_away();
-            return Some(Outcome::unavailable(RETRY_AFTER));
-        };
         let outcome = timeout(self.settings.request_wait, self.outcome(digest, class, is_known, job)).await;
         outcome.unwrap_or(Some(Outcome::unavailable(RETRY_AFTER)))
     }
@@ -66,9 +66,9 @@ impl Introspector {
     where
         F: Future<Output = Asked> + Send + 'static,
     {
-        let mut interruptions = 0;
+        let (mut place, mut interruptions) = (None, 0);
         // Kept until the next step is taken: a turn that is given up goes to others.
-        let mut _queued = None;
+        let mut _waiting = None;
         loop {
             // Read before the memory and the cache: a call that ends after this look makes `step` look again.
             let landings = self.calls().landings();
@@ -78,21 +78,30 @@ impl Introspector {
             if is_known() {
                 return None;
             }
-            match self.step(token, class, landings) {
+            let step = self.step(Request { token, class, landings, has_place: place.is_some() });
+            if matches!(step, Step::Queue { .. } | Step::Join { .. }) {
+                place.get_or_insert_with(|| Place::new(self, class));
+            }
+            match step {
                 Step::LookAgain => {}
                 Step::Paused(left) => return Some(Outcome::unavailable(left)),
-                Step::Queue { id, slot, mut turn } => {
-                    _queued = Some(Queued { introspector: self, token, id });
-                    let _ = turn.changed().await;
+                Step::Busy => {
+                    self.meter.turned_away();
+                    return Some(Outcome::unavailable(RETRY_AFTER));
+                }
+                Step::Queue { id, slot, mut wake } => {
+                    _waiting = Some(Waiting { introspector: self, token, id });
+                    let _ = wake.changed().await;
                     if let Some(outcome) = slot.get() {
                         return Some(outcome.clone());
                     }
                 }
-                Step::Join { mut waiter, slot, start } => {
+                Step::Join { id, slot, mut wake, mut waiter, start } => {
+                    _waiting = Some(Waiting { introspector: self, token, id });
                     if let Some(started) = start {
                         self.run(token, started, job());
                     }
-                    let wakeup = waiter.ended().await;
+                    let wakeup = ended_or_sent_away(&mut waiter, &mut wake).await;
                     if let Some(outcome) = slot.get() {
                         return Some(outcome.clone());
                     }
@@ -121,12 +130,13 @@ impl Introspector {
         }
     }
 
-    /// Asks about a token, at once and without regard to others.
-    pub(crate) async fn ask(&self, token: &str) -> Reply {
+    /// Asks about a token, at once and without regard to others. `keys` are the issuer's, for signed answers.
+    pub(crate) async fn ask(&self, token: &str, keys: Option<&Keys>) -> Reply {
         let Some(wall) = self.clock.now() else { return Reply::Refused(TokenError::ClockUnavailable) };
         let asked_at = AskedAt { monotonic: self.clock.monotonic(), wall };
         let limit = self.settings.timeout;
-        let said = timeout(limit, self.method.ask(token)).await.unwrap_or_else(|_| Err(Failure::timeout(limit)));
+        let said =
+            timeout(limit, self.method.ask(token, keys, wall)).await.unwrap_or_else(|_| Err(Failure::timeout(limit)));
         match said {
             Ok(Said::Inactive) => Reply::Refused(TokenError::Inactive),
             Ok(Said::Json(json, form)) => match ActiveAnswer::read(&json, form, &self.issuer, asked_at) {
@@ -138,9 +148,9 @@ impl Introspector {
         }
     }
 
-    fn step(&self, token: Digest, class: Class, landings: u64) -> Step {
+    fn step(&self, request: Request) -> Step {
         let (now, mut wakeups) = (self.clock.monotonic(), Wakeups::default());
-        let step = self.calls().step(token, class, Some(landings), now, &mut wakeups);
+        let step = self.calls().step(request, now, &mut wakeups);
         wakeups.wake();
         step
     }
@@ -151,20 +161,29 @@ impl Introspector {
         // The lock is not held here: a runtime that shuts down drops the task at once, which then takes the lock.
         tokio::spawn(Call::new(question, started).run(job));
     }
-
-    fn take_place(&self, class: Class) -> Option<Place<'_>> {
-        let mut wakeups = Wakeups::default();
-        let is_admitted = self.calls().admit(class, &Outcome::unavailable(RETRY_AFTER), &mut wakeups);
-        wakeups.wake();
-        is_admitted.then(|| Place { introspector: self, class, _counted: self.meter.waiting() })
-    }
 }
 
-/// A request that waits.
+/// Waits for the end of a call, or until it is no longer worth waiting for.
+pub(super) async fn ended_or_sent_away(waiter: &mut Waiter, wake: &mut watch::Receiver<()>) -> Wakeup {
+    let (mut ended, mut woken) = (pin!(waiter.ended()), pin!(wake.changed()));
+    poll_fn(|context| match ended.as_mut().poll(context) {
+        Poll::Ready(wakeup) => Poll::Ready(wakeup),
+        Poll::Pending => woken.as_mut().poll(context).map(|_| Wakeup::Ended),
+    })
+    .await
+}
+
+/// A request that is counted among those that wait.
 struct Place<'a> {
     introspector: &'a Introspector,
     class: Class,
-    _counted: Waiting,
+    _counted: WaitingRequest,
+}
+
+impl<'a> Place<'a> {
+    fn new(introspector: &'a Introspector, class: Class) -> Self {
+        Self { introspector, class, _counted: introspector.meter.waiting() }
+    }
 }
 
 impl Drop for Place<'_> {
@@ -173,17 +192,17 @@ impl Drop for Place<'_> {
     }
 }
 
-/// A request that waits for its token's turn.
-struct Queued<'a> {
+/// A request that waits for a token's turn, or for the call about it.
+struct Waiting<'a> {
     introspector: &'a Introspector,
     token: Digest,
     id: u64,
 }
 
-impl Drop for Queued<'_> {
+impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         let (now, mut wakeups) = (self.introspector.clock.monotonic(), Wakeups::default());
-        self.introspector.calls().leave_queue(&self.token, self.id, now, &mut wakeups);
+        self.introspector.calls().leave_token(&self.token, self.id, now, &mut wakeups);
         wakeups.wake();
     }
 }

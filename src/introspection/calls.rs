@@ -9,7 +9,7 @@ use tokio::sync::watch;
 
 use super::outcome::Outcome;
 use super::policy::{Admission, Class, Health, Limits, Load};
-use super::step::{Landed, Landing, Step};
+use super::step::{Landed, Landing, RETRY_AFTER, Request, Step};
 use super::wakeups::{Slot, Wakeups};
 use crate::digest::Digest;
 use crate::single_flight::{Flights, Started};
@@ -25,8 +25,8 @@ pub(super) struct Calls {
     /// Those that were granted and those under way.
     calls: Load,
     waiting: Load,
-    /// Requests that were displaced and have not noticed it yet.
-    leaving: usize,
+    /// Of those, requests that have their outcome and have not noticed it yet.
+    leaving: Load,
     new_health: Health,
     seen_health: Health,
     /// Whether the endpoint is known. Until then there is one call at a time: it finds the endpoint for all.
@@ -41,7 +41,7 @@ struct Token {
     id: u64,
     class: Class,
     stage: Stage,
-    /// Requests that wait for its turn.
+    /// Requests that wait for its turn, or for the call.
     waiting: usize,
     slot: Slot,
     wake: watch::Sender<()>,
@@ -65,7 +65,7 @@ impl Calls {
             seen_queue: VecDeque::new(),
             calls: Load::default(),
             waiting: Load::default(),
-            leaving: 0,
+            leaving: Load::default(),
             new_health: Health::default(),
             seen_health: Health::default(),
             is_found,
@@ -87,6 +87,12 @@ impl Calls {
         self.waiting.total()
     }
 
+    /// How many tokens are asked about, or wait for their turn.
+    #[cfg(all(test, feature = "unit-tests"))]
+    pub(super) fn tokens(&self) -> usize {
+        self.tokens.len()
+    }
+
     pub(super) const fn health(&self, class: Class) -> &Health {
         match class {
             Class::New => &self.new_health,
@@ -94,29 +100,62 @@ impl Calls {
         }
     }
 
-    /// Counts a request among those that wait. False when there is no place.
-    pub(super) fn admit(&mut self, class: Class, busy: &Outcome, wakeups: &mut Wakeups) -> bool {
-        let staying = Load { new: self.waiting.new.saturating_sub(self.leaving), ..self.waiting };
-        let is_admitted = match self.limits.waiting.admit(class, staying) {
-            Admission::Wait => true,
-            Admission::Displace => self.displace(busy, wakeups),
-            Admission::Refuse => false,
-        };
-        *self.waiting.of_mut(class) += usize::from(is_admitted);
-        is_admitted
-    }
-
-    /// A request no longer waits.
-    pub(super) const fn leave(&mut self, class: Class) {
-        let waiting = self.waiting.of_mut(class);
-        *waiting = waiting.saturating_sub(1);
-        if matches!(class, Class::New) {
-            self.leaving = self.leaving.saturating_sub(1);
+    /// What a request does that has not found an answer when so many calls had ended. If it has to wait, it takes a place,
+    /// unless it has one.
+    pub(super) fn step(&mut self, request: Request, now: Duration, wakeups: &mut Wakeups) -> Step {
+        let Request { token, class, .. } = request;
+        if self.is_closed {
+            return Step::Paused(Duration::ZERO);
+        }
+        if !self.tokens.contains_key(&token) {
+            if request.landings != self.landings {
+                return Step::LookAgain;
+            }
+            if let Some(left) = self.health(class).pause(now) {
+                return Step::Paused(left);
+            }
+        }
+        if !request.has_place && !self.admit(class, wakeups) {
+            return Step::Busy;
+        }
+        if !self.tokens.contains_key(&token) {
+            if !self.may_call(class) {
+                self.cancel_abandoned(now, wakeups);
+            }
+            let stage = if self.may_call(class) { Stage::Granted } else { Stage::Queued };
+            self.insert(token, class, stage);
+        }
+        let Some(found) = self.tokens.get_mut(&token) else { return Step::LookAgain };
+        found.waiting += 1;
+        let (id, slot, wake) = (found.id, Arc::clone(&found.slot), found.wake.subscribe());
+        if found.stage == Stage::Queued {
+            return Step::Queue { id, slot, wake };
+        }
+        found.stage = Stage::UnderWay;
+        match self.flights.join(&token, now) {
+            Some(waiter) => Step::Join { id, slot, wake, waiter, start: None },
+            None => {
+                let (started, waiter) = self.flights.start(token, now, self.limits.call);
+                Step::Join { id, slot, wake, waiter, start: Some(started) }
+            }
         }
     }
 
-    /// A request no longer waits for this token's turn.
-    pub(super) fn leave_queue(&mut self, token: &Digest, id: u64, now: Duration, wakeups: &mut Wakeups) {
+    /// Starts a call that nobody waits for, if that is possible at once.
+    pub(super) fn start_ahead(&mut self, token: Digest, now: Duration) -> Option<Started> {
+        let class = Class::Seen;
+        let may_start = !self.tokens.contains_key(&token)
+            && !self.is_closed
+            && self.health(class).pause(now).is_none()
+            && self.may_call(class);
+        may_start.then(|| {
+            self.insert(token, class, Stage::UnderWay);
+            self.flights.start(token, now, self.limits.call).0
+        })
+    }
+
+    /// A request no longer waits for this token.
+    pub(super) fn leave_token(&mut self, token: &Digest, id: u64, now: Duration, wakeups: &mut Wakeups) {
         let Some(found) = self.tokens.get_mut(token).filter(|found| found.id == id) else { return };
         found.waiting = found.waiting.saturating_sub(1);
         if found.waiting > 0 || found.stage == Stage::UnderWay {
@@ -132,66 +171,12 @@ impl Calls {
         }
     }
 
-    /// What a request does that has not found an answer when so many calls had ended.
-    pub(super) fn step(
-        &mut self,
-        token: Digest,
-        class: Class,
-        landings: Option<u64>,
-        now: Duration,
-        wakeups: &mut Wakeups,
-    ) -> Step {
-        if self.is_closed {
-            return Step::Paused(Duration::ZERO);
-        }
-        match self.tokens.get_mut(&token) {
-            Some(found) if found.stage == Stage::Queued => {
-                found.waiting += 1;
-                return Step::Queue { id: found.id, slot: Arc::clone(&found.slot), turn: found.wake.subscribe() };
-            }
-            Some(found) => {
-                found.stage = Stage::UnderWay;
-                let slot = Arc::clone(&found.slot);
-                return match self.flights.join(&token, now) {
-                    Some(waiter) => Step::Join { waiter, slot, start: None },
-                    None => self.start(token, slot, now),
-                };
-            }
-            None => {}
-        }
-        if landings.is_some_and(|landings| landings != self.landings) {
-            return Step::LookAgain;
-        }
-        if let Some(left) = self.health(class).pause(now) {
-            return Step::Paused(left);
-        }
-        if !self.may_call(class) {
-            self.cancel_abandoned(now, wakeups);
-        }
-        let stage = if self.may_call(class) { Stage::UnderWay } else { Stage::Queued };
-        self.next_id += 1;
-        let (id, slot, (wake, turn)) = (self.next_id, Slot::default(), watch::channel(()));
-        let waiting = usize::from(stage == Stage::Queued);
-        self.tokens.insert(token, Token { id, class, stage, waiting, slot: Arc::clone(&slot), wake });
-        if stage == Stage::Queued {
-            self.queue(class).push_back(token);
-            return Step::Queue { id, slot, turn };
-        }
-        *self.calls.of_mut(class) += 1;
-        self.start(token, slot, now)
-    }
-
-    /// Starts a call that nobody waits for, if that is possible at once.
-    pub(super) fn start_ahead(&mut self, token: Digest, now: Duration) -> Option<Started> {
-        let class = Class::Seen;
-        let may_start = !self.tokens.contains_key(&token)
-            && !self.is_closed
-            && self.health(class).pause(now).is_none()
-            && self.may_call(class);
-        match may_start.then(|| self.step(token, class, None, now, &mut Wakeups::default()))? {
-            Step::Join { start, .. } => start,
-            Step::LookAgain | Step::Paused(_) | Step::Queue { .. } => None,
-        }
+    /// A request gives up its place.
+    pub(super) const fn leave(&mut self, class: Class) {
+        let waiting = self.waiting.of_mut(class);
+        *waiting = waiting.saturating_sub(1);
+        let leaving = self.leaving.of_mut(class);
+        *leaving = leaving.saturating_sub(1);
     }
 
     /// The grace period of the superseded call is over.
@@ -220,7 +205,8 @@ impl Calls {
         wakeups: &mut Wakeups,
     ) -> Option<Landed> {
         let wakes_last = self.flights.land(token, number)?;
-        let Token { class, slot, .. } = self.tokens.remove(token)?;
+        let Token { class, slot, wake, waiting, .. } = self.tokens.remove(token)?;
+        *self.leaving.of_mut(class) += waiting;
         self.landings += 1;
         self.is_found = is_found;
         self.release(class);
@@ -239,7 +225,7 @@ impl Calls {
             self.dismiss_queue(class, &Outcome::unavailable(retry_after), wakeups);
         }
         self.grant(now, wakeups);
-        Some(Landed { wakes_last, slot, health, was_failing })
+        Some(Landed { wakes_last, slot, _wake: wake, health, was_failing })
     }
 
     pub(super) const fn is_found(&self) -> bool {
@@ -249,17 +235,37 @@ impl Calls {
     /// Cancels everything: the issuer is not trusted any more.
     pub(super) fn close(&mut self, wakeups: &mut Wakeups) {
         self.is_closed = true;
-        for (token, _) in self.tokens.drain() {
+        for (token, Token { wake, .. }) in self.tokens.drain() {
             wakeups.cancelled.extend(self.flights.cancel(&token));
+            wakeups.closed.push(wake);
         }
         self.new_queue.clear();
         self.seen_queue.clear();
         self.calls = Load::default();
     }
 
-    fn start(&mut self, token: Digest, slot: Slot, now: Duration) -> Step {
-        let (started, waiter) = self.flights.start(token, now, self.limits.call);
-        Step::Join { waiter, slot, start: Some(started) }
+    /// Counts a request among those that wait. False when there is no place.
+    fn admit(&mut self, class: Class, wakeups: &mut Wakeups) -> bool {
+        let staying = |class| self.waiting.of(class).saturating_sub(self.leaving.of(class));
+        let staying = Load { new: staying(Class::New), seen: staying(Class::Seen) };
+        let is_admitted = match self.limits.waiting.admit(class, staying) {
+            Admission::Wait => true,
+            Admission::Displace => self.displace(wakeups),
+            Admission::Refuse => false,
+        };
+        *self.waiting.of_mut(class) += usize::from(is_admitted);
+        is_admitted
+    }
+
+    fn insert(&mut self, token: Digest, class: Class, stage: Stage) {
+        self.next_id += 1;
+        let (id, slot, wake) = (self.next_id, Slot::default(), watch::Sender::new(()));
+        self.tokens.insert(token, Token { id, class, stage, waiting: 0, slot, wake });
+        if stage == Stage::Queued {
+            self.queue(class).push_back(token);
+        } else {
+            *self.calls.of_mut(class) += 1;
+        }
     }
 
     fn may_call(&self, class: Class) -> bool {
@@ -284,28 +290,41 @@ impl Calls {
         }
     }
 
-    /// Sends the youngest new token in the queue away, with all requests that wait for it.
-    fn displace(&mut self, busy: &Outcome, wakeups: &mut Wakeups) -> bool {
+    /// Sends requests with a new token away: those of the youngest in the queue or, if all are under way, of the one with
+    /// the most. A call goes on without them.
+    fn displace(&mut self, wakeups: &mut Wakeups) -> bool {
         let youngest = self.new_queue.pop_back().and_then(|token| self.tokens.remove(&token));
-        youngest.is_some_and(|youngest| {
-            self.leaving += youngest.waiting;
-            wakeups.dismissed.push((youngest.slot, busy.clone(), youngest.wake));
-            true
-        })
+        let (slot, wake, waiting) = match youngest {
+            Some(Token { slot, wake, waiting, .. }) => (slot, wake, waiting),
+            None => {
+                let new = self.tokens.values_mut().filter(|token| token.class == Class::New);
+                let Some(most) = new.max_by_key(|token| token.waiting) else { return false };
+                self.next_id += 1;
+                most.id = self.next_id;
+                let slot = std::mem::take(&mut most.slot);
+                let wake = std::mem::replace(&mut most.wake, watch::Sender::new(()));
+                (slot, wake, std::mem::take(&mut most.waiting))
+            }
+        };
+        self.leaving.new += waiting;
+        wakeups.dismissed.push((slot, Outcome::unavailable(RETRY_AFTER), wake));
+        waiting > 0
     }
 
     fn dismiss_queue(&mut self, class: Class, outcome: &Outcome, wakeups: &mut Wakeups) {
         for token in std::mem::take(self.queue(class)) {
-            let dismissed = self.tokens.remove(&token);
-            wakeups.dismissed.extend(dismissed.map(|token| (token.slot, outcome.clone(), token.wake)));
+            let Some(Token { slot, wake, waiting, .. }) = self.tokens.remove(&token) else { continue };
+            *self.leaving.of_mut(class) += waiting;
+            wakeups.dismissed.push((slot, outcome.clone(), wake));
         }
     }
 
     /// Calls that nobody polls any more would take the place of others for ever.
     fn cancel_abandoned(&mut self, now: Duration, wakeups: &mut Wakeups) {
         for (token, landed) in self.flights.cancel_abandoned(now) {
-            if let Some(token) = self.tokens.remove(&token) {
-                self.release(token.class);
+            if let Some(Token { class, wake, .. }) = self.tokens.remove(&token) {
+                self.release(class);
+                wakeups.closed.push(wake);
             }
             wakeups.cancelled.push(landed);
         }

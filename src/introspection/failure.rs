@@ -64,6 +64,12 @@ impl Failure {
         Self { reason: "content_type", text: text.into(), url: Some(url), retry_after: None, blame: Blame::Endpoint }
     }
 
+    /// The signed answer cannot be trusted.
+    #[cfg(feature = "remote-keys")]
+    pub(super) fn signed(problem: impl fmt::Display) -> Self {
+        Self::new("signed_answer", format!("the signed answer {problem}"))
+    }
+
     /// The answer is not JSON that can be trusted to mean one thing.
     pub(super) fn json(fault: JsonFault) -> Self {
         // What is not JSON at all does not come from the endpoint; the rest may be due to this token's claims.

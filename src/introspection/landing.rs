@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::Introspector;
 use super::failure::{Blame, Failure};
 use super::outcome::Outcome;
 use super::question::{Asked, Question, Reply};
-use super::step::Landing;
+use super::step::{Landing, RETRY_AFTER};
 use super::wakeups::Wakeups;
-use super::{Introspector, RETRY_AFTER};
 use crate::digest::Digest;
 use crate::error::TokenError;
 use crate::keys::jitter;
@@ -50,7 +50,7 @@ impl Introspector {
             let _ = landed.slot.set(outcome);
             let was_failing = landed.was_failing;
             self.report_ended(&asked, &landed.health, was_failing, now.saturating_sub(question.started_at));
-            drop(landed.wakes_last);
+            drop(landed);
         }
         wakeups.wake();
     }

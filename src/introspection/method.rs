@@ -7,6 +7,8 @@ use super::failure::Failure;
 #[cfg(feature = "remote-keys")]
 use super::remote::RemoteEndpoint;
 use super::source::IntrospectionSource;
+use crate::keys::Keys;
+use crate::time::UnixTime;
 
 /// How an issuer is asked.
 pub(crate) enum Method {
@@ -23,10 +25,12 @@ pub(super) enum Said {
 }
 
 impl Method {
-    pub(super) async fn ask(&self, token: &str) -> Result<Said, Failure> {
+    /// `keys` are the issuer's, for signed answers.
+    #[cfg_attr(not(feature = "remote-keys"), expect(unused_variables, reason = "only an endpoint signs"))]
+    pub(super) async fn ask(&self, token: &str, keys: Option<&Keys>, now: UnixTime) -> Result<Said, Failure> {
         match self {
             #[cfg(feature = "remote-keys")]
-            Self::Endpoint(endpoint) => Ok(Said::Json(endpoint.ask(token).await?, Form::Introspection)),
+            Self::Endpoint(endpoint) => Ok(Said::Json(endpoint.ask(token, keys, now).await?, Form::Introspection)),
             Self::Source(source) => {
                 let said = source.introspect(token).await.map_err(|error| Failure::source(&error))?;
                 Ok(said.map_or(Said::Inactive, |claims| Said::Json(claims.into_bytes(), Form::Claims)))

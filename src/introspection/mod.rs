@@ -12,6 +12,9 @@ mod calls;
 mod client_authentication;
 #[cfg(feature = "remote-keys")]
 mod client_secret;
+#[cfg(test)]
+#[cfg(feature = "unit-tests")]
+mod exploration;
 mod failure;
 mod landing;
 mod memory;
@@ -24,6 +27,8 @@ mod remote;
 mod report;
 mod settings;
 mod shape;
+#[cfg(feature = "remote-keys")]
+mod signed;
 mod source;
 mod status;
 mod step;
@@ -53,6 +58,8 @@ pub(crate) use question::{Asked, Reply};
 pub(crate) use remote::{EndpointLocation, RemoteEndpoint};
 pub(crate) use settings::Place as IntrospectionPlace;
 pub(crate) use shape::Shapes;
+#[cfg(feature = "remote-keys")]
+pub(crate) use signed::SignedAnswers;
 
 use self::calls::Calls;
 use self::memory::Memory;
@@ -65,9 +72,6 @@ use crate::keys::jitter;
 use crate::sync::{Mutex, MutexGuard};
 use crate::telemetry::IntrospectionMeter;
 use crate::time::Clock;
-
-/// What a client is told to wait when nothing better is known.
-const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// Asks one issuer about tokens. See the module's documentation.
 pub(crate) struct Introspector {
@@ -118,19 +122,22 @@ impl Introspector {
         &self.shapes
     }
 
-    /// Until when an answer to a question of this moment counts.
-    pub(crate) fn freshness(&self, asked_at: Duration) -> Freshness {
-        Freshness::since(asked_at, self.settings.cache, self.settings.stale, jitter())
+    /// Until when an answer counts that was asked for at this moment, about an opaque token or about a JWT whose signature
+    /// was verified.
+    pub(crate) fn freshness(&self, asked_at: Duration, is_confirmation: bool) -> Freshness {
+        let lifetime =
+            if is_confirmation { self.settings.confirm_jwts.unwrap_or_default() } else { self.settings.cache };
+        Freshness::since(asked_at, lifetime, self.settings.stale, jitter())
     }
 
-    /// For how long an answer counts.
+    /// For how long an answer about an opaque token counts.
     pub(crate) const fn cache_time(&self) -> Duration {
         self.settings.cache
     }
 
-    /// Whether answers are of any use later.
-    pub(crate) const fn keeps_answers(&self) -> bool {
-        !self.settings.cache.is_zero() || self.settings.stale.is_some()
+    /// Whether the issuer is asked about JWTs, too, whose signature was verified.
+    pub(crate) const fn confirms_jwts(&self) -> bool {
+        self.settings.confirm_jwts.is_some()
     }
 
     /// Whether a token may be used although nobody can tell whether it is still active.

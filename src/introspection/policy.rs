@@ -72,6 +72,7 @@ pub(super) struct Health {
 /// Until when an answer counts, in monotonic time.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Freshness {
+    pub(crate) asked_at: Duration,
     /// From then on, a use of the token asks again, without waiting.
     pub(crate) refresh_at: Duration,
     /// From then on, a request waits for a new answer.
@@ -160,11 +161,16 @@ impl Health {
 }
 
 impl Freshness {
+    /// Whether the answer is of any use later.
+    pub(crate) fn is_lasting(&self) -> bool {
+        self.serves_until > self.asked_at
+    }
+
     /// Of an answer to a question of this moment.
     pub(super) fn since(asked_at: Duration, lifetime: Duration, stale: Option<Duration>, jitter: Jitter) -> Self {
         let fresh_until = asked_at.saturating_add(lifetime);
         let refresh_at = asked_at.saturating_add(jitter.apply(lifetime.mul_f64(REFRESH_AHEAD)));
-        Self { refresh_at, fresh_until, serves_until: fresh_until.saturating_add(stale.unwrap_or_default()) }
+        Self { asked_at, refresh_at, fresh_until, serves_until: fresh_until.saturating_add(stale.unwrap_or_default()) }
     }
 }
 
@@ -246,7 +252,13 @@ mod tests {
     fn r85_an_answer_is_refreshed_at_four_fifths_of_its_time() {
         let seconds = Duration::from_secs;
         let freshness = Freshness::since(seconds(10), seconds(60), Some(seconds(300)), EVEN);
-        let expected = Freshness { refresh_at: seconds(58), fresh_until: seconds(70), serves_until: seconds(370) };
+        let expected = Freshness {
+            asked_at: seconds(10),
+            refresh_at: seconds(58),
+            fresh_until: seconds(70),
+            serves_until: seconds(370),
+        };
         assert_eq!(freshness, expected);
+        assert!(freshness.is_lasting() && !Freshness::since(seconds(10), seconds(0), None, EVEN).is_lasting());
     }
 }

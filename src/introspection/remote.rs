@@ -8,15 +8,17 @@ use url::Url;
 
 use super::client_authentication::{ClientAuthentication, ClientRequest};
 use super::failure::Failure;
+use super::signed::{MAX_ANSWER_BYTES, SignedAnswers};
 use crate::error::KeySetError;
-use crate::keys::{Attempts, Discovery, Form, HttpClient};
+use crate::keys::{Attempts, Discovery, Form, HttpClient, Keys};
+use crate::time::UnixTime;
 use crate::urls::shown;
-
-/// The largest answer that is read, in bytes: the claims of one token, which is itself at most 16 KiB by default.
-const MAX_ANSWER_BYTES: usize = 64 * 1024;
 
 /// RFC 7662 §2.2.
 const JSON: &str = "application/json";
+
+/// RFC 9701 §4.
+const SIGNED: &str = "application/token-introspection+jwt";
 
 /// An introspection endpoint.
 pub(crate) struct RemoteEndpoint {
@@ -24,6 +26,7 @@ pub(crate) struct RemoteEndpoint {
     client: HttpClient,
     location: EndpointLocation,
     authentication: Arc<dyn ClientAuthentication>,
+    signed: Option<SignedAnswers>,
     /// How long a request may take, discovery included.
     limit: Duration,
     /// Where discovery found it; cleared when it is no longer there.
@@ -43,9 +46,10 @@ impl RemoteEndpoint {
         client: HttpClient,
         location: EndpointLocation,
         authentication: Arc<dyn ClientAuthentication>,
+        signed: Option<SignedAnswers>,
         limit: Duration,
     ) -> Self {
-        Self { issuer, client, location, authentication, limit, found: Mutex::new(None) }
+        Self { issuer, client, location, authentication, signed, limit, found: Mutex::new(None) }
     }
 
     pub(super) fn is_found(&self) -> bool {
@@ -57,22 +61,26 @@ impl RemoteEndpoint {
 
     /// The answer about a token. Token and credentials are sent to this URL only (RFC 7662 §4): redirects are not
     /// followed.
-    pub(super) async fn ask(&self, token: &str) -> Result<Vec<u8>, Failure> {
+    pub(super) async fn ask(&self, token: &str, keys: Option<&Keys>, now: UnixTime) -> Result<Vec<u8>, Failure> {
         let url = self.url().await?;
         let mut request = ClientRequest::new(Arc::clone(&self.issuer), url.as_str().into());
         request.append("token", token);
         request.append("token_type_hint", "access_token");
         self.authentication.authenticate(&mut request).await.map_err(|error| Failure::authentication(&error))?;
         let (headers, body) = request.into_parts();
-        let accept = HeaderValue::from_static(JSON);
+        let expected = if self.signed.is_some() { SIGNED } else { JSON };
+        let accept = HeaderValue::from_static(expected);
         let form = Form { headers, body, accept, limit: self.limit, max_bytes: MAX_ANSWER_BYTES };
         let response = self.client.post(&url, form).await.map_err(|error| self.failed(&error))?;
         let content_type = response.content_type.as_ref().map(|value| String::from_utf8_lossy(value.as_bytes()));
         let media_type = content_type.as_deref().unwrap_or_default().split(';').next().unwrap_or_default().trim();
-        if !media_type.eq_ignore_ascii_case(JSON) {
-            return Err(Failure::content_type(shown(&url), JSON, media_type));
+        if !media_type.eq_ignore_ascii_case(expected) {
+            return Err(Failure::content_type(shown(&url), expected, media_type));
         }
-        Ok(response.body)
+        match &self.signed {
+            Some(signed) => signed.verify(&response.body, keys, now).await,
+            None => Ok(response.body),
+        }
     }
 
     async fn url(&self) -> Result<Url, Failure> {

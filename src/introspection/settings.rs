@@ -29,6 +29,9 @@ pub struct Introspection {
     pub(crate) place: Place,
     #[cfg(feature = "remote-keys")]
     pub(crate) client: Option<Arc<dyn ClientAuthentication>>,
+    /// Whom signed answers are for, if they are asked for; our client id, if nobody is named.
+    #[cfg(feature = "remote-keys")]
+    pub(crate) signed_for: Option<Vec<Box<str>>>,
     pub(crate) shapes: Shapes,
     pub(crate) settings: Settings,
 }
@@ -48,6 +51,8 @@ pub(crate) struct Settings {
     pub(super) cache: Duration,
     pub(super) inactive_cache: Duration,
     pub(super) stale: Option<Duration>,
+    /// How often the issuer is asked about JWTs whose signature was verified.
+    pub(super) confirm_jwts: Option<Duration>,
     pub(super) request_wait: Duration,
     pub(super) timeout: Duration,
     pub(super) max_calls: usize,
@@ -78,6 +83,8 @@ impl Introspection {
             place,
             #[cfg(feature = "remote-keys")]
             client: None,
+            #[cfg(feature = "remote-keys")]
+            signed_for: None,
             shapes: Shapes::default(),
             settings: Settings::default(),
         }
@@ -136,6 +143,38 @@ impl Introspection {
         self
     }
 
+    /// Asks about JWTs, too, so that their revocation is noticed: each is verified with the issuer's keys first, then asked
+    /// about, while its request waits, and again after this time. Default: off, so a JWT with a good signature passes
+    /// until it expires.
+    ///
+    /// `iss`, `sub`, `client_id` and `jti` must be the same in the token and in the answer, where both have them; otherwise
+    /// the request gets 503 `introspection_mismatch`. `aud` and `exp` may be absent from the answer. While nobody can tell,
+    /// requests get 503 as for opaque tokens. `build()` rejects it for an issuer [without
+    /// keys](crate::Issuer::without_keys).
+    pub const fn introspect_jwts(mut self, every: Duration) -> Self {
+        self.settings.confirm_jwts = Some(every);
+        self
+    }
+
+    /// Asks for signed answers (RFC 9701), so that what the issuer said can be proven later, and so that whoever can
+    /// change the traffic cannot change an answer. Plain JSON is then no answer: the request gets 503.
+    ///
+    /// An answer must have the type `token-introspection+jwt`, name the issuer in `iss` and our client id in `aud`, and be
+    /// signed with a key of the issuer. `build()` rejects it for an issuer [without keys](crate::Issuer::without_keys).
+    #[cfg(feature = "remote-keys")]
+    pub fn signed_answers(mut self) -> Self {
+        self.signed_for.get_or_insert_default();
+        self
+    }
+
+    /// As [`signed_answers`](Self::signed_answers), with another name for us in `aud` than the client id, such as the
+    /// identifier of this API. Repeatable; an answer needs one of them.
+    #[cfg(feature = "remote-keys")]
+    pub fn signed_answers_for(mut self, audience: impl Into<String>) -> Self {
+        self.signed_for.get_or_insert_default().push(audience.into().into());
+        self
+    }
+
     /// For how long a request waits for an answer, its turn included. Default 2 seconds.
     pub const fn request_wait(mut self, wait: Duration) -> Self {
         self.settings.request_wait = wait;
@@ -181,6 +220,32 @@ impl Introspection {
         self.settings.stale.is_some()
     }
 
+    /// The setting that is of no use for an issuer without keys.
+    pub(crate) const fn needs_keys(&self) -> Option<&'static str> {
+        #[cfg(feature = "remote-keys")]
+        if self.signed_for.is_some() {
+            return Some("signed_answers");
+        }
+        if self.settings.confirm_jwts.is_some() { Some("introspect_jwts") } else { None }
+    }
+
+    /// Whether answers are to be signed by somebody who was not asked over HTTP.
+    pub(crate) const fn cannot_be_signed(&self) -> bool {
+        #[cfg(feature = "remote-keys")]
+        if self.signed_for.is_some() {
+            return matches!(self.place, Place::Source(_));
+        }
+        false
+    }
+
+    /// Our names in signed answers, if those are asked for.
+    #[cfg(feature = "remote-keys")]
+    pub(crate) fn signed_audiences(&self) -> Option<Vec<Box<str>>> {
+        let named = self.signed_for.as_ref()?;
+        let client_id = || self.client.iter().map(|client| client.client_id().into()).collect();
+        Some(if named.is_empty() { client_id() } else { named.clone() })
+    }
+
     #[cfg(feature = "remote-keys")]
     pub(crate) const fn call_timeout(&self) -> Duration {
         self.settings.timeout
@@ -193,6 +258,7 @@ impl Default for Settings {
             cache: Duration::from_secs(60),
             inactive_cache: Duration::from_secs(5),
             stale: None,
+            confirm_jwts: None,
             request_wait: Duration::from_secs(2),
             timeout: Duration::from_secs(2),
             max_calls: 64,

@@ -18,6 +18,7 @@ pub(super) struct Wakeups {
     /// Those who wait no longer, with their outcome.
     pub(super) dismissed: Vec<(Slot, Outcome, watch::Sender<()>)>,
     pub(super) cancelled: Vec<Landed>,
+    pub(super) closed: Vec<watch::Sender<()>>,
 }
 
 impl Wakeups {
@@ -29,6 +30,6 @@ impl Wakeups {
         for turn in self.turns {
             turn.send_replace(());
         }
-        drop(self.cancelled);
+        drop((self.cancelled, self.closed));
     }
 }

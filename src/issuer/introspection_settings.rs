@@ -1,6 +1,7 @@
 //! Tokens that the issuer is asked about (RFC 7662): what the application says, and what comes of it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 #[cfg(feature = "remote-keys")]
 use url::Url;
@@ -10,8 +11,9 @@ use super::Issuer;
 use super::key_assembly::KeyLocation;
 use crate::config_error::ConfigError;
 #[cfg(feature = "remote-keys")]
-use crate::introspection::{EndpointLocation, RemoteEndpoint};
+use crate::introspection::{EndpointLocation, RemoteEndpoint, SignedAnswers};
 use crate::introspection::{Introspection, IntrospectionPlace, Introspector, Method};
+use crate::jose::Algorithm;
 use crate::keys::KeyEnvironment;
 #[cfg(feature = "remote-keys")]
 use crate::keys::{Discovery, Wanted};
@@ -73,7 +75,8 @@ impl Issuer {
     pub(crate) fn introspector(
         &self,
         environment: &KeyEnvironment,
-        has_token_cache: bool,
+        algorithms: &Arc<[Algorithm]>,
+        (leeway, has_token_cache): (Duration, bool),
         meter: impl FnOnce() -> IntrospectionMeter,
     ) -> Result<Option<Introspector>, ConfigError> {
         let Some(introspection) = &self.introspection else { return self.check_no_introspection().map(|()| None) };
@@ -81,6 +84,15 @@ impl Issuer {
         if self.has_no_keys && !(self.key_locations.is_empty() && self.failovers.is_empty()) {
             let problem = "is set next to a place for keys; keep one of them";
             return Err(ConfigError::new("without_keys", problem));
+        }
+        if let Some(setting) = introspection.needs_keys().filter(|_| self.has_no_keys) {
+            let problem =
+                format!("`{setting}` needs the issuer's keys, and it has none; remove it or `.without_keys()`");
+            return Err(ConfigError::new("introspection", problem));
+        }
+        if introspection.cannot_be_signed() {
+            let problem = "`signed_answers` has no effect with a source of your own; check signatures there";
+            return Err(ConfigError::new("introspection", problem));
         }
         if introspection.serves_stale() && !has_token_cache {
             let problem =
@@ -90,7 +102,13 @@ impl Issuer {
         let method = match &introspection.place {
             IntrospectionPlace::Source(source) => Method::Source(Arc::clone(source)),
             #[cfg(feature = "remote-keys")]
-            _ => Method::Endpoint(Box::new(self.endpoint(introspection, environment)?)),
+            _ => {
+                let audiences = introspection.signed_audiences();
+                let signed = audiences.map(|audiences| {
+                    SignedAnswers::new(Arc::clone(&self.url), Arc::clone(algorithms), audiences, leeway)
+                });
+                Method::Endpoint(Box::new(self.endpoint(introspection, environment, signed)?))
+            }
         };
         let clock = Arc::clone(&environment.clock);
         let introspector = Introspector::new(Arc::clone(&self.url), method, introspection, clock, meter());
@@ -124,6 +142,7 @@ impl Issuer {
         &self,
         introspection: &Introspection,
         environment: &KeyEnvironment,
+        signed: Option<SignedAnswers>,
     ) -> Result<RemoteEndpoint, ConfigError> {
         let Some(authentication) = &introspection.client else {
             let problem = "has no client, and an endpoint must not answer just anybody (RFC 7662 §2.1); add \
@@ -146,7 +165,7 @@ impl Issuer {
             ConfigError::new("refuse_networks", problem)
         })?;
         let (issuer, authentication) = (Arc::clone(&self.url), Arc::clone(authentication));
-        Ok(RemoteEndpoint::new(issuer, client, location, authentication, introspection.call_timeout()))
+        Ok(RemoteEndpoint::new(issuer, client, location, authentication, signed, introspection.call_timeout()))
     }
 
     /// Metadata is asked for where that for keys is.

@@ -53,6 +53,8 @@ pub enum TokenType {
     AccessToken,
     /// `JWT`, which says nothing about the use.
     Jwt,
+    /// `token-introspection+jwt`: an answer about a token (RFC 9701 §5), which is no token itself.
+    IntrospectionAnswer,
     /// Any other value.
     Other,
 }
@@ -162,6 +164,7 @@ impl TokenType {
             Self::Absent => "absent",
             Self::AccessToken => "at+jwt",
             Self::Jwt => "JWT",
+            Self::IntrospectionAnswer => "token-introspection+jwt",
             Self::Other => "of another kind",
         }
     }
@@ -176,6 +179,8 @@ impl TokenType {
             Self::AccessToken
         } else if name.eq_ignore_ascii_case("JWT") {
             Self::Jwt
+        } else if name.eq_ignore_ascii_case("token-introspection+jwt") {
+            Self::IntrospectionAnswer
         } else {
             Self::Other
         }

@@ -6,7 +6,7 @@ use super::observer::Observer;
 use super::waits::{Pending, Waited, Waits};
 use crate::credentials::Credentials;
 use crate::error::TokenError;
-use crate::evidence::{Evidence, Usage};
+use crate::evidence::{Evidence, Introspected, Usage};
 use crate::presentation::Presentation;
 use crate::time::UnixTime;
 use crate::token::ValidatedToken;
@@ -79,7 +79,7 @@ impl ResourceServer {
             // The call that was waited for may have brought the token there.
             if O::USES_CACHE
                 && waits.is_cached()
-                && let Some((token, _)) = self.find_cached(&presented)
+                && let Some(token) = presented.unread().and_then(|text| self.find_again(text))
             {
                 return Ok(token);
             }
@@ -107,9 +107,9 @@ impl ResourceServer {
             return Err(TokenError::OtherResourceServer);
         }
         let checked = self.check_use(token, Usage::Again).map(drop);
-        match token.evidence() {
-            Evidence::Signature { .. } => checked,
-            Evidence::Introspection(introspected) => checked.or_else(|error| self.check_newer(introspected, error)),
+        match token.evidence().introspected() {
+            None => checked,
+            Some(introspected) => checked.or_else(|error| self.check_newer(introspected, error)),
         }
     }
 
@@ -154,17 +154,27 @@ impl ResourceServer {
         server.issuers.table().check_updated(issuer)?;
         match (token.evidence(), &issuer.proof) {
             (Evidence::Signature { key }, Proof::Keys(keys) | Proof::Both(keys, _)) => keys.check_in_force(key)?,
+            (Evidence::Introspection(answer), _) => self.check_answer(token, answer, usage)?,
+            (Evidence::Confirmed { key, answer }, Proof::Keys(keys) | Proof::Both(keys, _)) => {
+                keys.check_in_force(key)?;
+                self.check_answer(token, answer, usage)?;
+            }
             // An issuer without keys proves nothing by a signature.
-            (Evidence::Signature { .. }, Proof::Introspection(_)) => return Err(TokenError::NoMatchingKey),
-            (Evidence::Introspection(introspected), _) => {
-                let wall = server.clock.now().ok_or(TokenError::ClockUnavailable)?;
-                introspected.check(usage, token.times().expires_at, wall, server.clock.monotonic_coarse())?;
+            (Evidence::Signature { .. } | Evidence::Confirmed { .. }, Proof::Introspection(_)) => {
+                return Err(TokenError::NoMatchingKey);
             }
         }
         let now = server.clock.now().ok_or(TokenError::ClockUnavailable)?;
         issuer.rules.check_times(token.times(), now)?;
         issuer.note_verified(&*server.clock);
         Ok(now)
+    }
+
+    /// Whether the issuer's answer about a token still counts.
+    fn check_answer(&self, token: &ValidatedToken, answer: &Introspected, usage: Usage) -> Result<(), TokenError> {
+        let clock = &*self.0.clock;
+        let now = clock.now().ok_or(TokenError::ClockUnavailable)?;
+        answer.check(usage, token.times().expires_at, now, clock.monotonic_coarse())
     }
 }
 

@@ -152,10 +152,17 @@ impl ResourceServer {
                     }
                     Err(error) if error.retry_after().is_some() && !has_waited_for_keys => {
                         has_waited_for_keys = true;
+                        // Perhaps nobody else sends this token, so nobody else has its issuer asked.
                         match token.evidence().introspected() {
                             None => WAIT_FOR_KEYS,
-                            // Nobody else may send this token.
-                            Some(_) => server.revalidate_async(&token).await.map_or(WAIT_FOR_KEYS, |()| LOOK_EVERY),
+                            Some(_) => match server.revalidate_async(&token).await {
+                                Ok(()) => {
+                                    has_waited_for_keys = false;
+                                    server.until_next_look(&token)
+                                }
+                                Err(error) if error.retry_after().is_some() => WAIT_FOR_KEYS,
+                                Err(error) => return error,
+                            },
                         }
                     }
                     Err(error) => return error,

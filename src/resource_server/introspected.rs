@@ -1,4 +1,5 @@
-//! Tokens that their issuer is asked about: opaque ones, encrypted ones, and JWTs of an issuer without keys.
+//! Tokens that their issuer is asked about: opaque ones, encrypted ones, JWTs of an issuer without keys, and JWTs that may
+//! have been revoked.
 
 use std::fmt;
 use std::future::Future;
@@ -11,7 +12,7 @@ use super::proof_rules::refuse_foreign;
 use super::waits::{Pending, Waited};
 use crate::credentials::{Credentials, Scheme};
 use crate::error::{MalformedFault, TokenError};
-use crate::evidence::{Introspected, ProvenPayload, Usage};
+use crate::evidence::{Evidence, Introspected, ProvenPayload, Usage};
 use crate::introspection::{ActiveAnswer, Asked, Introspector, Outcome, Reply};
 use crate::jose::{CompactJws, TokenForm, TokenType};
 use crate::presentation::Presentation;
@@ -20,6 +21,9 @@ use crate::token::ValidatedToken;
 use crate::token_claims::TokenClaims;
 use crate::trust::{Table, TrustedIssuer};
 use crate::validator::{Check, Found, NoListener, Rule, StepListener, check};
+
+/// What an answer about a JWT must not say otherwise.
+const NAMES_OF_A_TOKEN: [&str; 4] = ["iss", "sub", "client_id", "jti"];
 
 /// A token that only its issuer can read.
 pub(super) struct Unreadable<'t> {
@@ -106,12 +110,37 @@ impl ResourceServer {
         issuer.note_verified(&*server.clock);
 
         let now = server.clock.now().ok_or(TokenError::ClockUnavailable)?;
-        let freshness = introspector.freshness(answer.asked_at().monotonic);
+        let freshness = introspector.freshness(answer.asked_at().monotonic, false);
         let payload = ProvenPayload::of_answer(&answer, typ, token, freshness);
         let accepted = TokenClaims::accept(payload, |payload| issuer.rules.check_claims(payload, now, listener));
         let (claims, evidence) = accepted?;
         issuer.note_accepted();
         Ok(ValidatedToken::new(claims, Arc::clone(issuer), evidence, Arc::clone(&server.context)))
+    }
+
+    /// Whether the issuer says that a JWT is still active whose signature and claims have passed.
+    #[cold]
+    pub(super) fn confirm<L: StepListener>(
+        &self,
+        token: &[u8],
+        (claims, evidence): (TokenClaims, Evidence),
+        issuer: &Arc<TrustedIssuer>,
+        waited: Waited<'_>,
+        listener: &mut L,
+    ) -> Result<(TokenClaims, Evidence), Stop> {
+        let Some(introspector) = issuer.proof.introspector().filter(|it| it.confirms_jwts()) else {
+            return Ok((claims, evidence));
+        };
+        let token = str::from_utf8(token).map_err(|_| TokenError::Malformed(MalformedFault::Base64))?;
+        let answer = check(listener, Active { issuer, introspector, token, waited, found: None })?;
+        if let Some(name) = NAMES_OF_A_TOKEN.into_iter().find(|name| answer.contradicts(name, claims.get(name))) {
+            return Err(TokenError::AnswerMismatch(name).into());
+        }
+        let now = self.0.clock.now().ok_or(TokenError::ClockUnavailable)?;
+        let freshness = introspector.freshness(answer.asked_at().monotonic, true);
+        let confirmation = ProvenPayload::of_answer(&answer, TokenType::Absent, token, freshness);
+        let ends = issuer.rules.check_confirmation(&confirmation, now, listener)?;
+        Ok((claims, evidence.confirmed_by(confirmation, ends)))
     }
 
     /// Waits for what this issuer says about a token. `None` if the token is in the cache by now.
@@ -123,7 +152,7 @@ impl ResourceServer {
     ) -> Option<Outcome> {
         let introspector = issuer.proof.introspector()?;
         let token = str::from_utf8(presented.read().ok()?.token).ok()?;
-        let is_known = || uses_cache && self.find_cached(&presented).is_some();
+        let is_known = || uses_cache && self.find_again(token.as_bytes()).is_some();
         introspector.wait(token.as_bytes(), is_known, || self.question(issuer, token)).await
     }
 
@@ -139,8 +168,7 @@ impl ResourceServer {
     /// Whether there is a newer answer about a held token than the one that it came with.
     pub(super) fn check_newer(&self, introspected: &Introspected, error: TokenError) -> Result<(), TokenError> {
         let is_too_old = matches!(error, TokenError::IntrospectionUnavailable { .. });
-        let newer = || self.find_cached(&Presentation::bearer(introspected.token()));
-        if is_too_old && newer().is_some() { Ok(()) } else { Err(error) }
+        if is_too_old && self.find_again(introspected.token().as_bytes()).is_some() { Ok(()) } else { Err(error) }
     }
 
     /// A token that was accepted before, if its issuer's answers may be used for longer while there are no new ones.
@@ -163,7 +191,7 @@ impl ResourceServer {
         let (server, issuer, token) = (self.clone(), Arc::clone(issuer), Box::<str>::from(token));
         Box::pin(async move {
             let reply = match issuer.proof.introspector() {
-                Some(introspector) => introspector.ask(&token).await,
+                Some(introspector) => introspector.ask(&token, issuer.proof.keys()).await,
                 None => Reply::Refused(TokenError::NoMatchingKey),
             };
             let refusal = match &reply {
@@ -188,8 +216,12 @@ impl ResourceServer {
             Err(Stop::Refused(error)) => error,
             Err(Stop::Pending(_)) => return None,
         };
-        // Whether our side cannot decide is not for others to know.
-        let is_of_the_token = matches!(RefusalKind::from(&error), RefusalKind::Invalid | RefusalKind::Malformed);
+        if let TokenError::AnswerMismatch(claim) = error {
+            tracing::warn!(issuer = %issuer.rules.issuer, claim, "an answer is about another token than was asked about");
+        }
+        // That our side cannot decide says nothing about the token.
+        let is_of_the_token = matches!(RefusalKind::from(&error), RefusalKind::Invalid | RefusalKind::Malformed)
+            || matches!(error, TokenError::AnswerMismatch(_));
         is_of_the_token.then(|| {
             self.forget(token);
             error

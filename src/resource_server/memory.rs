@@ -52,11 +52,18 @@ impl ResourceServer {
         Some((token, now))
     }
 
+    /// As [`find_cached`](Self::find_cached), for a token that was looked for before: it does not count as a lookup, and
+    /// nothing is asked or fetched.
+    pub(super) fn find_again(&self, text: &[u8]) -> Option<ValidatedToken> {
+        let token = self.0.token_cache.as_ref()?.find(text)?;
+        self.check_use(&token, Usage::Again).ok().map(|_| token)
+    }
+
     /// The digest is of the token alone, so only what was presented as a bearer token may be cached: a hit asks for
     /// no proof of possession.
     pub(super) fn cache(&self, credentials: Credentials<'_>, token: &ValidatedToken) {
         if let Some(cache) = &self.0.token_cache
-            && token.may_be_cached()
+            && token.evidence().is_lasting()
         {
             cache.insert(cache.digest(credentials.token), token.clone());
         }
@@ -67,14 +74,16 @@ impl ResourceServer {
             Ok(now) => {
                 // Otherwise nothing would refresh the keys while all requests are cache hits.
                 let issuer = token.trusted_issuer();
-                match (token.evidence(), issuer.proof.keys()) {
-                    (Evidence::Signature { .. }, Some(keys)) => keys.fetch_if_due(),
-                    (Evidence::Signature { .. }, None) => {}
-                    (Evidence::Introspection(introspected), _) => {
-                        if introspected.is_due(self.0.clock.monotonic_coarse()) {
-                            self.ask_ahead(issuer, introspected);
-                        }
-                    }
+                if let (Evidence::Signature { .. } | Evidence::Confirmed { .. }, Some(keys)) =
+                    (token.evidence(), issuer.proof.keys())
+                {
+                    keys.fetch_if_due();
+                }
+                // Likewise for the answer about it.
+                if let Some(introspected) = token.evidence().introspected()
+                    && introspected.is_due(self.0.clock.monotonic_coarse())
+                {
+                    self.ask_ahead(issuer, introspected);
                 }
                 return Some(now);
             }

@@ -50,7 +50,11 @@ impl ResourceServer {
 
         let now = server.clock.now().ok_or(TokenError::ClockUnavailable)?;
         let accepted = TokenClaims::accept(payload.into(), |payload| rules.check_claims(payload, now, listener));
-        let (claims, evidence) = accepted?;
+        let mut accepted = accepted?;
+        if matches!(proof, Proof::Both(..)) {
+            accepted = self.confirm(credentials.token, accepted, issuer, waited, listener)?;
+        }
+        let (claims, evidence) = accepted;
         issuer.note_accepted();
         Ok(ValidatedToken::new(claims, Arc::clone(issuer), evidence, Arc::clone(&server.context)))
     }

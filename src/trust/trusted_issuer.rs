@@ -126,7 +126,8 @@ impl CommonRules {
 
     fn proof(&self, issuer: &Issuer, algorithms: &Arc<[Algorithm]>, is_resolved: bool) -> Result<Proof, ConfigError> {
         let meter = if is_resolved { IssuerMeter::of_resolved() } else { IssuerMeter::of_configured(&issuer.url) };
-        let introspector = issuer.introspector(&self.environment, self.has_token_cache, || {
+        let ours = (self.leeway, self.has_token_cache);
+        let introspector = issuer.introspector(&self.environment, algorithms, ours, || {
             if is_resolved { IntrospectionMeter::of_resolved() } else { IntrospectionMeter::of_configured(&issuer.url) }
         })?;
         match introspector.map(Arc::new) {

@@ -81,7 +81,7 @@ impl TypeOfToken<'_, '_> {
             TokenType::AccessToken => true,
             TokenType::Absent if self.is_answer => true,
             TokenType::Jwt | TokenType::Absent => !self.rules.require_at_jwt,
-            TokenType::Other => false,
+            TokenType::IntrospectionAnswer | TokenType::Other => false,
         }
     }
 

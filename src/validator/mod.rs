@@ -68,6 +68,28 @@ impl TokenRules {
         Ok((claims, expires_at))
     }
 
+    /// The checks of an answer about a JWT whose own claims passed: it may lack whom the token is for and when it ends,
+    /// and must not contradict the rules in what it says. Returns when it says that the token ends.
+    pub(crate) fn check_confirmation<L: StepListener>(
+        &self,
+        answer: &ProvenPayload,
+        now: UnixTime,
+        listener: &mut L,
+    ) -> Result<Option<UnixTime>, TokenError> {
+        let (asked_at, is_answer) = (answer.asked_at(), true);
+        let claims = check(listener, ReadableClaims { rules: self, payload: answer })?;
+        check(listener, TypeOfToken { rules: self, typ: answer.typ(), claims: &claims, is_answer })?;
+        check(listener, SenderConstraint { rules: self, claims: &claims })?;
+        if claims.audience.is_some() {
+            check(listener, Audience { rules: self, claims: &claims, is_answer })?;
+        }
+        if claims.times.expires_at.is_some() {
+            check(listener, Expiry { rules: self, times: &claims.times, now, asked_at })?;
+        }
+        check(listener, NotBefore { rules: self, times: &claims.times, now })?;
+        Ok(claims.times.expires_at)
+    }
+
     /// The earliest time at which an accepted token is refused because it has expired or is too old.
     pub(crate) fn end_of(&self, times: &Times) -> Option<UnixTime> {
         let age = self.max_token_age.zip(times.issued_at).map(|(age, issued_at)| issued_at.saturating_add(age));

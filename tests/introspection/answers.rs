@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde_json::json;
+use tower_bearer::{Check, Step, StepListener};
 
 use crate::endpoint::*;
 use crate::fixtures::{AUDIENCE, NOW, reason};
@@ -121,6 +122,41 @@ async fn r86_audience_and_expiry_can_be_waived_for_answers_that_lack_them() {
     assert_eq!(reason(&server, "audience").await, "audience_mismatch");
     endpoint.answer(Answer::with(json!({ "exp": NOW.as_secs() - 31 })));
     assert_eq!(reason(&server, "expiry").await, "expired");
+}
+
+/// Which checks were made, and which of them the token passed.
+#[derive(Default)]
+struct Heard(Vec<(Check, bool, String)>);
+
+impl StepListener for Heard {
+    fn step(&mut self, step: Step<'_>) {
+        self.0.push((step.check, step.passed, step.found.to_string()));
+    }
+}
+
+#[tokio::test]
+async fn r86_each_check_of_an_answer_is_reported() {
+    let endpoint = Endpoint::start().await;
+    let server = endpoint.server();
+    for round in 1..=2 {
+        let mut heard = Heard::default();
+        assert!(server.validate_explained("4f1g0p", &mut heard).await.is_ok());
+        let checks: Vec<_> = heard.0.iter().map(|(check, ..)| *check).collect();
+        let without_keys = [Check::Algorithm, Check::Key, Check::Signature];
+        let mut expected: Vec<_> = Check::ALL.iter().copied().filter(|check| !without_keys.contains(check)).collect();
+        expected.insert(2, Check::Introspection);
+        assert_eq!(checks, expected);
+        assert!(heard.0.iter().all(|(_, passed, _)| *passed));
+        assert_eq!(heard.0[2].2, "active");
+        assert_eq!(endpoint.calls(), round, "every step is made, so the issuer is asked");
+    }
+    for (answer, found) in [(Answer::inactive(), "not active"), (Answer::status(500), "no answer")] {
+        endpoint.answer(answer);
+        let mut heard = Heard::default();
+        assert!(server.validate_explained(found, &mut heard).await.is_err());
+        let last = heard.0.pop().unwrap();
+        assert_eq!(last, (Check::Introspection, false, found.to_owned()));
+    }
 }
 
 #[tokio::test]

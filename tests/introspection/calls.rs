@@ -119,6 +119,28 @@ async fn n08_a_bounded_number_of_requests_wait_and_those_seen_active_have_their_
     assert_eq!(new.join_all().await, ["accepted"; 7]);
 }
 
+/// Requests with one new token take all places, and its call is under way.
+#[tokio::test]
+async fn n08_requests_that_wait_for_a_call_make_way_as_well() {
+    let endpoint = Endpoint::start().await;
+    let server = endpoint.server_with(patient(&endpoint).max_waiting_requests(8));
+    assert_eq!(reason(&server, "seen").await, "accepted");
+    endpoint.pass(MINUTE);
+    endpoint.hold();
+    let mut new = verdicts(&server, (0..8).map(|_| String::from("new")));
+    endpoint.calls_reach(2).await;
+    while server.introspections()[0].waiting_requests < 8 {
+        tokio::task::yield_now().await;
+    }
+    let seen = verdicts(&server, std::iter::once(String::from("seen")));
+    assert_eq!(new.join_next().await.unwrap().unwrap(), "introspection_unavailable");
+    endpoint.calls_reach(3).await;
+    endpoint.let_go();
+    assert_eq!(seen.join_all().await, ["accepted"]);
+    assert_eq!(reason(&server, "new").await, "accepted", "the call went on");
+    assert_eq!(endpoint.calls(), 3);
+}
+
 #[tokio::test]
 async fn n08_cancelled_requests_leave_nobody_stuck() {
     let endpoint = Endpoint::start().await;

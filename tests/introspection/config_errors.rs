@@ -60,6 +60,8 @@ fn each_contradiction_names_the_setting_and_the_remedy() {
             "issuer",
             "https://",
         ),
+        (error([issuer(at(URL).introspect_jwts(Duration::from_secs(60)))]), "introspect_jwts", ".without_keys()"),
+        (error([issuer(at(URL).signed_answers())]), "signed_answers", ".without_keys()"),
         (
             error([issuer(at("https://10.0.0.1/introspect")).refuse_private_networks()]),
             "refuse_networks",
@@ -82,6 +84,7 @@ fn what_is_right_is_accepted() {
         error([issuer(at("http://127.0.0.1:1/introspect"))]),
         error([issuer(at("http://as.internal/introspect")).dangerously_allow_http()]),
         error([named(NAME).introspection(at(URL))]),
+        error([named(NAME).introspection(at(URL).introspect_jwts(Duration::from_secs(60)).signed_answers())]),
         error([issuer(at(URL)).refuse_private_networks()]),
         error([
             issuer(at(URL).tokens_with_prefix("a_")),
@@ -91,4 +94,15 @@ fn what_is_right_is_accepted() {
     ] {
         assert_eq!(configured, "accepted");
     }
+}
+
+/// A description shows no secret, and says that it does not say all.
+#[test]
+fn a_description_names_what_it_leaves_out() {
+    let builder =
+        ResourceServer::builder().audience(AUDIENCE).issuer(issuer(at("https://as.example.com/i?key=s3cret")));
+    let description = builder.build().unwrap().describe();
+    let described = &description.issuers[0];
+    assert!(described.without_keys && described.omitted.contains(&tower_bearer::OmittedSetting::Introspection));
+    assert!(!serde_json::to_string(&description).unwrap().contains("s3cret"));
 }

@@ -11,6 +11,7 @@
 #[path = "../fixtures/mod.rs"]
 mod fixtures;
 mod guide;
+mod introspection;
 mod keys;
 mod labels;
 mod requests;
