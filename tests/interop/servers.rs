@@ -9,7 +9,7 @@ use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::{any, get, post};
 use serde_json::{Value, json};
-use tower_bearer::{Issuer, RefusalKind, RequireScopes, ResourceServer, StatusPolicy, ValidatedToken};
+use tower_bearer::{ClientSecretBasic, Introspection, Issuer, RefusalKind, RequireScopes, ResourceServer, StatusPolicy, ValidatedToken};
 use tower_bearer_authorization_server::{AuthorizationServer, AuthorizationServerBuilder, Client, User};
 
 const AUDIENCE: &str = "https://api.example.com";
@@ -70,9 +70,30 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             "issuer": server.issuer(),
             "api": format!("http://{}/leads", listener.local_addr()?),
             "auth": auth_services(server.issuer()).await?,
+            "opaque": introspecting_apis(&std::env::var("OIDC_PROVIDER")?).await?,
         })
     );
     Ok(axum::serve(listener, app(&api)).await?)
+}
+
+/// APIs that introspect the tokens of another authorization server: one as configured by default, one that keeps nothing.
+async fn introspecting_apis(issuer: &str) -> Result<Value, Box<dyn std::error::Error>> {
+    async fn show(token: ValidatedToken) -> String {
+        format!("{}, {}", token.client_id().unwrap_or("nobody"), token.scope().as_str())
+    }
+    let introspection = || Introspection::discovered().client(ClientSecretBasic::new("api", "api-secret"));
+    let kept_for = |time| introspection().cache(time).inactive_cache(time);
+    let mut urls = serde_json::Map::new();
+    for (name, introspection) in [("cached", introspection()), ("uncached", kept_for(Duration::ZERO))] {
+        let trusted = Issuer::new(issuer).introspection(introspection);
+        let api = ResourceServer::builder().audience(AUDIENCE).issuer(trusted).build()?;
+        let show = get(show).route_layer(RequireScopes::all(["read:leads"]));
+        let app = Router::new().route("/", show).route_layer(api.layer());
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+        urls.insert(name.to_owned(), json!(format!("http://{}/", listener.local_addr()?)));
+        tokio::spawn(axum::serve(listener, app).into_future());
+    }
+    Ok(urls.into())
 }
 
 /// The addresses of services for nginx's `auth_request`, keyed by what is special about each.

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 
 /** Where the authorization server and the API are, as `servers.rs` says. */
-export const { issuer, api, auth } = JSON.parse(process.env.INTEROP_SERVERS)
+export const { issuer, api, auth, opaque } = JSON.parse(process.env.INTEROP_SERVERS)
 
 /** On loopback any port will do (RFC 8252 section 7.3). Nothing has to listen there: the redirect is only read. */
 export const CALLBACK = 'http://127.0.0.1:18080/callback'
