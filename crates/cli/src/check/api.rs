@@ -84,6 +84,11 @@ impl Api {
         self.configuration.omitted.contains(&OmittedSetting::IssuerResolver)
     }
 
+    /// Whether the API asks an issuer about tokens that are no JWTs.
+    pub(super) fn has_introspection(&self) -> bool {
+        self.configuration.issuers.iter().any(|issuer| issuer.omitted.contains(&OmittedSetting::Introspection))
+    }
+
     /// What the description cannot express of how the keys of this issuer are fetched.
     pub(super) fn unknown_places(&self, issuer: &str) -> Vec<String> {
         let omitted = self.issuer(issuer).into_iter().flat_map(|issuer| &issuer.omitted);
@@ -165,7 +170,7 @@ impl Api {
         if let Some(set) = &configured.jwk_set {
             issuer = issuer.jwk_set(set.to_string());
         }
-        if configured.omitted.contains(&OmittedSetting::KeySource) {
+        if configured.without_keys || configured.omitted.contains(&OmittedSetting::KeySource) {
             issuer = issuer.key_source(OmittedSource);
         }
         Ok(configured.pem.iter().fold(issuer, |issuer, pem| issuer.pem(pem)))
@@ -181,6 +186,9 @@ fn consequence(setting: OmittedSetting) -> Option<&'static str> {
         OmittedSetting::FailoverKeySource => "a `failover_key_source`: the API may have keys when there are none here",
         OmittedSetting::HttpClient => "the `http_client` of an issuer: for its authority, see `--ca-certificate`",
         OmittedSetting::KeyRequestHeader => "a `key_request_header`: without it the keys may be unavailable here",
+        OmittedSetting::Introspection => {
+            "the `introspection` of an issuer: the API may accept opaque tokens, and refuse JWTs that were revoked"
+        }
         OmittedSetting::UrlQuery => "the query of a URL of keys: without it the keys may be unavailable here",
         // Without it nothing is checked.
         OmittedSetting::SharedSecret => return None,
@@ -188,13 +196,13 @@ fn consequence(setting: OmittedSetting) -> Option<&'static str> {
     })
 }
 
-/// In the place of a key source that is code of the API.
+/// In the place of a key source that is code of the API, or of an issuer that has no keys.
 #[derive(Debug)]
 struct OmittedSource;
 
 impl KeySource for OmittedSource {
     fn fetch<'a>(&'a self, _etag: Option<&'a str>) -> KeySourceFuture<'a> {
-        let problem = "it is code of the API; give the keys with `--jwks`";
+        let problem = "only the API has it";
         Box::pin(async move { Err::<FetchedKeySet, _>(KeySetError::source_failed(std::io::Error::other(problem))) })
     }
 }

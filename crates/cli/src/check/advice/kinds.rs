@@ -80,6 +80,11 @@ impl Case<'_> {
         if let Some((_, provider)) = known(&REFRESH_TOKENS, self.text) {
             return format!("This looks like a refresh token of {provider}: {ACCESS_TOKEN}.");
         }
+        if self.api.has_introspection() {
+            return "This is no JWT. The API asks an issuer about such tokens, which cannot be done here: it may accept this \
+                    one."
+                .into();
+        }
         let provider = match known(&OPAQUE_TOKENS, self.text) {
             Some((_, provider)) => {
                 format!(" It looks like one of {provider}, whose API is the only one that reads it.")
