@@ -79,7 +79,7 @@ impl ResourceServer {
             Some(status)
         };
         let issuers: Vec<_> = table.configured().iter().filter_map(status).collect();
-        let introspection = self.introspections();
+        let introspection = table.configured().iter().filter_map(introspection_status).collect();
         Readiness { ready: issuers.iter().all(KeySetStatus::is_ready), issuers, introspection }
     }
 
@@ -87,11 +87,7 @@ impl ResourceServer {
     /// [resolver](crate::ResourceServerBuilder::issuer_resolver) after those of the configuration.
     #[must_use]
     pub fn introspections(&self) -> Vec<IntrospectionStatus> {
-        let status = |issuer: &Arc<TrustedIssuer>| {
-            let introspector = issuer.proof.introspector()?;
-            Some(introspector.status(&issuer.rules.issuer, issuer.is_enabled()))
-        };
-        self.0.issuers.table().iter().filter_map(status).collect()
+        self.0.issuers.table().iter().filter_map(introspection_status).collect()
     }
 
     /// How the keys of each issuer are, those of the [resolver](crate::ResourceServerBuilder::issuer_resolver) after
@@ -150,9 +146,10 @@ impl ResourceServer {
 #[derive(Clone, Debug, Serialize)]
 pub struct Readiness {
     ready: bool,
-    /// The configured issuers. Those of a resolver are not among them: one tenant must not make a service unready.
+    /// The configured issuers that have keys. Those of a resolver are not among them: one tenant must not make a service
+    /// unready.
     pub issuers: Vec<KeySetStatus>,
-    /// The issuers that are asked about tokens. They make no service unready: their endpoint is the same for all
+    /// The configured issuers that are asked about tokens. They make no service unready: their endpoint is the same for all
     /// replicas, and one that takes no requests cannot serve the tokens that it knows either.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub introspection: Vec<IntrospectionStatus>,
@@ -191,6 +188,11 @@ impl fmt::Display for WarmUpError {
 }
 
 impl std::error::Error for WarmUpError {}
+
+fn introspection_status(issuer: &Arc<TrustedIssuer>) -> Option<IntrospectionStatus> {
+    let introspector = issuer.proof.introspector()?;
+    Some(introspector.status(&issuer.rules.issuer, issuer.is_enabled()))
+}
 
 async fn load(issuer: Arc<TrustedIssuer>, deadline: Duration) -> Option<(Arc<str>, KeySetError)> {
     let loaded = issuer.proof.keys()?.load(deadline).await;

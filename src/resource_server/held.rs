@@ -167,19 +167,28 @@ impl ResourceServer {
                     }
                     Err(error) => return error,
                 };
-                server.keep_keys_fresh(&token);
+                server.keep_evidence_fresh(&token);
                 tokio::time::sleep(sleep).await;
             }
         }
     }
 
-    fn keep_keys_fresh(&self, token: &ValidatedToken) {
+    /// Has the keys fetched and the issuer asked ahead, so that thousands of connections need not wait at the same time.
+    fn keep_evidence_fresh(&self, token: &ValidatedToken) {
         let issuer = token.trusted_issuer();
         // An issuer that was evicted does not come back: a new one takes its place, with keys of its own.
-        if self.0.issuers.table().check_updated(issuer).is_ok() {
-            if let Some(keys) = issuer.proof.keys() {
-                keys.fetch_if_due();
-            }
+        if self.0.issuers.table().check_updated(issuer).is_err() {
+            return;
+        }
+        if let Some(keys) = issuer.proof.keys() {
+            keys.fetch_if_due();
+        }
+        // The latest answer is with the token in the cache.
+        if let Some(introspected) = token.evidence().introspected()
+            && let Some(latest) = self.find_again(introspected.token().as_bytes())
+            && latest.evidence().introspected().is_some_and(|it| it.is_due(self.0.clock.monotonic_coarse()))
+        {
+            self.ask_ahead(issuer, introspected);
         }
     }
 
