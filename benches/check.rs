@@ -6,8 +6,8 @@
 //! meets them all. The numbers are medians over the rounds: of the time, and of the ratio to the bare check of the same
 //! round. The token has 11 claims and about 860 bytes with RSA.
 //!
-//! Options behind `--`: `--json FILE` writes the numbers to a file, `--smoke` runs a few iterations to see that the
-//! benchmark works and judges no time.
+//! Options after `--`: `--json FILE` writes the numbers to a file, `--smoke` runs a few iterations to see that the
+//! benchmark works; its times mean nothing.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -3,8 +3,8 @@
 //! The cache of tokens keeps a keyed digest where a token's text would be. The candidates take turns, round by round;
 //! the numbers are medians of nanoseconds for one token, the MACs with their key made ready beforehand.
 //!
-//! Options behind `--`: `--json FILE` writes the numbers to a file, `--smoke` runs a few iterations to see that the
-//! benchmark works and judges no time.
+//! Options after `--`: `--json FILE` writes the numbers to a file, `--smoke` runs a few iterations to see that the
+//! benchmark works; its times mean nothing.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -1,12 +1,12 @@
-//! What a token costs whose issuer was asked about it, over a JWT: `cargo bench --bench introspection`.
+//! What an introspected token costs, compared with a JWT: `cargo bench --bench introspection`.
 //!
 //! In one process, `ResourceServer::validate` with a token that is in the cache: a JWT whose signature was verified, an
-//! opaque token whose issuer was asked, and a JWT with both. They take turns, round by round, so that a change of the
-//! machine's speed meets them all. The numbers are medians over the rounds: of the time, and of the ratio to the JWT of
-//! the same round, with the interval that it lies in.
+//! opaque token that was introspected, and a JWT with both. They take turns, round by round, so that a change of the
+//! machine's speed affects them all. The numbers are medians over the rounds: of the time, and of the ratio to the JWT
+//! in the same round, with its interval.
 //!
-//! Options behind `--`: `--json FILE` writes the numbers to a file, `--smoke` runs a few iterations to see that the
-//! benchmark works and judges no time.
+//! Options after `--`: `--json FILE` writes the numbers to a file, `--smoke` runs a few iterations to see that the
+//! benchmark works; its times mean nothing.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -41,7 +41,7 @@ use token::AUDIENCE;
 use tower_bearer::jose::Algorithm;
 use tower_bearer::{Introspection, IntrospectionSource, IntrospectionSourceFuture, Issuer, ResourceServer};
 
-/// Says the claims of the JWT about every token.
+/// Returns the claims of the JWT for every token.
 #[derive(Debug)]
 struct Answers(String);
 
@@ -55,7 +55,7 @@ fn main() {
     let options = Options::parse(301, Duration::from_millis(5));
     let issuer = token::issuer(Algorithm::RS256);
     let jwt = token::token(&issuer).sign();
-    // For an hour, so that none of it is asked about again while it is measured.
+    // An hour, so that no token is introspected again during the measurement.
     let asked = || {
         let claims = ResourceServer::builder().audience(AUDIENCE).issuer(issuer.trusted()).build().unwrap();
         let claims = now(&claims, &jwt).claim(&[""; 0]).unwrap().to_string();
@@ -94,6 +94,6 @@ fn main() {
 fn now(server: &ResourceServer, token: &str) -> tower_bearer::ValidatedToken {
     match pin!(server.validate(token)).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(token) => token.unwrap(),
-        Poll::Pending => panic!("a token in the cache needs nothing to wait for"),
+        Poll::Pending => panic!("a cached token waits for nothing"),
     }
 }

@@ -9,8 +9,8 @@
 //! allocations and bytes of one request with the making of the request itself, and how many times as many requests two
 //! threads make together ("scaling").
 //!
-//! Options behind `--`: `--json FILE` writes the numbers to a file, `--smoke` runs a few iterations to see that the
-//! benchmark works and judges no time.
+//! Options after `--`: `--json FILE` writes the numbers to a file, `--smoke` runs a few iterations to see that the
+//! benchmark works; its times mean nothing.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

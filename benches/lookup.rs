@@ -5,8 +5,8 @@
 //! at the same time, turn by turn, round by round. The numbers are medians over the rounds: nanoseconds of one lookup,
 //! how many times as many lookups two threads make together, and allocations.
 //!
-//! Options behind `--`: `--json FILE` writes the numbers to a file, `--smoke` runs a few iterations to see that the
-//! benchmark works and judges no time.
+//! Options after `--`: `--json FILE` writes the numbers to a file, `--smoke` runs a few iterations to see that the
+//! benchmark works; its times mean nothing.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

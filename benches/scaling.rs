@@ -10,8 +10,8 @@
 //! looked at in an order that no processor foresees. "Memory" is what the allocations of the first pass left behind, by
 //! their requested sizes, and what the process grew by, for each token.
 //!
-//! Options behind `--`: `--json FILE` writes the numbers to a file, `--smoke` runs a few iterations to see that the
-//! benchmark works and judges no time.
+//! Options after `--`: `--json FILE` writes the numbers to a file, `--smoke` runs a few iterations to see that the
+//! benchmark works; its times mean nothing.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -1,7 +1,8 @@
 //! A web application reads a user's leads: authorize, log in, consent, code, token, API call, refresh (authorization
 //! code with PKCE, RFC 6749 §4.1, RFC 7636, RFC 9207).
 //!
-//! `cargo run --example authorization_code` prints every request and answer and stays up; with `-- --once` it exits.
+//! `cargo run --example authorization_code` prints every request and response and keeps running; with `-- --once` it
+//! exits.
 
 #[path = "walkthrough/mod.rs"]
 mod walkthrough;

@@ -1,7 +1,8 @@
 //! A pipeline deploys: a program without a user gets a token for itself (client credentials, RFC 6749 §4.4) and calls
 //! an API with it.
 //!
-//! `cargo run --example client_credentials` prints every request and answer and stays up; with `-- --once` it exits.
+//! `cargo run --example client_credentials` prints every request and response and keeps running; with `-- --once` it
+//! exits.
 
 #[path = "walkthrough/mod.rs"]
 mod walkthrough;

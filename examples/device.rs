@@ -1,6 +1,6 @@
 //! A television shows a user's recordings: it has no keyboard, so the user allows it on a phone (RFC 8628).
 //!
-//! `cargo run --example device` prints every request and answer and stays up; with `-- --once` it exits.
+//! `cargo run --example device` prints every request and response and keeps running; with `-- --once` it exits.
 
 #[path = "walkthrough/mod.rs"]
 mod walkthrough;

@@ -1,7 +1,7 @@
 //! 2:14 a.m.: a nightly export stops in the middle, because its token has expired. How that shows in the answer, in the
 //! log, in the figures and in `tower-bearer check`; and how a refresh heals it before anybody wakes up.
 //!
-//! `cargo run --example expired_token` prints every request and answer and stays up; with `-- --once` it exits.
+//! `cargo run --example expired_token` prints every request and response and keeps running; with `-- --once` it exits.
 
 #[path = "walkthrough/mod.rs"]
 mod walkthrough;

@@ -1,7 +1,7 @@
-//! An API whose clients send opaque tokens: it asks the authorization server about them (RFC 7662), keeps the answers
-//! for a minute, and goes on with what it knows while the server is down.
+//! An API whose clients send opaque tokens: it introspects them at the authorization server (RFC 7662), caches the
+//! answers for a minute, and keeps using them while the server is down.
 //!
-//! `cargo run --example opaque_tokens` prints every request and answer and stays up; with `-- --once` it exits.
+//! `cargo run --example opaque_tokens` prints every request and response and keeps running; with `-- --once` it exits.
 
 #[path = "walkthrough/mod.rs"]
 mod walkthrough;
@@ -23,17 +23,17 @@ fn app(api: &ResourceServer) -> Router {
     Router::new().route("/leads", leads).route_layer(api.layer())
 }
 
-/// What the token says is what the server answered about it.
+/// The claims of the token are those that the server returned for it.
 async fn leads(token: ValidatedToken) -> String {
     format!("leads for {}", token.client_id().unwrap_or("nobody"))
 }
 
 #[tokio::main]
 async fn main() -> Result<(), Failure> {
-    // A clock of its own, so that a minute passes at once.
+    // A manual clock, so that a minute passes at once.
     let clock = ManualClock::at(UnixTime::from_secs(1_800_000_000));
     let reports = Client::new("reports", "reports-secret").scopes(["leads:read"]).audience(AUDIENCE).opaque_tokens();
-    // The API is a client, too: only those that prove who they are learn anything about tokens.
+    // The API is a client, too: only authenticated clients may introspect tokens.
     let server = AuthorizationServer::builder().client(reports);
     let server = server.client(Client::new("leads-api", "api-secret").audience(AUDIENCE));
     let server = server.clock(clock.clone()).start().await?;
@@ -62,16 +62,16 @@ async fn main() -> Result<(), Failure> {
     step("3. A token that was never issued is refused: 401");
     assert_eq!(send(&http, call("made-up"), 401).await?.text("error")?, "invalid_token");
 
-    step("4. The server fails, and the answer is too old. The API goes on with it for five minutes");
+    step("4. The server fails, and the answer is too old. The API keeps using it for five minutes");
     server.misbehave(Endpoint::Introspection, Fault::status(500))?;
     clock.advance(Duration::from_secs(60));
     assert!(send(&http, call(&token), 200).await?.shows("leads for reports"));
 
-    step("5. Of a token that it has never seen it can say nothing: 503, and no word that the token is invalid");
+    step("5. It cannot decide about a token that it has never seen: 503, and not `invalid_token`");
     let unknown = send(&http, call("never-seen"), 503).await?;
     assert!(!unknown.header("retry-after").is_empty() && !unknown.shows("invalid_token"));
 
-    step("6. The server is back, and the token is revoked: the API hears of it when the answer is a minute old");
+    step("6. The server is back, and the token is revoked: the API notices when the answer is a minute old");
     server.behave(Endpoint::Introspection);
     clock.advance(Duration::from_secs(60));
     let revocation = http.post(format!("{}/revoke", server.issuer())).basic_auth("reports", Some("reports-secret"));

@@ -19,15 +19,15 @@ pub(crate) enum Evidence {
     Confirmed { key: Arc<VerifyingKey>, answer: Box<Introspected> },
 }
 
-/// A token that its issuer was asked about, and until when the answer counts. It has no `Debug`: it holds the token,
+/// An introspected token, and until when the answer is valid. It has no `Debug`: it holds the token,
 /// which has to be sent again when the answer is too old.
 pub(crate) struct Introspected {
     token: Box<str>,
     asked_at: UnixTime,
-    /// When the token ends, if the answer says so and the token's own claims are another's.
+    /// For a JWT that was also introspected: when the answer says that the token ends, if it does.
     ends: Option<UnixTime>,
     freshness: Freshness,
-    /// When to ask ahead, in milliseconds of monotonic time.
+    /// When to refresh ahead, in milliseconds of monotonic time.
     refresh_at: AtomicU64,
 }
 
@@ -38,7 +38,7 @@ pub(crate) enum Usage {
     New,
     /// Again.
     Again,
-    /// Again, because there is no newer evidence to be had.
+    /// Again, because no newer evidence is available.
     Stale,
 }
 
@@ -109,7 +109,7 @@ impl Evidence {
         self.introspected().is_none_or(|introspected| introspected.freshness.is_lasting())
     }
 
-    /// How much memory it takes in addition to itself, but for what it shares with others.
+    /// How much memory it takes in addition to itself, without what it shares with others.
     pub(crate) fn memory_bytes(&self) -> usize {
         self.introspected().map_or(0, |introspected| size_of::<Introspected>() + introspected.token.len())
     }
@@ -121,7 +121,7 @@ impl Introspected {
         Self { token: token.into(), asked_at: answer.asked_at().wall, ends: None, freshness, refresh_at }
     }
 
-    /// The text of the token, to ask again.
+    /// The token itself, to introspect it again.
     pub(crate) fn token(&self) -> &str {
         &self.token
     }
@@ -143,8 +143,8 @@ impl Introspected {
         if counts { Ok(()) } else { Err(TokenError::IntrospectionUnavailable { retry_after: Duration::ZERO }) }
     }
 
-    /// Whether it is time to ask ahead. Of many who ask at the same time, one is told so; and again later, should that
-    /// come to nothing.
+    /// Whether to refresh the answer ahead. Of many callers at the same time, one gets true; and again later, if that
+    /// refresh fails.
     pub(crate) fn is_due(&self, now: Duration) -> bool {
         let due = self.refresh_at.load(Ordering::Relaxed);
         if millis(now) < due {

@@ -79,8 +79,8 @@
 //!
 //! # With axum
 //!
-//! - Add routes before the layer. What is added after it is **public**; a handler there that takes [`ValidatedToken`]
-//!   answers 500 and lets nobody in.
+//! - Add routes before the layer. Anything added after it is **public**; a handler there that takes [`ValidatedToken`]
+//!   responds with 500 and lets nobody in.
 //! - Use `route_layer` in a router without a fallback, so that unknown paths stay 404 instead of needing a token.
 //!   `route_layer` leaves **a fallback public**: in a router with a fallback of its own, use `layer`. [`guide::frameworks`] has a table
 //!   of what the layer covers for each axum construct.

@@ -53,7 +53,7 @@ pub const KEY_SET_DROPPED_KEYS: &str = "tower_bearer_key_set_dropped_keys";
 pub const UNKNOWN_KIDS: &str = "tower_bearer_unknown_kids_total";
 /// Gauge: requests that wait for a fetch now, by `issuer`.
 pub const WAITING_REQUESTS: &str = "tower_bearer_waiting_requests";
-/// Counter: calls that asked an issuer about a token and have ended, by `issuer` and `result`.
+/// Counter: introspection calls that have ended, by `issuer` and `result`.
 pub const INTROSPECTIONS: &str = "tower_bearer_introspections_total";
 /// Histogram: how long such a call took, by `issuer`.
 pub const INTROSPECTION_DURATION: &str = "tower_bearer_introspection_duration_seconds";
@@ -104,7 +104,7 @@ pub fn describe() {
     describe_gauge!(KEY_SET_DROPPED_KEYS, Unit::Count, "Keys in the key set that are not used.");
     describe_counter!(UNKNOWN_KIDS, Unit::Count, "Requests whose kid the issuer's key set did not have.");
     describe_gauge!(WAITING_REQUESTS, Unit::Count, "Requests that wait for a fetch of keys now.");
-    describe_counter!(INTROSPECTIONS, Unit::Count, "Calls that asked an issuer about a token and have ended.");
+    describe_counter!(INTROSPECTIONS, Unit::Count, "Introspection calls that have ended.");
     describe_histogram!(INTROSPECTION_DURATION, Unit::Seconds, "How long a call about a token took.");
     describe_counter!(INTROSPECTION_WITHOUT_CALL, Unit::Count, "Requests decided without a call or a cached answer.");
     describe_gauge!(INTROSPECTION_WAITING_REQUESTS, Unit::Count, "Requests that wait for an answer about a token now.");

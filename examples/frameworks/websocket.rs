@@ -29,7 +29,7 @@ async fn serve(mut socket: WebSocket, api: ResourceServer, token: ValidatedToken
     };
     // 1008 is for messages that violate a policy (RFC 6455 §7.4.1).
     let frame = CloseFrame { code: close_code::POLICY, reason: error.reason().into() };
-    // A client that stopped reading does not get to keep the connection.
+    // A client that stops reading cannot keep the connection open.
     drop(tokio::time::timeout(Duration::from_secs(1), socket.send(Message::Close(Some(frame)))).await);
 }
 

@@ -50,7 +50,7 @@ pub enum MalformedFault {
     /// Longer than the configured size cap.
     #[error("the token is larger than the size cap")]
     TooLarge,
-    /// Not a JWT at all, and no issuer that is [asked about such tokens](crate::Issuer::introspection) claims it.
+    /// Not a JWT at all, and no issuer with [introspection](crate::Issuer::introspection) claims it.
     #[error("the token is opaque, not a JWT")]
     Opaque,
     /// Five parts: an encrypted token (RFC 7516 §7.1).

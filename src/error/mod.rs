@@ -133,14 +133,14 @@ pub enum TokenError {
     /// The issuer says that the token is not active (RFC 7662 §2.2): it was revoked, has expired, or was never issued.
     #[error("the issuer says that the token is not active")]
     Inactive,
-    /// Our side cannot decide: the issuer cannot be asked whether the token is active, or does not say so.
-    #[error("the issuer cannot be asked about the token; retry in {} s", retry_after.as_secs())]
+    /// Our side cannot decide: introspection failed, so it is unknown whether the token is active.
+    #[error("the token cannot be introspected; retry in {} s", retry_after.as_secs())]
     IntrospectionUnavailable {
         /// When the next call may be made.
         retry_after: Duration,
     },
-    /// Our side cannot decide: `iss`, `sub`, `client_id` or `jti` of a JWT is another in the issuer's answer about it.
-    #[error("the issuer's answer about the token is about another token: its `{0}` differs")]
+    /// Our side cannot decide: `iss`, `sub`, `client_id` or `jti` of a JWT differs in the issuer's answer about it.
+    #[error("the issuer's answer is about another token: its `{0}` differs")]
     AnswerMismatch(&'static str),
     /// Two issuers claim the opaque token: the configuration does not tell their tokens apart. Neither was asked.
     #[error(
@@ -245,8 +245,8 @@ impl TokenError {
         }
     }
 
-    /// How long to wait before trying again, if our side could not decide because keys are missing or the issuer cannot
-    /// be asked: the `Retry-After` of the response. `None` for all other refusals.
+    /// How long to wait before trying again, if our side could not decide because keys are missing or the token
+    /// cannot be introspected: the `Retry-After` of the response. `None` for all other refusals.
     #[must_use]
     pub const fn retry_after(&self) -> Option<Duration> {
         match self {

@@ -5,8 +5,8 @@ use serde::{Serialize, Serializer};
 /// Why a request for keys or metadata has no response: the detail of
 /// [`KeySetError::Transport`](crate::KeySetError::Transport).
 ///
-/// It follows from the types of the HTTP client's errors, not from their texts. Why a TLS handshake failed is known to
-/// the implementation of TLS alone: the innermost [`source`](std::error::Error::source) is its own error, with rustls
+/// It follows from the types of the HTTP client's errors, not from their texts. Only the implementation of TLS knows
+/// why a handshake failed: the innermost [`source`](std::error::Error::source) is its own error, with rustls
 /// `rustls::Error`.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]

@@ -30,7 +30,8 @@ pub(crate) struct ActiveAnswer {
 pub(crate) enum Form {
     /// The member `active`, which must be `true` (RFC 7662 §2.2).
     Introspection,
-    /// Claims alone, from a source that says by itself whether the token is active.
+    /// Claims alone, from a source that says by itself whether the token is active. If there is an `active` all the
+    /// same, it counts.
     Claims,
 }
 
@@ -65,7 +66,7 @@ impl ActiveAnswer {
         self.asked_at
     }
 
-    /// Whether the answer has this claim, and the token has another.
+    /// Whether the answer and the token both have this claim, with different values.
     pub(crate) fn contradicts(&self, name: &str, of_token: Option<serde_json::Value>) -> bool {
         let answer: Option<serde_json::Value> = serde_json::from_slice(&self.claims).ok();
         let of_answer = answer.as_ref().and_then(|answer| answer.get(name));
@@ -90,8 +91,12 @@ impl<'t> Members<'t> for AnswerMembers<'t> {
 impl AnswerMembers<'_> {
     /// The rules that a JWT does not have.
     fn check(&self, form: Form) -> Result<(), TokenError> {
-        // RFC 7662 §2.2: a boolean, so `"true"` and `1` are as good as `false`.
-        if form == Form::Introspection && self.get("active") != Some("true") {
+        // RFC 7662 §2.2: a boolean, so `"true"` and `1` count as `false`.
+        let is_active = match self.get("active") {
+            None => form == Form::Claims,
+            Some(active) => active == "true",
+        };
+        if !is_active {
             return Err(TokenError::Inactive);
         }
         // RFC 7662 §2.2, RFC 6749 §5.1: compared without regard to case. A refresh token has a type of its own.

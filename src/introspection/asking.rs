@@ -1,4 +1,4 @@
-//! Questions about tokens: who asks, who waits, and for how long.
+//! Introspection of tokens: which requests start a call, which wait, and for how long.
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -35,8 +35,8 @@ impl Introspector {
         Some(TokenError::IntrospectionUnavailable { retry_after: pause })
     }
 
-    /// Waits for the answer about a token, for as long as a request may. `job` [asks](Self::ask) and keeps what is good;
-    /// `is_known` says whether that was done in the meantime, and then there is no outcome.
+    /// Waits for the answer about a token, for as long as a request may. `job` [asks](Self::ask) and caches a good
+    /// answer; `is_known` says whether that was done in the meantime, and then there is no outcome.
     pub(crate) async fn wait<F>(
         self: &Arc<Self>,
         token: &[u8],

@@ -50,7 +50,7 @@ struct Token {
 #[derive(Clone, Copy, Eq, PartialEq)]
 enum Stage {
     Queued,
-    /// It has its turn: the first of those who wait starts the call.
+    /// It has its turn: the first waiter starts the call.
     Granted,
     UnderWay,
 }
@@ -100,8 +100,8 @@ impl Calls {
         }
     }
 
-    /// What a request does that has not found an answer when so many calls had ended. If it has to wait, it takes a place,
-    /// unless it has one.
+    /// The next step of a request that found no answer after this many calls had ended. If it has to wait, it takes a
+    /// place, unless it has one.
     pub(super) fn step(&mut self, request: Request, now: Duration, wakeups: &mut Wakeups) -> Step {
         let Request { token, class, .. } = request;
         if self.is_closed {
@@ -277,7 +277,7 @@ impl Calls {
         is_alone && self.limits.calls.may_call(class, self.calls)
     }
 
-    /// Gives calls that may begin to those who wait, tokens seen active first.
+    /// Grants the calls that may begin to waiting tokens, those seen active first.
     fn grant(&mut self, now: Duration, wakeups: &mut Wakeups) {
         for class in [Class::Seen, Class::New] {
             while self.may_call(class) && self.health(class).pause(now).is_none() {
@@ -290,8 +290,8 @@ impl Calls {
         }
     }
 
-    /// Sends requests with a new token away: those of the youngest in the queue or, if all are under way, of the one with
-    /// the most. A call goes on without them.
+    /// Turns away requests with a new token: those of the youngest in the queue or, if all are under way, of the one
+    /// with the most. A call goes on without them.
     fn displace(&mut self, wakeups: &mut Wakeups) -> bool {
         let youngest = self.new_queue.pop_back().and_then(|token| self.tokens.remove(&token));
         let (slot, wake, waiting) = match youngest {
@@ -319,7 +319,7 @@ impl Calls {
         }
     }
 
-    /// Calls that nobody polls any more would take the place of others for ever.
+    /// Calls that nobody polls any more would take the place of others forever.
     fn cancel_abandoned(&mut self, now: Duration, wakeups: &mut Wakeups) {
         for (token, landed) in self.flights.cancel_abandoned(now) {
             if let Some(Token { class, wake, .. }) = self.tokens.remove(&token) {

@@ -26,7 +26,7 @@ pub trait ClientAuthentication: fmt::Debug + Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// Why there are none. It is logged, so it must not repeat a secret. No request is sent then.
+    /// When there are none. The error is logged, so it must not contain a secret. No request is sent then.
     fn authenticate<'a>(&'a self, request: &'a mut ClientRequest) -> ClientAuthenticationFuture<'a>;
 }
 
@@ -68,7 +68,7 @@ impl ClientRequest {
     ///
     /// When HTTP does not allow the value.
     pub fn set_authorization(&mut self, value: &str) -> Result<(), ClientAuthenticationError> {
-        let mut value = HeaderValue::try_from(value).map_err(|_| "the value is no header value")?;
+        let mut value = HeaderValue::try_from(value).map_err(|_| "the value is not a valid header value")?;
         value.set_sensitive(true);
         self.headers.insert(AUTHORIZATION, value);
         Ok(())
@@ -101,7 +101,7 @@ pub struct ClientSecretBasic {
     secret: ClientSecret,
 }
 
-/// Client id and secret in the form: `client_secret_post` (RFC 6749 §2.3.1), for servers that do not take Basic.
+/// Client id and secret in the form: `client_secret_post` (RFC 6749 §2.3.1), for servers that do not support Basic.
 #[derive(Clone, Debug)]
 pub struct ClientSecretPost {
     client_id: Box<str>,

@@ -6,7 +6,7 @@ use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// A larger file is no secret.
+/// A larger file is not a secret.
 const MAX_BYTES: u64 = 16 * 1024;
 
 /// The secret of a client (RFC 6749 §2.3.1). Its `Debug` does not show it.
@@ -75,7 +75,10 @@ fn read_bounded(path: &Path) -> io::Result<Arc<str>> {
     let named = |problem: String| io::Error::other(format!("{}: {problem}", path.display()));
     let mut text = String::new();
     let file = File::open(path).map_err(|error| named(error.to_string()))?;
-    file.take(MAX_BYTES).read_to_string(&mut text).map_err(|error| named(error.to_string()))?;
+    file.take(MAX_BYTES + 1).read_to_string(&mut text).map_err(|error| named(error.to_string()))?;
+    if u64::try_from(text.len()).map_or(true, |bytes| bytes > MAX_BYTES) {
+        return Err(named(format!("larger than {MAX_BYTES} bytes")));
+    }
     match text.trim_end_matches(['\r', '\n']) {
         "" => Err(named(String::from("the file is empty"))),
         secret => Ok(secret.into()),

@@ -20,7 +20,7 @@ use crate::sync::{AtomicUsize, Mutex, Ordering};
 const NOW: Duration = Duration::from_secs(1);
 const LIMIT: Duration = Duration::from_secs(5);
 
-/// As little of an introspector as there can be: its calls, and what has become known.
+/// A minimal introspector: its calls, and the outcomes that are known.
 struct User {
     calls: Mutex<Calls>,
     known: Mutex<Vec<Digest>>,
@@ -41,7 +41,7 @@ impl User {
         })
     }
 
-    /// What a request does. False if it was turned away, or lost its patience.
+    /// What a request does. False if it was turned away or timed out.
     fn request(self: &Arc<Self>, token: Digest, class: Class, is_patient: bool) -> bool {
         let (mut has_place, mut waiting) = (false, None);
         let is_known = loop {
@@ -72,7 +72,7 @@ impl User {
                     }
                     if is_patient {
                         block_on(ended_or_sent_away(&mut waiter, &mut wake));
-                        assert!(slot.get().is_some(), "whoever is woken finds the outcome");
+                        assert!(slot.get().is_some(), "a woken request finds the outcome");
                     }
                     slot
                 }

@@ -57,7 +57,7 @@ impl Failure {
         }
     }
 
-    /// The response has another media type than was asked for, so it is of somebody else: a proxy, a login page.
+    /// The response has another media type than was asked for, so it is from something else: a proxy, a login page.
     #[cfg(feature = "remote-keys")]
     pub(super) fn content_type(url: Arc<str>, expected: &str, found: &str) -> Self {
         let text = format!("{url} answered with status 200 and content type {found:?}, not {expected:?}");

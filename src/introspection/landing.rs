@@ -1,4 +1,4 @@
-//! The end of a call: what is remembered of it, and who is woken.
+//! The end of a call: what is recorded, and which requests are woken.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -73,7 +73,7 @@ impl Introspector {
         }
     }
 
-    /// Remembers what is known about the token now, and returns what the reply says about the endpoint.
+    /// Records what is known about the token now, and returns what the reply says about the endpoint.
     fn remember(&self, token: Digest, asked: &Asked, now: Duration) -> Landing {
         match (&asked.reply, &asked.refusal) {
             (Reply::Active(_), None) => self.memory.accepted(token),

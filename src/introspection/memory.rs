@@ -1,5 +1,5 @@
-//! What is remembered of tokens, by digest and within bounds: which were seen active, and which were refused lately.
-//! Nothing of what they say is kept here.
+//! A record of tokens, by digest and within bounds: which were seen active, and which were refused lately. No claims
+//! are kept here.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use super::policy::Class;
 use crate::digest::Digest;
 use crate::error::TokenError;
 
-/// How many tokens are remembered as seen active: as many as the default cache of accepted tokens holds.
+/// How many tokens are recorded as seen active: as many as the default cache of accepted tokens holds.
 const MAX_SEEN: usize = 32_768;
 
 /// How much memory refused tokens may take. Anybody can send them, so they have a bound of their own.
@@ -43,7 +43,7 @@ impl Weighter<Digest, Refused> for EachAlike {
 }
 
 impl Memory {
-    /// `refused_for` is how long a refusal is remembered.
+    /// `refused_for` is how long a refusal is kept.
     pub(super) fn new(refused_for: Duration) -> Self {
         let capacity = usize::try_from(REFUSED_BYTES / REFUSED_BYTES_EACH).unwrap_or(usize::MAX);
         let refused = Cache::with_weighter(capacity, REFUSED_BYTES, EachAlike);

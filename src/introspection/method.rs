@@ -18,7 +18,7 @@ pub(crate) enum Method {
     Source(Arc<dyn IntrospectionSource>),
 }
 
-/// What an issuer said, not yet looked at.
+/// An issuer's response, not yet parsed.
 pub(super) enum Said {
     Json(Vec<u8>, Form),
     Inactive,

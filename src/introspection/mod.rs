@@ -2,8 +2,8 @@
 //!
 //! One call at a time for each token, within the bounds of `policy.rs`. Calls are those of
 //! [`single_flight`](crate::single_flight). A request waits until the call for its token has ended, or first for its
-//! token's turn. What a call brings is put into the token cache by the resource server that started it, before anybody
-//! is woken; so a request that comes a moment later finds it there. The answers themselves are kept nowhere else.
+//! token's turn. The resource server that started a call puts the result into its token cache before it wakes any
+//! waiter, so a request that arrives a moment later finds it there. The answers themselves are kept nowhere else.
 
 mod answer;
 mod asking;
@@ -63,7 +63,7 @@ pub(crate) use signed::SignedAnswers;
 
 use self::calls::Calls;
 use self::memory::Memory;
-use self::policy::{Limit, Limits};
+use self::policy::{Class, Limit, Limits};
 use self::report::Reports;
 use self::settings::Settings;
 use self::wakeups::Wakeups;
@@ -73,7 +73,7 @@ use crate::sync::{Mutex, MutexGuard};
 use crate::telemetry::IntrospectionMeter;
 use crate::time::Clock;
 
-/// Asks one issuer about tokens. See the module's documentation.
+/// Introspects the tokens of one issuer. See the module's documentation.
 pub(crate) struct Introspector {
     issuer: Arc<str>,
     method: Method,
@@ -122,8 +122,8 @@ impl Introspector {
         &self.shapes
     }
 
-    /// Until when an answer counts that was asked for at this moment, about an opaque token or about a JWT whose signature
-    /// was verified.
+    /// Until when an answer requested at this moment is valid, about an opaque token or about a JWT whose signature was
+    /// verified.
     pub(crate) fn freshness(&self, asked_at: Duration, is_confirmation: bool) -> Freshness {
         let lifetime =
             if is_confirmation { self.settings.confirm_jwts.unwrap_or_default() } else { self.settings.cache };
@@ -135,14 +135,18 @@ impl Introspector {
         self.settings.cache
     }
 
-    /// Whether the issuer is asked about JWTs, too, whose signature was verified.
+    /// Whether JWTs are introspected, too, once their signature was verified.
     pub(crate) const fn confirms_jwts(&self) -> bool {
         self.settings.confirm_jwts.is_some()
     }
 
-    /// Whether a token may be used although nobody can tell whether it is still active.
-    pub(crate) const fn serves_stale(&self) -> bool {
+    /// Whether this token may be used while it is unknown whether it is still active: it was seen active, nothing else
+    /// was said about it since, and what is wrong is not this token's own answer.
+    pub(crate) fn may_serve_stale(&self, token: &[u8]) -> bool {
+        let token = self.digester.digest(token);
         self.settings.stale.is_some()
+            && self.memory.class(&token) == Class::Seen
+            && self.memory.refusal(&token, self.clock.monotonic()).is_none()
     }
 
     pub(crate) fn note_stale(&self) {

@@ -1,4 +1,4 @@
-//! What a wait for an answer came to.
+//! The outcome of a wait for an answer.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,11 +6,11 @@ use std::time::Duration;
 use super::answer::ActiveAnswer;
 use crate::error::TokenError;
 
-/// What a wait for an answer came to.
+/// The outcome of a wait for an answer.
 #[derive(Clone)]
 pub(crate) enum Outcome {
     Active(Arc<ActiveAnswer>),
-    /// The token is refused, or nobody can tell at the moment.
+    /// The token is refused, or our side cannot decide at the moment.
     Refused(TokenError),
 }
 

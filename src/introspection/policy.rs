@@ -1,8 +1,8 @@
 //! How many calls are made at once, who may wait, when calls pause, and for how long an answer counts: pure functions
 //! of counts and ages, without a clock, a lock or I/O.
 //!
-//! Tokens that were never seen active and tokens that were are counted apart. Anybody can send the former, so whatever
-//! they cause must leave the latter their share.
+//! Tokens that were never seen active and tokens that were are counted apart. Anybody can send the former, so they
+//! must leave the latter their share.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::keys::Jitter;
 /// The share of calls and of waiting places that is reserved for tokens seen active before: one in so many.
 const RESERVED_SHARE: usize = 4;
 
-/// After so many failures in a row, calls pause.
+/// After this many failures in a row, calls pause.
 pub(super) const FAILURES_BEFORE_PAUSE: u32 = 5;
 
 /// The first pause; each further failure doubles it.
@@ -39,7 +39,7 @@ pub(super) struct Load {
     pub(super) seen: usize,
 }
 
-/// At most so many at once, of which a part is reserved for tokens seen active before.
+/// At most this many at once, of which a part is reserved for tokens seen active before.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limit(pub(super) usize);
 
@@ -56,7 +56,7 @@ pub(super) struct Limits {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Admission {
     Wait,
-    /// All places are taken, and requests with new tokens have some of the reserved ones: the youngest has to go.
+    /// All places are taken, and requests with new tokens have some of the reserved ones: the youngest is turned away.
     Displace,
     Refuse,
 }
@@ -77,7 +77,7 @@ pub(crate) struct Freshness {
     pub(crate) refresh_at: Duration,
     /// From then on, a request waits for a new answer.
     pub(crate) fresh_until: Duration,
-    /// Until then, the answer may be used if there is no new one to be had.
+    /// Until then, the answer may be used if no newer one is available.
     pub(crate) serves_until: Duration,
 }
 
@@ -102,8 +102,8 @@ impl Load {
 }
 
 impl Limit {
-    /// How many of them tokens that were never seen active may have while others want them. At least one, or they never
-    /// become known.
+    /// How many of them are for tokens that were never seen active, while others want them. At least one, or such
+    /// tokens would never become known.
     const fn for_new(self) -> usize {
         let unreserved = self.0 - self.0 / RESERVED_SHARE;
         if unreserved == 0 { 1 } else { unreserved }
@@ -166,7 +166,7 @@ impl Freshness {
         self.serves_until > self.asked_at
     }
 
-    /// Of an answer to a question of this moment.
+    /// Of an answer that is requested at this moment.
     pub(super) fn since(asked_at: Duration, lifetime: Duration, stale: Option<Duration>, jitter: Jitter) -> Self {
         let fresh_until = asked_at.saturating_add(lifetime);
         let refresh_at = asked_at.saturating_add(jitter.apply(lifetime.mul_f64(REFRESH_AHEAD)));

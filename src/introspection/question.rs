@@ -18,7 +18,7 @@ pub(crate) enum Reply {
     Failed(Failure),
 }
 
-/// What a call brought.
+/// The result of a call.
 pub(crate) struct Asked {
     pub(super) reply: Reply,
     /// Why the token is refused although it is active.

@@ -11,13 +11,13 @@ use super::question::{Asked, Reply};
 use crate::single_flight::NoRuntime;
 use crate::sync::{AtomicU64, Mutex, MutexGuard, Ordering};
 
-/// How often failures are logged that anybody can cause.
+/// How often failures that anybody can cause are logged.
 const BETWEEN_WARNINGS: Duration = Duration::from_secs(60);
 
 /// What is known about the latest calls, for the log and for health reports.
 #[derive(Default)]
 pub(super) struct Reports {
-    /// When a failure was last logged that counts against one token, in milliseconds of monotonic time; zero for never.
+    /// When a failure that counts against one token was last logged, in milliseconds of monotonic time; zero for never.
     warned_at: AtomicU64,
     last: Mutex<Last>,
 }
@@ -29,7 +29,7 @@ pub(super) struct Last {
 }
 
 impl Introspector {
-    /// `was_failing` is how the calls of this class were before this one ended.
+    /// `was_failing` says whether calls of this class were failing before this one ended.
     pub(super) fn report_ended(&self, asked: &Asked, health: &Health, was_failing: bool, took: Duration) {
         let failure = match (&asked.reply, &asked.refusal) {
             (Reply::Failed(failure), _) => failure,
@@ -46,7 +46,7 @@ impl Introspector {
         self.meter.asked(result, took);
         self.reports.note(|last| (last.failure, last.has_succeeded) = (None, true));
         if was_failing {
-            tracing::info!(issuer = %self.issuer, "the introspection endpoint answers again");
+            tracing::info!(issuer = %self.issuer, "the introspection endpoint responds again");
         }
     }
 
@@ -61,7 +61,7 @@ impl Introspector {
         } else if failures == 1 {
             tracing::warn!(
                 %issuer, reason, error = %failure,
-                "introspection failed; tokens of this issuer that are not cached are answered with 503"
+                "introspection failed; requests with tokens of this issuer that are not cached are answered with 503"
             );
         } else {
             tracing::debug!(%issuer, reason, error = %failure, failures, "introspection failed again");

@@ -1,4 +1,4 @@
-//! How an issuer is asked about tokens: what the application says about it.
+//! How an issuer is asked about tokens: the application's settings.
 
 use std::fmt;
 use std::sync::Arc;
@@ -20,16 +20,16 @@ use crate::config_error::ConfigError;
 /// # let _ = issuer;
 /// ```
 ///
-/// An answer that says that the token is active counts for a minute, or until the token's `exp` if that comes first;
-/// for so long a revoked token may still pass. A request whose token is not known waits for the answer, at most 2
-/// seconds. While nobody can tell, requests get 503, never 401.
+/// The answer that a token is active is valid for a minute, or until the token's `exp` if that comes first; a revoked
+/// token may pass for that long. A request whose token is not known waits for the answer, at most 2 seconds. While it
+/// is unknown whether a token is active, requests get 503, never 401.
 #[derive(Clone)]
 #[must_use]
 pub struct Introspection {
     pub(crate) place: Place,
     #[cfg(feature = "remote-keys")]
     pub(crate) client: Option<Arc<dyn ClientAuthentication>>,
-    /// Whom signed answers are for, if they are asked for; our client id, if nobody is named.
+    /// Our names in signed answers, if those are requested; our client id, if the list is empty.
     #[cfg(feature = "remote-keys")]
     pub(crate) signed_for: Option<Vec<Box<str>>>,
     pub(crate) shapes: Shapes,
@@ -90,26 +90,26 @@ impl Introspection {
         }
     }
 
-    /// How we authenticate to the endpoint, which RFC 7662 §2.1 requires. Default: none, which `build()` refuses.
+    /// How we authenticate to the endpoint, which RFC 7662 §2.1 requires. Default: none, which `build()` rejects.
     #[cfg(feature = "remote-keys")]
     pub fn client(mut self, client: impl ClientAuthentication) -> Self {
         self.client = Some(Arc::new(client));
         self
     }
 
-    /// The issuer's opaque tokens begin with this text, such as `ory_at_`; others are refused as `opaque_token` and sent
-    /// nowhere. Repeatable; a token needs one of the prefixes or predicates. Default: none, so every opaque token is
-    /// asked about, which is possible for one issuer only.
+    /// The issuer's opaque tokens begin with this string, such as `ory_at_`; others are refused as `opaque_token` and
+    /// sent nowhere. Repeatable; a token needs one of the prefixes or predicates. Default: none, so every opaque token
+    /// is introspected, which is possible for one issuer only.
     ///
     /// With several issuers that introspect, each needs a prefix or a [predicate](Self::tokens_that): a token is sent to
-    /// one of them or to none. `build()` rejects prefixes of which one begins with the other.
+    /// one of them or to none. `build()` rejects two prefixes if one begins with the other.
     pub fn tokens_with_prefix(mut self, prefix: impl Into<String>) -> Self {
         self.shapes.add_prefix(prefix.into());
         self
     }
 
     /// The issuer's opaque tokens are those for which the closure returns true. It also claims encrypted tokens (JWE),
-    /// which nobody else can read. It runs for each token that is not cached: keep it cheap.
+    /// which only their issuer can read. It runs for each token that is not cached: keep it cheap.
     ///
     /// A token that two issuers claim is sent to neither; the request gets 500, and the log an error.
     pub fn tokens_that(mut self, are_ours: impl Fn(&str) -> bool + Send + Sync + 'static) -> Self {
@@ -117,24 +117,24 @@ impl Introspection {
         self
     }
 
-    /// For how long an answer counts that says that the token is active, and never past the token's `exp`. Default 60
-    /// seconds. That is how long a revoked token may pass; zero asks for every request.
+    /// For how long the answer that a token is active is valid, and never past the token's `exp`. Default 60 seconds.
+    /// That is how long a revoked token may pass; with zero, every request makes a call.
     ///
-    /// A token in use is asked about again when four fifths of the time have passed, without a request waiting for it.
+    /// A token in use is introspected again when four fifths of the time have passed, without a request waiting for it.
     pub const fn cache(mut self, time: Duration) -> Self {
         self.settings.cache = time;
         self
     }
 
-    /// For how long a refused token is refused again without asking. Default 5 seconds; zero asks every time. Refused
+    /// For how long a refused token is refused again without a call. Default 5 seconds; zero: a call each time. Refused
     /// tokens are kept apart from good ones, so that junk does not evict them.
     pub const fn inactive_cache(mut self, time: Duration) -> Self {
         self.settings.inactive_cache = time;
         self
     }
 
-    /// Accepts a token that was active for this much longer than the [cache time](Self::cache), never past its `exp`,
-    /// while the endpoint cannot be reached or does not answer. Default: off, so those requests get 503.
+    /// Accepts active tokens for this much longer than the [cache time](Self::cache), never past their `exp`, while the
+    /// endpoint cannot be reached or does not respond. Default: off, so those requests get 503.
     ///
     /// A token that is revoked during an outage passes for as long. `build()` rejects it without a
     /// [token cache](crate::ResourceServerBuilder::token_cache_bytes).
@@ -143,21 +143,21 @@ impl Introspection {
         self
     }
 
-    /// Asks about JWTs, too, so that their revocation is noticed: each is verified with the issuer's keys first, then asked
-    /// about, while its request waits, and again after this time. Default: off, so a JWT with a good signature passes
-    /// until it expires.
+    /// Introspects JWTs, too, so that their revocation is noticed: each is verified with the issuer's keys first, then
+    /// introspected, while its request waits, and again after this time. Default: off, so a JWT with a good signature
+    /// passes until it expires.
     ///
     /// `iss`, `sub`, `client_id` and `jti` must be the same in the token and in the answer, where both have them; otherwise
-    /// the request gets 503 `introspection_mismatch`. `aud` and `exp` may be absent from the answer. While nobody can tell,
-    /// requests get 503 as for opaque tokens. `build()` rejects it for an issuer [without
+    /// the request gets 503 `introspection_mismatch`. `aud` and `exp` may be absent from the answer. While our side
+    /// cannot decide, requests get 503 as for opaque tokens. `build()` rejects it for an issuer [without
     /// keys](crate::Issuer::without_keys).
     pub const fn introspect_jwts(mut self, every: Duration) -> Self {
         self.settings.confirm_jwts = Some(every);
         self
     }
 
-    /// Asks for signed answers (RFC 9701), so that what the issuer said can be proven later, and so that whoever can
-    /// change the traffic cannot change an answer. Plain JSON is then no answer: the request gets 503.
+    /// Asks for signed answers (RFC 9701), so that the issuer's statement can be proven later, and so that an attacker
+    /// who can change the traffic cannot change an answer. Plain JSON is then rejected: the request gets 503.
     ///
     /// An answer must have the type `token-introspection+jwt`, name the issuer in `iss` and our client id in `aud`, and be
     /// signed with a key of the issuer. `build()` rejects it for an issuer [without keys](crate::Issuer::without_keys).
@@ -167,8 +167,8 @@ impl Introspection {
         self
     }
 
-    /// As [`signed_answers`](Self::signed_answers), with another name for us in `aud` than the client id, such as the
-    /// identifier of this API. Repeatable; an answer needs one of them.
+    /// Like [`signed_answers`](Self::signed_answers), but with a name for us in `aud` other than the client id, such as
+    /// the identifier of this API. Repeatable; an answer needs one of them.
     #[cfg(feature = "remote-keys")]
     pub fn signed_answers_for(mut self, audience: impl Into<String>) -> Self {
         self.signed_for.get_or_insert_default().push(audience.into().into());
@@ -181,14 +181,14 @@ impl Introspection {
         self
     }
 
-    /// How long a call may take, discovery included. Default 2 seconds: nobody waits longer for it.
+    /// How long a call may take, discovery included. Default 2 seconds: no request waits longer for it.
     pub const fn timeout(mut self, timeout: Duration) -> Self {
         self.settings.timeout = timeout;
         self
     }
 
     /// How many calls are made at once. Default 64. A quarter is reserved for tokens that were active before, so that a
-    /// flood of new ones leaves them alone.
+    /// flood of new ones does not affect them.
     pub const fn max_calls(mut self, calls: usize) -> Self {
         self.settings.max_calls = calls;
         self
@@ -207,9 +207,9 @@ impl Introspection {
         let problem = if settings.timeout.is_zero() || settings.request_wait.is_zero() {
             "`timeout` or `request_wait` is zero, so no answer could come in time; leave it out"
         } else if settings.max_calls == 0 || settings.max_waiting_requests == 0 {
-            "`max_calls` or `max_waiting_requests` is zero, so nobody could be asked; leave it out"
+            "`max_calls` or `max_waiting_requests` is zero, so no call could be made; leave it out"
         } else if self.shapes.has_empty_prefix() {
-            "a prefix is empty, and every token begins with that; leave it out"
+            "a prefix is empty, so every token begins with it; leave it out"
         } else {
             return Ok(());
         };
@@ -220,7 +220,7 @@ impl Introspection {
         self.settings.stale.is_some()
     }
 
-    /// The setting that is of no use for an issuer without keys.
+    /// The setting that has no effect for an issuer without keys.
     pub(crate) const fn needs_keys(&self) -> Option<&'static str> {
         #[cfg(feature = "remote-keys")]
         if self.signed_for.is_some() {
@@ -229,7 +229,7 @@ impl Introspection {
         if self.settings.confirm_jwts.is_some() { Some("introspect_jwts") } else { None }
     }
 
-    /// Whether answers are to be signed by somebody who was not asked over HTTP.
+    /// Whether signed answers are requested from a source, which is not asked over HTTP.
     pub(crate) const fn cannot_be_signed(&self) -> bool {
         #[cfg(feature = "remote-keys")]
         if self.signed_for.is_some() {
@@ -238,7 +238,7 @@ impl Introspection {
         false
     }
 
-    /// Our names in signed answers, if those are asked for.
+    /// Our names in signed answers, if those are requested.
     #[cfg(feature = "remote-keys")]
     pub(crate) fn signed_audiences(&self) -> Option<Vec<Box<str>>> {
         let named = self.signed_for.as_ref()?;

@@ -1,4 +1,4 @@
-//! How an issuer's tokens are told from those of others, before anybody is asked.
+//! How an issuer's tokens are told from those of others, before any call.
 
 use std::sync::Arc;
 
@@ -44,7 +44,7 @@ impl Shapes {
         self.prefixes().any(str::is_empty)
     }
 
-    /// A prefix of these and one of those that the same token can begin with.
+    /// A prefix of each, if the same token can begin with both.
     pub(crate) fn overlap<'a>(&'a self, others: &'a Self) -> Option<(&'a str, &'a str)> {
         let overlap = |ours: &'a str| {
             let of_others = others.prefixes().find(|theirs| ours.starts_with(theirs) || theirs.starts_with(ours));

@@ -16,7 +16,7 @@ pub(super) const MAX_ANSWER_BYTES: usize = 64 * 1024;
 /// How many claims such an answer may have, nested ones alike.
 const MAX_MEMBERS: usize = 1_024;
 
-/// Whom signed answers are from, and whom they are for.
+/// The issuer of signed answers, and their audience.
 pub(crate) struct SignedAnswers {
     issuer: Arc<str>,
     algorithms: Arc<[Algorithm]>,
@@ -45,7 +45,7 @@ impl SignedAnswers {
                 keys.wait(key_id.as_deref(), arrival).await;
                 match self.verified(jwt, keys, Some(arrival))? {
                     Verified::Claims(bytes) => bytes,
-                    Verified::Wait(..) => return Err(Failure::signed("names a key that is not there")),
+                    Verified::Wait(..) => return Err(Failure::signed("names a key that the issuer does not publish")),
                 }
             }
         };
@@ -61,7 +61,7 @@ impl SignedAnswers {
         let unusable = |error: TokenError| Failure::signed(format_args!("cannot be used: {error}"));
         let mut jws = CompactJws::parse(jwt.trim_ascii(), MAX_ANSWER_BYTES).map_err(unusable)?;
         if jws.header().typ != TokenType::IntrospectionAnswer {
-            return Err(Failure::signed("is of another type than `token-introspection+jwt`"));
+            return Err(Failure::signed("has a type other than `token-introspection+jwt`"));
         }
         let allowed = jws.header().algorithm.filter(|algorithm| self.algorithms.contains(algorithm));
         let Some(algorithm) = allowed else { return Err(unusable(TokenError::AlgorithmNotAllowed)) };
@@ -82,8 +82,10 @@ impl SignedAnswers {
         if !claims.audience.as_ref().is_some_and(|audience| audience.as_slice().iter().any(is_ours)) {
             return Err("is not for us: its `aud` has none of our names; see `.signed_answers_for(..)`");
         }
-        if !claims.issued_at.is_some_and(|issued_at| issued_at <= now.saturating_add(self.leeway)) {
-            return Err("has no `iat`, or one in the future");
+        // An answer from before the question is not the answer to it.
+        let around_now = now.saturating_sub(self.leeway)..=now.saturating_add(self.leeway);
+        if !claims.issued_at.is_some_and(|issued_at| around_now.contains(&issued_at)) {
+            return Err("has no `iat`, or one that is not the time of the request");
         }
         if !claims.answer.is_some_and(|answer| answer.starts_with('{')) {
             return Err("has no object `token_introspection`");

@@ -1,11 +1,11 @@
-//! Other ways to ask about a token than RFC 7662.
+//! Ways to introspect a token other than RFC 7662.
 
 use std::error::Error;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 
-/// Asks about a token in a way of its own, for servers that do not speak RFC 7662: Google's tokeninfo, GitHub's check of
+/// Introspects a token in its own way, for servers that do not support RFC 7662: Google's tokeninfo, GitHub's check of
 /// a token.
 ///
 /// The crate decides when to ask, caches the answers, and applies the same rules to the claims as to those of RFC 7662:
@@ -31,13 +31,14 @@ use std::pin::Pin;
 /// # let _ = issuer;
 /// ```
 pub trait IntrospectionSource: fmt::Debug + Send + Sync + 'static {
-    /// The claims of an active token, as the text of one JSON object; `None` if the token is not active.
+    /// The claims of an active token, as a string with one JSON object; `None` if the token is not active.
     ///
     /// **The token is what a client sent**: send it to nobody but the issuer that it belongs to.
     ///
     /// # Errors
     ///
-    /// When it cannot be said at the moment. It is logged, so it must not repeat the token. The request gets 503.
+    /// When the state of the token is unknown. The error is logged, so it must not contain the token. The request gets
+    /// 503.
     fn introspect<'a>(&'a self, token: &'a str) -> IntrospectionSourceFuture<'a>;
 }
 

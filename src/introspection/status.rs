@@ -8,8 +8,8 @@ use super::Introspector;
 use super::failure::Failure;
 use super::policy::Class;
 
-/// How the calls are that ask one issuer about tokens. It holds public things only and can be served as JSON; durations
-/// are in seconds.
+/// The state of one issuer's introspection. It contains only public values and can be served as JSON; durations are in
+/// seconds.
 #[non_exhaustive]
 #[derive(Clone, Debug, Serialize)]
 pub struct IntrospectionStatus {
@@ -17,7 +17,7 @@ pub struct IntrospectionStatus {
     pub issuer: String,
     /// Whether its tokens are accepted. See [`ResourceServer::disable_issuer`](crate::ResourceServer::disable_issuer).
     pub enabled: bool,
-    /// Whether it answers.
+    /// Whether it responds.
     pub state: IntrospectionState,
     /// How much longer no call is made about tokens that were never seen active.
     #[serde(rename = "new_tokens_paused_s", serialize_with = "seconds")]
@@ -25,24 +25,24 @@ pub struct IntrospectionStatus {
     /// How much longer no call is made about tokens that were active before.
     #[serde(rename = "seen_tokens_paused_s", serialize_with = "seconds")]
     pub seen_tokens_paused: Option<Duration>,
-    /// Why the last call failed; none after one that brought an answer.
+    /// Why the last call failed; none after one that succeeded.
     pub last_error: Option<IntrospectionFailure>,
     /// How many calls are under way.
     pub calls: usize,
     /// How many requests wait for an answer now.
     pub waiting_requests: usize,
-    /// How many tokens are remembered as active at some time, by digest.
+    /// How many tokens are recorded as active at some time, by digest.
     pub seen_tokens: usize,
-    /// How many tokens are remembered as refused, by digest.
+    /// How many tokens are recorded as refused, by digest.
     pub refused_tokens: usize,
 }
 
-/// Whether an issuer answers when it is asked about tokens.
+/// Whether an issuer responds to introspection calls.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum IntrospectionState {
-    /// It was not asked yet.
+    /// No call has been made yet.
     Untried,
     /// The last call brought an answer.
     Answering,
@@ -50,13 +50,13 @@ pub enum IntrospectionState {
     Failing,
 }
 
-/// Why the last call that asked about a token failed: a code, a URL and a text.
+/// Why the last introspection call failed: a code, a URL and a message.
 #[non_exhaustive]
 #[derive(Clone, Debug, Serialize)]
 pub struct IntrospectionFailure {
     /// The stable code: see the [guide](crate::guide::monitoring#results-of-an-introspection).
     pub reason: &'static str,
-    /// The URL that was asked, without query and fragment, if the failure is its.
+    /// The URL that was called, without query and fragment, if the failure happened there.
     pub url: Option<String>,
     /// What happened and, where that is known, what to do. It may change in any version.
     pub text: String,

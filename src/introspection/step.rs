@@ -10,7 +10,7 @@ use crate::digest::Digest;
 use crate::keys::Jitter;
 use crate::single_flight::{Landed as Wakes, Started, Waiter};
 
-/// What a client is told to wait when nothing better is known.
+/// The `Retry-After` when nothing better is known.
 pub(super) const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// A request that has found no answer.
@@ -34,7 +34,7 @@ pub(super) enum Step {
     Busy,
     /// Wait for the token's turn.
     Queue { id: u64, slot: Slot, wake: watch::Receiver<()> },
-    /// Wait for the call; run it first, if there is one. It may be sent away meanwhile, by `wake`.
+    /// Wait for the call; run it first, if there is one. It may be turned away meanwhile, by `wake`.
     Join { id: u64, slot: Slot, wake: watch::Receiver<()>, waiter: Waiter, start: Option<Started> },
 }
 

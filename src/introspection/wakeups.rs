@@ -1,4 +1,4 @@
-//! Who has to be woken, after the lock: what wakes may run code of others.
+//! The waiters to wake after the lock is released: waking them may run code that is not ours.
 
 use std::sync::{Arc, OnceLock};
 

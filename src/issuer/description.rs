@@ -1,4 +1,4 @@
-//! What the configuration of an issuer says, without its secrets.
+//! The configuration of an issuer as data, without its secrets.
 
 use serde::{Deserialize, Serialize};
 
@@ -116,8 +116,8 @@ pub enum OmittedSetting {
     HttpClient,
     /// [`Issuer::key_request_header`].
     KeyRequestHeader,
-    /// [`Issuer::introspection`], with what may be absent from its answers: opaque tokens may be accepted, and JWTs refused
-    /// that were revoked.
+    /// [`Issuer::introspection`], with what may be absent from its answers: opaque tokens may be accepted, and revoked
+    /// JWTs refused.
     Introspection,
     /// The query or fragment of a URL, either of which may be a credential.
     UrlQuery,

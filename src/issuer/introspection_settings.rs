@@ -1,4 +1,4 @@
-//! Tokens that the issuer is asked about (RFC 7662): what the application says, and what comes of it.
+//! Introspection (RFC 7662): the application's settings, and the introspector that they make.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,9 +44,9 @@ impl Issuer {
         self
     }
 
-    /// The issuer has no keys, or they are not to be used: it is asked about all of its tokens, its JWTs included. Nothing
-    /// is fetched but the answers. `build()` rejects it without [`introspection`](Self::introspection), and next to a
-    /// setting that says where keys are.
+    /// The issuer has no keys, or they must not be used: all of its tokens are introspected, its JWTs included. No keys
+    /// are fetched. `build()` rejects it without [`introspection`](Self::introspection), and together with a setting
+    /// that says where keys are.
     #[must_use]
     pub const fn without_keys(mut self) -> Self {
         self.has_no_keys = true;
@@ -55,7 +55,7 @@ impl Issuer {
 
     /// Accepts answers about tokens without `aud`, which many servers leave out. A token for any other API of the same
     /// issuer then passes, unless the endpoint itself refuses it for our client (RFC 7662 §4). An `aud` that is there must
-    /// still be ours. JWTs that are verified with keys need it as ever. Default: `aud` is required.
+    /// still be ours. JWTs that are verified with keys still need it. Default: `aud` is required.
     #[must_use]
     pub const fn introspection_without_audience(mut self) -> Self {
         self.answers_without_audience = true;
@@ -71,7 +71,7 @@ impl Issuer {
         self
     }
 
-    /// What asks about tokens, free of contradictions.
+    /// The introspector, unless the settings contradict each other.
     pub(crate) fn introspector(
         &self,
         environment: &KeyEnvironment,
@@ -117,7 +117,7 @@ impl Issuer {
         })
     }
 
-    /// Whether its HTTP settings are of use without keys that are fetched.
+    /// Whether its HTTP settings have an effect although no keys are fetched.
     #[cfg(feature = "remote-keys")]
     pub(super) fn introspects_over_http(&self) -> bool {
         let place = self.introspection.as_ref().map(|introspection| &introspection.place);
@@ -145,7 +145,7 @@ impl Issuer {
         signed: Option<SignedAnswers>,
     ) -> Result<RemoteEndpoint, ConfigError> {
         let Some(authentication) = &introspection.client else {
-            let problem = "has no client, and an endpoint must not answer just anybody (RFC 7662 §2.1); add \
+            let problem = "has no client, and an endpoint must authenticate its callers (RFC 7662 §2.1); add \
                            `.client(ClientSecretBasic::new(..))` or another `ClientAuthentication`";
             return Err(ConfigError::new("introspection", problem));
         };
@@ -161,14 +161,14 @@ impl Issuer {
         let configured = if self.has_no_keys { Some(entry.clone()) } else { self.origin_of_keys() };
         let client = self.key_requests.client(&environment.clients, &self.key_policy, configured.as_ref())?;
         client.check_literal(&entry).map_err(|error| {
-            let problem = format!("{error}; take the network out, or use another address");
+            let problem = format!("{error}; remove the network, or use another address");
             ConfigError::new("refuse_networks", problem)
         })?;
         let (issuer, authentication) = (Arc::clone(&self.url), Arc::clone(authentication));
         Ok(RemoteEndpoint::new(issuer, client, location, authentication, signed, introspection.call_timeout()))
     }
 
-    /// Metadata is asked for where that for keys is.
+    /// The metadata is at the same place as for keys.
     #[cfg(feature = "remote-keys")]
     fn discovered_endpoint(&self) -> Result<(EndpointLocation, Url), ConfigError> {
         let (issuer, wanted) = (Arc::clone(&self.url), Wanted::IntrospectionEndpoint);

@@ -140,7 +140,7 @@ impl Issuer {
             };
             if let Some(url) = place.entry() {
                 client.check_literal(url).map_err(|error| {
-                    let problem = format!("{error}; take the network out, or use another address");
+                    let problem = format!("{error}; remove the network, or use another address");
                     ConfigError::new("refuse_networks", problem)
                 })?;
             }

@@ -31,8 +31,8 @@ const DEFAULT_CLIENT_ID_CLAIMS: [&str; 4] = ["client_id", "azp", "cid", "appid"]
 
 /// An authorization server whose tokens are accepted.
 ///
-/// Its opaque tokens are accepted if it can be asked about them: see [`introspection`](Self::introspection). Its keys are
-/// found by discovery unless one of [`metadata_url`](Self::metadata_url),
+/// Its opaque tokens are accepted if introspection is configured: see [`introspection`](Self::introspection). Its keys
+/// are found by discovery unless one of [`metadata_url`](Self::metadata_url),
 /// [`jwk_set_url`](Self::jwk_set_url), [`jwk_set_file`](Self::jwk_set_file), [`key_source`](Self::key_source),
 /// [`jwk_set`](Self::jwk_set), [`pem`](Self::pem) or [`shared_secret`](Self::shared_secret) says otherwise.
 ///

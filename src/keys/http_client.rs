@@ -113,7 +113,7 @@ impl HttpClient {
         Ok(FormResponse { content_type, body })
     }
 
-    /// Adds what is sent along to this URL's origin, and says whether there is any.
+    /// Adds the header fields that are meant for this URL's origin, and says whether there are any.
     fn with_own_headers(&self, url: &Url, request: RequestBuilder) -> (RequestBuilder, bool) {
         // Without this field every coding is acceptable (RFC 9110 §12.5.3), and some servers then compress.
         let request = request.header(ACCEPT_ENCODING, "identity");

@@ -1,4 +1,4 @@
-//! The HTTP clients of one resource server: what the application says about them, and what it cannot change.
+//! The HTTP clients of one resource server: what the application can configure, and what it cannot.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,15 +12,15 @@ use crate::config_error::ConfigError;
 /// What the application does to the client before its bounds are set.
 pub(crate) type ConfigureClient = dyn Fn(reqwest::ClientBuilder) -> reqwest::ClientBuilder + Send + Sync;
 
-/// The client that the issuers of one resource server share where they ask for the same: making one takes milliseconds
-/// and a hundred kilobytes, and a resolver may bring a thousand issuers.
+/// The client that the issuers of one resource server share if they have the same settings: making one takes
+/// milliseconds and a hundred kilobytes, and a resolver may return a thousand issuers.
 #[derive(Default)]
 pub(crate) struct HttpClients(Mutex<Option<(ClientSettings, reqwest::Client)>>);
 
-/// What the application says about the client, by which clients are told apart.
+/// The application's settings for the client, by which clients are told apart.
 #[derive(Clone)]
 pub(crate) struct ClientSettings {
-    /// None for a client as it comes.
+    /// `None` for a client without changes.
     pub(crate) configure: Option<Arc<ConfigureClient>>,
     pub(crate) connect_timeout: Duration,
     pub(crate) fetch_timeout: Duration,
@@ -46,8 +46,8 @@ impl HttpClients {
 }
 
 impl ClientSettings {
-    /// The application's wishes come in between: it may change who is trusted and how the provider is reached, not what
-    /// keeps a fetch within bounds.
+    /// The application's changes come in between: it may change who is trusted and how the provider is reached, not
+    /// what keeps a fetch within bounds.
     fn build(&self) -> Result<reqwest::Client, ConfigError> {
         let defaults =
             reqwest::Client::builder().no_proxy().user_agent(concat!("tower-bearer/", env!("CARGO_PKG_VERSION")));

@@ -1,4 +1,4 @@
-//! What the configuration of a resource server says, without its secrets.
+//! The configuration of a resource server as data, without its secrets.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -184,6 +184,6 @@ fn read_body<'de, D: Deserializer<'de>>(deserializer: D) -> Result<RefusalBody, 
     match String::deserialize(deserializer)?.as_str() {
         "json" => Ok(RefusalBody::Json),
         "empty" => Ok(RefusalBody::Empty),
-        other => Err(D::Error::custom(format!("{other:?} is no body of a refusal; there are \"json\" and \"empty\""))),
+        other => Err(D::Error::custom(format!("{other:?} is not a refusal body; use \"json\" or \"empty\""))),
     }
 }

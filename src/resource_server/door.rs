@@ -76,7 +76,7 @@ impl ResourceServer {
         let mut waits = Waits::default();
         loop {
             self.wait(&pending, presented, O::USES_CACHE, &mut waits).await;
-            // The call that was waited for may have brought the token there.
+            // The call that was waited for may have cached the token.
             if O::USES_CACHE
                 && waits.is_cached()
                 && let Some(token) = presented.unread().and_then(|text| self.find_again(text))
@@ -128,7 +128,10 @@ impl ResourceServer {
             Err(stop) => return self.after_failure(credentials, stop),
         };
         self.check_use(&token, Usage::New)?;
-        self.cache(credentials, &token);
+        // The call that brought an answer has cached the token. This request may be late, and a newer answer known.
+        if token.evidence().introspected().is_none() {
+            self.cache(credentials, &token);
+        }
         Ok(token)
     }
 

@@ -83,7 +83,7 @@ impl ResourceServer {
         Readiness { ready: issuers.iter().all(KeySetStatus::is_ready), issuers, introspection }
     }
 
-    /// How the calls are that ask each issuer about tokens, those of the
+    /// The state of each issuer's introspection, those of the
     /// [resolver](crate::ResourceServerBuilder::issuer_resolver) after those of the configuration.
     #[must_use]
     pub fn introspections(&self) -> Vec<IntrospectionStatus> {

@@ -20,10 +20,10 @@ const WAIT_FOR_KEYS: Duration = Duration::from_secs(2);
 const SHORTEST_SLEEP: Duration = Duration::from_millis(10);
 
 impl ResourceServer {
-    /// Revalidates a token that was accepted earlier, without its text: for connections that outlive a request, such as
-    /// a WebSocket. It fetches nothing and checks no signature, and is only as current as the cached keys: a key that
-    /// the issuer withdrew is noticed only once requests have triggered a refresh of the set. For a token that the issuer
-    /// is asked about, the last answer counts, for as long as it would for a request.
+    /// Revalidates a token that was accepted earlier, without its string: for connections that outlive a request, such
+    /// as a WebSocket. It fetches nothing and checks no signature, and is only as current as the cached keys: a key
+    /// that the issuer withdrew is noticed only once requests have triggered a refresh of the set. For an
+    /// introspected token, the last answer is valid for as long as it would be for a request.
     ///
     /// # Errors
     ///
@@ -152,7 +152,7 @@ impl ResourceServer {
                     }
                     Err(error) if error.retry_after().is_some() && !has_waited_for_keys => {
                         has_waited_for_keys = true;
-                        // Perhaps nobody else sends this token, so nobody else has its issuer asked.
+                        // Perhaps no request sends this token, so nothing else refreshes the answer.
                         match token.evidence().introspected() {
                             None => WAIT_FOR_KEYS,
                             Some(_) => match server.revalidate_async(&token).await {
@@ -194,7 +194,8 @@ impl ResourceServer {
 
     fn until_next_look(&self, token: &ValidatedToken) -> Duration {
         let end = token.trusted_issuer().rules.end_of(token.times());
-        let left = self.0.clock.now().zip(end).map_or(LOOK_EVERY, |(now, end)| end.saturating_since(now));
-        left.clamp(SHORTEST_SLEEP, LOOK_EVERY)
+        let left = self.0.clock.now().zip(end).map(|(now, end)| end.saturating_since(now));
+        // Past its end, it is valid by a newer answer of its issuer.
+        left.filter(|left| !left.is_zero()).map_or(LOOK_EVERY, |left| left.clamp(SHORTEST_SLEEP, LOOK_EVERY))
     }
 }

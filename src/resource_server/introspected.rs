@@ -1,5 +1,5 @@
-//! Tokens that their issuer is asked about: opaque ones, encrypted ones, JWTs of an issuer without keys, and JWTs that may
-//! have been revoked.
+//! Introspected tokens: opaque ones, encrypted ones, JWTs of an issuer without keys, and JWTs that may have been
+//! revoked.
 
 use std::fmt;
 use std::future::Future;
@@ -22,7 +22,7 @@ use crate::token_claims::TokenClaims;
 use crate::trust::{Table, TrustedIssuer};
 use crate::validator::{Check, Found, NoListener, Rule, StepListener, check};
 
-/// What an answer about a JWT must not say otherwise.
+/// The claims in which an answer about a JWT must not differ.
 const NAMES_OF_A_TOKEN: [&str; 4] = ["iss", "sub", "client_id", "jti"];
 
 /// A token that only its issuer can read.
@@ -31,7 +31,7 @@ pub(super) struct Unreadable<'t> {
     is_encrypted: bool,
 }
 
-/// At most so many bytes, of UTF-8: an issuer could make nothing else of it.
+/// At most this many bytes, of UTF-8: no issuer could read anything else.
 struct Size<'t> {
     token: &'t [u8],
     max_bytes: usize,
@@ -118,7 +118,7 @@ impl ResourceServer {
         Ok(ValidatedToken::new(claims, Arc::clone(issuer), evidence, Arc::clone(&server.context)))
     }
 
-    /// Whether the issuer says that a JWT is still active whose signature and claims have passed.
+    /// Whether the issuer says that a JWT whose signature and claims have passed is still active.
     #[cold]
     pub(super) fn confirm<L: StepListener>(
         &self,
@@ -171,11 +171,12 @@ impl ResourceServer {
         if is_too_old && self.find_again(introspected.token().as_bytes()).is_some() { Ok(()) } else { Err(error) }
     }
 
-    /// A token that was accepted before, if its issuer's answers may be used for longer while there are no new ones.
+    /// A token that was accepted before, if its issuer's answers may be used for longer while no new ones are
+    /// available.
     pub(super) fn find_stale(&self, credentials: Credentials<'_>) -> Option<ValidatedToken> {
         let token = self.0.token_cache.as_ref()?.find(credentials.token)?;
         let introspector = token.trusted_issuer().proof.introspector()?;
-        if !introspector.serves_stale() || self.check_use(&token, Usage::Stale).is_err() {
+        if !introspector.may_serve_stale(credentials.token) || self.check_use(&token, Usage::Stale).is_err() {
             return None;
         }
         introspector.note_stale();
@@ -217,11 +218,13 @@ impl ResourceServer {
             Err(Stop::Pending(_)) => return None,
         };
         if let TokenError::AnswerMismatch(claim) = error {
-            tracing::warn!(issuer = %issuer.rules.issuer, claim, "an answer is about another token than was asked about");
+            tracing::warn!(issuer = %issuer.rules.issuer, claim, "an introspection answer is about another token");
         }
-        // That our side cannot decide says nothing about the token.
-        let is_of_the_token = matches!(RefusalKind::from(&error), RefusalKind::Invalid | RefusalKind::Malformed)
-            || matches!(error, TokenError::AnswerMismatch(_));
+        // That our side cannot decide says nothing about the token, and a disabled issuer can be enabled again.
+        let is_of_the_token = match RefusalKind::from(&error) {
+            RefusalKind::Invalid | RefusalKind::Malformed => error != TokenError::IssuerDisabled,
+            _ => matches!(error, TokenError::AnswerMismatch(_)),
+        };
         is_of_the_token.then(|| {
             self.forget(token);
             error

@@ -52,8 +52,8 @@ impl ResourceServer {
         Some((token, now))
     }
 
-    /// As [`find_cached`](Self::find_cached), for a token that was looked for before: it does not count as a lookup, and
-    /// nothing is asked or fetched.
+    /// Like [`find_cached`](Self::find_cached), but for a token that was looked up before: it does not count as a
+    /// lookup, and nothing is introspected or fetched.
     pub(super) fn find_again(&self, text: &[u8]) -> Option<ValidatedToken> {
         let token = self.0.token_cache.as_ref()?.find(text)?;
         self.check_use(&token, Usage::Again).ok().map(|_| token)

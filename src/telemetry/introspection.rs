@@ -10,7 +10,7 @@ use crate::metrics::{
     INTROSPECTION_DURATION, INTROSPECTION_WAITING_REQUESTS, INTROSPECTION_WITHOUT_CALL, INTROSPECTIONS, ISSUER, RESULT,
 };
 
-/// Counts for one issuer that is asked about tokens, or for all that a resolver brings.
+/// Counts for one issuer with introspection, or for all issuers of a resolver.
 pub(crate) struct IntrospectionMeter {
     issuer: SharedString,
 }
@@ -35,7 +35,7 @@ impl IntrospectionMeter {
         counter(&self.key_with(INTROSPECTION_WITHOUT_CALL, "refused")).increment(1);
     }
 
-    /// A token was accepted although nobody could tell whether it is still active.
+    /// A token was accepted although it was unknown whether it is still active.
     pub(crate) fn served_stale(&self) {
         counter(&self.key_with(INTROSPECTION_WITHOUT_CALL, "stale")).increment(1);
     }

@@ -187,7 +187,7 @@ impl TrustedIssuers {
         }
     }
 
-    /// As [`change`](Self::change). If it fails, nothing changes.
+    /// Like [`change`](Self::change), but it may fail; then nothing changes.
     fn try_change<T, E>(&self, change: impl FnOnce(&mut Table) -> Result<T, E>) -> Result<T, E> {
         let _changing = self.changing();
         let mut table = Table::clone(&self.table());

@@ -22,7 +22,7 @@ pub(crate) struct Table {
     resolved: Vec<Arc<TrustedIssuer>>,
     by_url: HashMap<Arc<str>, Arc<TrustedIssuer>>,
     has_resolver: bool,
-    /// Some of the configuration are asked about opaque tokens.
+    /// Some configured issuers introspect opaque tokens.
     introspects: bool,
 }
 
@@ -84,8 +84,8 @@ impl Table {
             let (issuer, shapes) = (&issuer.rules.issuer, introspector.shapes());
             if introspecting.len() > 1 && shapes.is_empty() {
                 return problem(format!(
-                    "several issuers introspect, and {issuer:?} does not say which opaque tokens are its own, so that \
-                     others' would be sent to it; add `.tokens_with_prefix(..)` or `.tokens_that(..)`"
+                    "several issuers introspect, and {issuer:?} does not say which opaque tokens are its own, so \
+                     those of others would be sent to it; add `.tokens_with_prefix(..)` or `.tokens_that(..)`"
                 ));
             }
             for (other, introspector) in introspecting.iter().take(position) {

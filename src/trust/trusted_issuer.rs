@@ -33,9 +33,9 @@ pub(crate) struct CommonRules {
 pub(crate) enum Proof {
     /// It signs them with one of these keys.
     Keys(Keys),
-    /// It is asked about them.
+    /// They are introspected.
     Introspection(Arc<Introspector>),
-    /// It signs them with one of these keys, and is asked about those that are opaque.
+    /// It signs them with one of these keys; opaque ones are introspected.
     Both(Keys, Arc<Introspector>),
 }
 
@@ -196,7 +196,7 @@ impl TrustedIssuer {
         self.verified_at.load(Ordering::Relaxed)
     }
 
-    /// How its keys are, if it has any.
+    /// The state of its keys, if it has any.
     pub(crate) fn status(&self) -> Option<KeySetStatus> {
         self.proof.keys().map(|keys| keys.status(&self.rules.issuer, self.is_enabled()))
     }

@@ -180,11 +180,11 @@ fn refused_networks() {
     let (discovered, keys) = (|url: &str| Issuer::new(url), |url: &str| Issuer::new(ISSUER).jwk_set_url(url));
     assert_snapshot!(refuse(discovered(ISSUER), "10.0.0.0/33"), @r#"`refuse_networks`: "10.0.0.0/33" is not a network; write it like "10.0.0.0/8", or as one address"#);
     assert_snapshot!(refuse(discovered(ISSUER), "localhost"), @r#"`refuse_networks`: "localhost" is not a network; write it like "10.0.0.0/8", or as one address"#);
-    assert_snapshot!(refuse(discovered("https://10.1.2.3"), "10.0.0.0/8"), @"`refuse_networks`: https://10.1.2.3/.well-known/oauth-authorization-server is at 10.1.2.3, in the refused network 10.0.0.0/8; take the network out, or use another address");
-    assert_snapshot!(refuse(keys("https://0x0a.1/keys"), "10.0.0.0/8"), @"`refuse_networks`: https://10.0.0.1/keys is at 10.0.0.1, in the refused network 10.0.0.0/8; take the network out, or use another address");
-    assert_snapshot!(refused(keys("https://[::ffff:169.254.169.254]/keys").refuse_private_networks()), @"`refuse_networks`: https://[::ffff:a9fe:a9fe]/keys is at ::ffff:169.254.169.254, in the refused network 169.254.0.0/16; take the network out, or use another address");
-    assert_snapshot!(refused(discovered(ISSUER).failover_jwk_set_url("https://127.0.0.1/keys").refuse_private_networks()), @"`refuse_networks`: https://127.0.0.1/keys is at 127.0.0.1, in the refused network 127.0.0.0/8; take the network out, or use another address");
-    assert_snapshot!(refused(Issuer::new(ISSUER).metadata_url("https://10.1.2.3/metadata").refuse_private_networks()), @"`refuse_networks`: https://10.1.2.3/metadata is at 10.1.2.3, in the refused network 10.0.0.0/8; take the network out, or use another address");
+    assert_snapshot!(refuse(discovered("https://10.1.2.3"), "10.0.0.0/8"), @"`refuse_networks`: https://10.1.2.3/.well-known/oauth-authorization-server is at 10.1.2.3, in the refused network 10.0.0.0/8; remove the network, or use another address");
+    assert_snapshot!(refuse(keys("https://0x0a.1/keys"), "10.0.0.0/8"), @"`refuse_networks`: https://10.0.0.1/keys is at 10.0.0.1, in the refused network 10.0.0.0/8; remove the network, or use another address");
+    assert_snapshot!(refused(keys("https://[::ffff:169.254.169.254]/keys").refuse_private_networks()), @"`refuse_networks`: https://[::ffff:a9fe:a9fe]/keys is at ::ffff:169.254.169.254, in the refused network 169.254.0.0/16; remove the network, or use another address");
+    assert_snapshot!(refused(discovered(ISSUER).failover_jwk_set_url("https://127.0.0.1/keys").refuse_private_networks()), @"`refuse_networks`: https://127.0.0.1/keys is at 127.0.0.1, in the refused network 127.0.0.0/8; remove the network, or use another address");
+    assert_snapshot!(refused(Issuer::new(ISSUER).metadata_url("https://10.1.2.3/metadata").refuse_private_networks()), @"`refuse_networks`: https://10.1.2.3/metadata is at 10.1.2.3, in the refused network 10.0.0.0/8; remove the network, or use another address");
     assert!(builder().issuer(discovered(ISSUER).refuse_private_networks()).build().is_ok());
 }
 

@@ -9,7 +9,9 @@ use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::{any, get, post};
 use serde_json::{Value, json};
-use tower_bearer::{ClientSecretBasic, Introspection, Issuer, RefusalKind, RequireScopes, ResourceServer, StatusPolicy, ValidatedToken};
+use tower_bearer::{
+    ClientSecretBasic, Introspection, Issuer, RefusalKind, RequireScopes, ResourceServer, StatusPolicy, ValidatedToken,
+};
 use tower_bearer_authorization_server::{AuthorizationServer, AuthorizationServerBuilder, Client, User};
 
 const AUDIENCE: &str = "https://api.example.com";

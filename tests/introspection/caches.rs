@@ -20,12 +20,12 @@ async fn r85_an_answer_counts_for_its_time_and_never_past_exp() {
         let exp = endpoint.clock.now().unwrap().as_secs() + lives;
         endpoint.answer_about(token, Answer::with(json!({ "exp": exp })));
         assert_eq!(reason(&server, token).await, "accepted");
-        // Not so late that it is asked about ahead.
+        // Too early for a refresh ahead.
         endpoint.pass(Duration::from_secs(counts * 7 / 10));
         assert_eq!(reason(&server, token).await, "accepted");
         assert_eq!(endpoint.calls(), before + 1, "{token}");
         endpoint.pass(Duration::from_secs(counts - counts * 7 / 10));
-        // Within the leeway of `exp`, the issuer says that it is active: it is asked each time.
+        // Within the leeway of `exp`, the issuer says that the token is active: it is asked each time.
         for asked in 2..4 {
             assert_eq!(reason(&server, token).await, "accepted");
             if token == "short" {

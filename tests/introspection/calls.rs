@@ -190,7 +190,7 @@ async fn n03_five_failures_pause_calls_for_longer_and_longer_until_one_succeeds(
         assert_eq!(response(&server, &format!("token-{n}")).await.0, 503);
     }
     endpoint.answer(Answer::Active);
-    assert_eq!(response(&server, "b").await.0, 200, "failures are counted anew");
+    assert_eq!(response(&server, "b").await.0, 200, "failures are counted from zero");
 }
 
 #[tokio::test]

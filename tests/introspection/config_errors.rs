@@ -1,4 +1,4 @@
-//! Configurations that `build()` refuses, with the setting and the remedy.
+//! Configurations that `build()` rejects, with the setting and the remedy.
 
 use std::time::Duration;
 
@@ -96,7 +96,7 @@ fn what_is_right_is_accepted() {
     }
 }
 
-/// A description shows no secret, and says that it does not say all.
+/// A description shows no secret, and names what it omits.
 #[test]
 fn a_description_names_what_it_leaves_out() {
     let builder =

@@ -1,4 +1,4 @@
-//! An introspection endpoint that answers what a test tells it to.
+//! An introspection endpoint with responses that a test sets.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -31,7 +31,7 @@ pub(crate) enum Answer {
     Silence,
 }
 
-/// A request that came.
+/// A request that has arrived.
 #[derive(Clone, Debug)]
 pub(crate) struct Asked {
     pub(crate) method: String,
@@ -115,7 +115,7 @@ impl Endpoint {
         self.script.answers.lock().unwrap().insert(token.to_owned(), answer);
     }
 
-    /// From now on, requests are not answered until they are let go.
+    /// From now on, requests get no response until they are released.
     pub(crate) fn hold(&self) {
         self.script.gate.forget_permits(Semaphore::MAX_PERMITS);
     }

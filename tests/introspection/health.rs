@@ -62,7 +62,7 @@ async fn n03_the_log_names_the_remedy_once_and_the_end_of_an_outage() {
     endpoint.answer(Answer::Active);
     endpoint.pass(std::time::Duration::from_secs(2));
     assert_eq!(reason(&server, "new").await, "accepted");
-    assert_eq!(log::take().lines().filter(|line| line.contains("INFO") && line.contains("answers again")).count(), 1);
+    assert_eq!(log::take().lines().filter(|line| line.contains("INFO") && line.contains("responds again")).count(), 1);
 
     // Anybody can send a token that the endpoint chokes on.
     endpoint.answer(Answer::status(400));

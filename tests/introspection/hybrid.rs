@@ -1,4 +1,4 @@
-//! JWTs that are verified with keys, and asked about as well.
+//! JWTs that are verified with keys, and introspected as well.
 
 use std::time::Duration;
 

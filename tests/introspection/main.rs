@@ -1,4 +1,4 @@
-//! Tokens that their issuer is asked about, over real sockets: real time for the network, a manual clock for the policy.
+//! Introspected tokens, over real sockets: real time for the network, a manual clock for the policy.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -1,4 +1,4 @@
-//! An endpoint that fails, in each of the ways in which endpoints fail: nobody is told that a token is invalid.
+//! An endpoint that fails, in each of the ways in which endpoints fail: no response says that a token is invalid.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -61,7 +61,7 @@ async fn n04_a_signed_answer_that_is_not_from_the_issuer_or_not_for_us_is_503() 
         ("no time", bad(answer().claim("iat", Value::Null))),
         ("the future", bad(answer().claim("iat", NOW.as_secs() + 31))),
         ("no answer", bad(answer().claim("token_introspection", Value::Null))),
-        ("a text for an answer", bad(answer().claim("token_introspection", said().to_string()))),
+        ("a string for an answer", bad(answer().claim("token_introspection", said().to_string()))),
         ("a stranger's key", bad(answer().key(&stranger))),
         ("a wrong signature", sent(answer().sign_defective(Defect::TamperedSignature))),
         ("changed claims", sent(answer().sign_defective(Defect::TamperedPayload))),
@@ -105,7 +105,7 @@ async fn n04_an_answer_may_be_for_another_name_of_ours() {
     }
 }
 
-/// A signed answer is no access token, whoever sends it to us.
+/// A signed answer is not an access token, no matter who sends it to us.
 #[tokio::test]
 async fn n04_an_answer_is_not_accepted_as_a_token() {
     let server = builder().issuer(issuer_with(Algorithm::RS256).trusted()).build().unwrap();

@@ -2,7 +2,7 @@
 //!
 //! `in_process` sends whole requests through tower services; `over_socket` puts each behind axum on a core of its own
 //! and loads it from another. A package of its own, which nothing else builds: `cargo run --release --bin in_process`,
-//! in this directory. Options behind `--`: `--json FILE` writes the numbers to a file, `--smoke` runs a few iterations.
+//! in this directory. Options after `--`: `--json FILE` writes the numbers to a file, `--smoke` runs a few iterations.
 
 pub mod in_process;
 pub mod over_socket;

@@ -146,8 +146,8 @@ impl AuthorizationServerBuilder {
         Self { clock: Arc::new(clock), ..self }
     }
 
-    /// Names the APIs that tokens are for where the client names [none](Client::audience), as the demo clients do; in
-    /// place of those named before, such as by a file.
+    /// Sets the audiences of tokens for clients that name [none](Client::audience), such as the demo clients. They
+    /// replace those set before, such as by a file.
     ///
     /// ```
     /// use tower_bearer_authorization_server::AuthorizationServer;
@@ -165,13 +165,13 @@ impl AuthorizationServerBuilder {
         Self { audiences: audiences.into_iter().map(Into::into).collect(), ..self }
     }
 
-    /// Listens on this port; 0, the default, lets the system choose a free one, so that servers can run beside each
-    /// other.
+    /// Listens on this port; 0, the default, lets the system choose a free one, so that several servers can run at
+    /// once.
     pub fn port(self, port: u16) -> Self {
         Self { port, ..self }
     }
 
-    /// Listens on this address; `127.0.0.1` by default, because the server is for tests. Another address than one of
+    /// Listens on this address; `127.0.0.1` by default, because the server is for tests. An address that is not
     /// loopback needs [`dangerously_allow_non_loopback`](Self::dangerously_allow_non_loopback), and `0.0.0.0` and `::`
     /// an [`issuer`](Self::issuer). The admin API stays on `127.0.0.1`.
     pub fn listen(mut self, address: IpAddr) -> Self {
@@ -179,7 +179,7 @@ impl AuthorizationServerBuilder {
         self
     }
 
-    /// Calls itself this in tokens and metadata, and puts its endpoints below it: for a server that is reached by a
+    /// Uses this issuer URL in tokens and metadata, and puts the endpoints below it: for a server that is reached by a
     /// name, such as that of its container, or through a proxy. By default the issuer is the address with the port and
     /// the [path](Self::issuer_path).
     ///
@@ -205,7 +205,7 @@ impl AuthorizationServerBuilder {
         self
     }
 
-    /// **Dangerous:** admits that [`listen`](Self::listen) and [`issuer`](Self::issuer) let other machines reach this
+    /// **Dangerous:** allows [`listen`](Self::listen) and [`issuer`](Self::issuer) to let other machines reach this
     /// server, which gives tokens to everyone who knows the secrets in its configuration, or those of the
     /// [demo clients](Self::demo). For a network of containers, or one that only your tests can reach.
     pub fn dangerously_allow_non_loopback(mut self) -> Self {
@@ -274,7 +274,7 @@ impl AuthorizationServerBuilder {
         Self { legacy_grants: true, ..self }
     }
 
-    /// Makes an endpoint misbehave from the start on, until [`behave`](super::AuthorizationServer::behave) is called; see
+    /// Makes an endpoint misbehave from the start, until [`behave`](super::AuthorizationServer::behave) is called; see
     /// [`AuthorizationServer::misbehave`](super::AuthorizationServer::misbehave).
     pub fn misbehave(mut self, endpoint: Endpoint, fault: Fault) -> Self {
         self.faults.insert(endpoint, fault);
@@ -334,7 +334,7 @@ impl AuthorizationServerBuilder {
         Ok((clients, Users::register(self.users.clone())?))
     }
 
-    /// The clients, each with the APIs that its tokens are for.
+    /// The clients, each with the audiences of its tokens.
     pub(super) fn clients(&self) -> Vec<Client> {
         let with_audiences = |client: &Client| client.clone().with_default_audiences(&self.audiences);
         self.clients.iter().map(with_audiences).map(demo::with_default_audience).collect()

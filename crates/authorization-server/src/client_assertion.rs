@@ -15,7 +15,7 @@ use super::state::ServerState;
 /// `client_assertion_type` (RFC 7523 §2.2).
 pub(super) const TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
-/// As far as clocks may differ: what the layer allows, too.
+/// How far clocks may differ: as much as the layer allows.
 const LEEWAY: Duration = Duration::from_secs(30);
 /// How long an assertion may live from now on. Until then it is remembered, so that it is good for one use.
 const MAX_LIFETIME: Duration = Duration::from_secs(3600);
@@ -23,7 +23,7 @@ const MAX_LIFETIME: Duration = Duration::from_secs(3600);
 const MAX_ID_BYTES: usize = 1_024;
 const MAX_BYTES: usize = 16 * 1024;
 
-/// The client that signed the assertion, if all of it is as RFC 7523 §3 asks. The error is for the log alone.
+/// The client that signed the assertion, if it meets RFC 7523 §3. The error is for the log alone.
 pub(super) fn verify<'a>(state: &'a ServerState, assertion: &str) -> Result<&'a RegisteredClient, &'static str> {
     if assertion.len() > MAX_BYTES {
         return Err("it is too long");
@@ -62,9 +62,9 @@ fn check_signature(
 ) -> Result<(), &'static str> {
     // RFC 7515 §4.1.11: no extension is known here.
     if header.contains_key("crit") {
-        return Err("`crit` names what nobody here knows");
+        return Err("`crit` names an unknown extension");
     }
-    // A JWT that says to be something else is no assertion (RFC 8725 §3.11).
+    // A JWT that claims to be something else is not an assertion (RFC 8725 §3.11).
     let is_assertion = |typ: &str| ["jwt", "client-authentication+jwt"].iter().any(|own| typ.eq_ignore_ascii_case(own));
     if header.contains_key("typ") && !text(header, "typ").is_some_and(is_assertion) {
         return Err("`typ` is that of another kind of token");
@@ -73,19 +73,19 @@ fn check_signature(
     let algorithm = algorithm.filter(|algorithm| ClientKeys::ALGORITHMS.contains(algorithm));
     let algorithm = algorithm.ok_or("`alg` is not one of those in the metadata")?;
     let key_id = match header.get("kid") {
-        Some(key_id) => Some(key_id.as_str().ok_or("`kid` is not text")?),
+        Some(key_id) => Some(key_id.as_str().ok_or("`kid` is not a string")?),
         None => None,
     };
     let signature = URL_SAFE_NO_PAD.decode(signature).map_err(|_| "its signature cannot be read")?;
     if keys.verify(algorithm, key_id, input.as_bytes(), &signature) {
         Ok(())
     } else {
-        Err("no key of the client has made its signature")
+        Err("none of the client's keys verifies its signature")
     }
 }
 
-/// It is for this server: `aud` has the issuer or the token endpoint (RFC 7523 §3, 3), or the endpoint of pushed requests
-/// (RFC 9126 §2).
+/// Checks that it is for this server: `aud` has the issuer or the token endpoint (RFC 7523 §3, 3), or the endpoint of
+/// pushed requests (RFC 9126 §2).
 fn check_audience(state: &ServerState, claims: &Map<String, Value>) -> Result<(), &'static str> {
     let pushed = state.url(paths::PUSHED);
     let is_own = |audience: &Value| {
@@ -99,7 +99,7 @@ fn check_audience(state: &ServerState, claims: &Map<String, Value>) -> Result<()
     if is_for_this_server { Ok(()) } else { Err("`aud` is neither the issuer nor the token endpoint") }
 }
 
-/// It has begun and not ended (RFC 7523 §3, 4 to 6), and ends soon; until when it has to be remembered.
+/// Checks that it has begun and not ended (RFC 7523 §3, 4 to 6), and ends soon; until when its use is recorded.
 fn check_times(claims: &Map<String, Value>, now: UnixTime) -> Result<UnixTime, &'static str> {
     let time = |name: &str| match claims.get(name) {
         Some(time) => time.as_u64().map(UnixTime::from_secs).map(Some).ok_or("a time in it is not in whole seconds"),
@@ -114,7 +114,7 @@ fn check_times(claims: &Map<String, Value>, now: UnixTime) -> Result<UnixTime, &
     }
     let latest = now.saturating_add(LEEWAY);
     if time("nbf")?.is_some_and(|begins| begins > latest) || time("iat")?.is_some_and(|issued| issued > latest) {
-        return Err("it is from the future");
+        return Err("it was issued in the future or is not valid yet");
     }
     Ok(ends)
 }

@@ -27,8 +27,8 @@ pub(super) async fn authenticated_form(
     Ok((client, parameters))
 }
 
-/// The client assertion of the request. Who sends one means to be known by it, and not by `client_id` alone (RFC 7521
-/// §4.2).
+/// The client assertion of the request. A client that sends one authenticates by it, and not by `client_id` alone (RFC
+/// 7521 §4.2).
 fn asserted(parameters: &Parameters) -> Result<Option<&str>, OAuthError> {
     match (parameters.value("client_assertion_type"), parameters.value("client_assertion")) {
         (None, None) => Ok(None),

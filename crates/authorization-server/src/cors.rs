@@ -8,11 +8,11 @@ use tower_http::cors::{AllowHeaders, Any, CorsLayer};
 
 use super::Endpoint;
 
-/// How long a browser may remember the answer to a preflight.
+/// How long a browser may cache the response to a preflight.
 const PREFLIGHT_LIFETIME: Duration = Duration::from_secs(600);
 
 impl Endpoint {
-    /// Whether a client in a browser calls this endpoint from a script. Pages are for the browser itself: a site that
+    /// Whether browser-based clients call this endpoint from a script. Pages are for the browser itself: a site that
     /// could read them would have their form tokens. Introspection is for APIs, which have a secret.
     pub(super) const fn is_for_scripts(self) -> bool {
         match self {
@@ -32,16 +32,16 @@ impl Endpoint {
     }
 }
 
-/// Answers preflights, and lets scripts of every origin read every other response, errors included. Nothing here goes by
-/// cookies, so that the origin proves nothing and need not be named.
+/// Responds to preflights, and lets scripts of every origin read every other response, errors included. Nothing here
+/// uses cookies, so the origin proves nothing and need not be named.
 pub(super) fn layer() -> CorsLayer {
     CorsLayer::new()
         .allow_origin(Any)
         .allow_methods([Method::GET, Method::POST])
-        // `*` would not stand for `Authorization` (Fetch §3.2.3).
+        // `*` would not cover `Authorization` (Fetch §3.2.3).
         .allow_headers(AllowHeaders::mirror_request())
         .expose_headers([WWW_AUTHENTICATE, RETRY_AFTER])
         .max_age(PREFLIGHT_LIFETIME)
-        // Only the answer to a preflight differs from request to request, and `OPTIONS` is never cached.
+        // Only the response to a preflight differs from request to request, and `OPTIONS` is never cached.
         .vary([])
 }

@@ -5,8 +5,8 @@
 //! **Do not let this server guard anything.** It is on loopback unless [configured
 //! otherwise](AuthorizationServerBuilder::dangerously_allow_non_loopback), by default without TLS, keeps everything in
 //! memory, does not slow down attackers who guess secrets, and signs defective tokens for the owner of its handle. Unless
-//! it is told to [misbehave](#misbehaviour), what it does on the network is correct all the same, so that a client that
-//! works with it works with a real one:
+//! it is made to [misbehave](#misbehaviour), it is nevertheless correct on the network, so that a client that works
+//! with it works with a real one:
 //!
 //! - authorization code (RFC 6749 §4.1) with PKCE by `S256` (RFC 7636), which every client has to use: pages to log in
 //!   and to consent, codes of 60 seconds for one use, `iss` in the answer (RFC 9207), redirect URIs compared byte for
@@ -27,8 +27,8 @@
 //! - introspection (RFC 7662) for each client with a secret, with `token_use`, and signed if the request's `Accept` says so
 //!   (RFC 9701); and revocation (RFC 7009), which an API that checks JWTs alone does not notice,
 //! - metadata by RFC 8414, and at the place where OpenID Connect Discovery looks,
-//! - its public keys as a JWK Set (RFC 7517 §5), with an `ETag` and 304 for who has it already (RFC 9110 §13.1.2),
-//! - CORS for scripts of any origin at the endpoints that clients in browsers call: metadata, keys, token, userinfo,
+//! - its public keys as a JWK Set (RFC 7517 §5), with an `ETag` and 304 for clients that have it (RFC 9110 §13.1.2),
+//! - CORS for scripts of any origin at the endpoints that browser-based clients call: metadata, keys, token, userinfo,
 //!   revocation and pushed requests, errors and faults included; never at the pages, introspection or the admin API.
 //!
 //! `tests/interop/run` tries that with clients in other languages and with Chromium, and keeps pictures of all pages in
@@ -115,9 +115,9 @@
 //! - [`misbehave`](AuthorizationServer::misbehave) gives one endpoint a [`Fault`]: it is slow, hangs, breaks off,
 //!   answers with another status or a web page, flaps, redirects; its JWK Set is empty or huge, or some of its keys are
 //!   bad. Introspection has `active` in the wrong type or not at all, leaves out `aud` or `exp`, names another issuer, or
-//!   takes refresh tokens for access tokens; its signed responses are not signed, or badly. Any JSON has other
+//!   takes refresh tokens for access tokens; its signed responses are unsigned, or badly signed. Any JSON has other
 //!   [members](Fault::Members). The builder's [`misbehave`](AuthorizationServerBuilder::misbehave), and `[faults]` in a
-//!   file, do so from the start on.
+//!   file, do so from the start.
 //! - Keys are [rotated](AuthorizationServer::rotate_keys), [with
 //!   overlap](AuthorizationServer::rotate_keys_with_overlap) too, [announced](AuthorizationServer::publish_next_key),
 //!   [withdrawn](AuthorizationServer::withdraw_key), or get [new material under the same
@@ -133,9 +133,9 @@
 //!   the next request an error; [`script_device`](AuthorizationServer::script_device) decides for the users of devices.
 //! - [`issued_tokens`](AuthorizationServer::issued_tokens) lists what was issued,
 //!   [`revoke`](AuthorizationServer::revoke) and [`revoke_issued`](AuthorizationServer::revoke_issued) end it.
-//! - [`requests`](AuthorizationServer::requests) counts what an endpoint was asked, faulty answers included, and
-//!   [`request_log`](AuthorizationServer::request_log) says who asked and what came of it. `introspections` of an issued
-//!   token counts what introspection was asked about it.
+//! - [`requests`](AuthorizationServer::requests) counts an endpoint's requests, faulty responses included, and
+//!   [`request_log`](AuthorizationServer::request_log) has the client and the outcome of each. `introspections` of an
+//!   issued token counts the introspection calls about it.
 //!
 //! ```
 //! use std::time::Duration;

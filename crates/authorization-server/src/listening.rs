@@ -14,7 +14,7 @@ pub(super) struct Listening {
     pub(super) address: Option<IpAddr>,
     /// `None` is the address with its port and the issuer's path.
     pub(super) issuer: Option<String>,
-    /// Whether either may be something else than loopback.
+    /// Whether either may be something other than loopback.
     pub(super) may_leave_loopback: bool,
 }
 
@@ -37,7 +37,7 @@ impl Listening {
         Ok(path.to_owned())
     }
 
-    /// That others can reach the server only if that was admitted, and that they know its name then.
+    /// Checks that others can reach the server only if that is allowed, and that they then know its name.
     pub(super) fn check(&self) -> Result<(), StartError> {
         let not_loopback = |setting, value: String| StartError::NotLoopback { setting, value };
         let address = self.address();
@@ -68,7 +68,7 @@ impl Listening {
         address.into_iter().chain(host).collect()
     }
 
-    /// Whether others than this machine may reach the server.
+    /// Whether other machines may reach the server.
     pub(super) fn is_open(&self) -> bool {
         !self.address().to_canonical().is_loopback()
             || self.issuer.as_ref().is_some_and(|issuer| !is_on_loopback(issuer))

@@ -7,7 +7,7 @@ use tower_bearer_test::{Defect, TestIssuer};
 /// Of the request's `Accept` and of the response (RFC 9701 §4, §5).
 pub(super) const MEDIA_TYPE: &str = "application/token-introspection+jwt";
 
-/// Whether the client asks for a signed response, and does not like JSON better (RFC 9701 §4, RFC 9110 §12.5.1).
+/// Whether the client asks for a signed response, and does not prefer JSON (RFC 9701 §4, RFC 9110 §12.5.1).
 pub(super) fn is_wanted(headers: &HeaderMap) -> bool {
     let values = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
     let ranges: Vec<_> = values.flat_map(|value| value.split(',')).map(range).collect();

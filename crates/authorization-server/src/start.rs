@@ -113,7 +113,7 @@ impl Checked {
         Ok(Self { settings, clients, users })
     }
 
-    /// Whether the other one has no wishes for its address, port and certificate, or the same ones.
+    /// Whether the other one sets no address, port or certificate, or the same ones.
     fn may_share_its_place(&self, other: &Self) -> bool {
         let (own, other) = (&self.settings, &other.settings);
         #[cfg(feature = "tls")]

@@ -71,9 +71,9 @@ pub enum StartError {
         /// The scope as given.
         scope: String,
     },
-    /// A previous secret that anyone could guess, or that came before none.
+    /// A previous secret that is empty, or that has no current secret after it.
     #[error(
-        "client `{client_id}` has an empty previous secret, or no secret beside it; give `Client::previous_secret` the \
+        "client `{client_id}` has an empty previous secret, or no current one; give `Client::previous_secret` the \
          secret before that of `Client::new`"
     )]
     PreviousSecret {
@@ -91,7 +91,7 @@ pub enum StartError {
         /// What is wrong with them.
         problem: String,
     },
-    /// A beginning of tokens that no token in a header can have (RFC 6750 §2.1), or none of the client's is opaque.
+    /// A prefix that no token in a header can have (RFC 6750 §2.1), or that of a client without opaque tokens.
     #[error(
         "opaque tokens of client `{client_id}` cannot begin with {prefix:?}; give `Client::opaque_token_prefix` letters, \
          digits and `-._~+/`, and in a file `opaque_tokens = true` with it"
@@ -103,11 +103,11 @@ pub enum StartError {
         prefix: String,
     },
     /// A fault that means nothing at its endpoint.
-    #[error("a fault is set that cannot be: {source}")]
+    #[error("a fault cannot be set: {source}")]
     Fault {
         /// Where it was set.
         endpoint: Endpoint,
-        /// Why it cannot be.
+        /// Why it cannot be set.
         source: FaultError,
     },
     /// A client whose tokens would be expired at once: claims count whole seconds.
@@ -202,7 +202,7 @@ pub enum StartError {
     /// An address or a name by which other machines would reach a server that is for tests.
     #[error(
         "`{setting}` is {value}, which is not loopback: everyone who reaches this server can get any token from it; \
-         if that is what you want, admit it with `dangerously_allow_non_loopback`"
+         if that is what you want, allow it with `dangerously_allow_non_loopback`"
     )]
     NotLoopback {
         /// The setting of the builder.
@@ -210,9 +210,9 @@ pub enum StartError {
         /// Its value.
         value: String,
     },
-    /// Every address of the machine, which is no name for an issuer.
+    /// Every address of the machine, which cannot name an issuer.
     #[error(
-        "{address} stands for every address of this machine and cannot be part of an issuer URL; give `issuer` the URL \
+        "{address} means every address of this machine and cannot be part of an issuer URL; give `issuer` the URL \
          by which clients and APIs reach this server, such as `http://as:9000`"
     )]
     NoIssuerName {

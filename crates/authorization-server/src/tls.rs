@@ -25,7 +25,7 @@ pub enum Certificate {
     Expired,
     /// For `other-host.invalid`, valid now.
     OtherHost,
-    /// As `Valid`, but issued by itself: there is no authority to trust.
+    /// Like `Valid`, but self-signed: there is no authority to trust.
     SelfSigned,
 }
 

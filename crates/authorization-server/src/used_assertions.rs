@@ -6,7 +6,7 @@ use tower_bearer::time::UnixTime;
 
 use super::grants::{Expiring, HandleDigest};
 
-/// How many are remembered. When there are more, no other one is accepted: one that is forgotten could come again.
+/// How many are recorded. When there are more, no other one is accepted: one that is forgotten could be replayed.
 const CAPACITY: usize = 10_000;
 
 /// The assertions that were used, by client and `jti`.
@@ -19,7 +19,7 @@ impl Default for UsedAssertions {
 }
 
 impl UsedAssertions {
-    /// Remembers an assertion; `false` if it was used before, or cannot be remembered.
+    /// Records an assertion; `false` if it was used before, or cannot be recorded.
     pub(super) fn spend(&self, client_id: &str, jti: &str, ends: UnixTime, now: UnixTime) -> bool {
         let digest = HandleDigest::of(&format!("{}:{client_id}:{jti}", client_id.len()));
         let mut used = self.used();

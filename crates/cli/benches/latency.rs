@@ -9,7 +9,7 @@
 //! all, because p99 shows little else then. Runs are short, so that many are left in peace. Then the issuer changes its
 //! key mid-run, and stops mid-run: no answer may be wrong, in these as in all others.
 //!
-//! Options behind `--`: `--json FILE` writes the numbers to a file, `--smoke` runs briefly to see that the benchmark
+//! Options after `--`: `--json FILE` writes the numbers to a file, `--smoke` runs briefly to see that the benchmark
 //! works and judges no time. Needs two cores.
 #![allow(
     clippy::unwrap_used,

@@ -14,7 +14,7 @@ pub(super) fn read(client: &mut ClientSettings, directory: &Path) -> Result<(), 
     }
     let path = directory.join(file);
     let text = std::fs::read(&path).map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
-    let jwks = serde_json::from_slice(&text).map_err(|_| format!("{} is no JSON", path.display()))?;
+    let jwks = serde_json::from_slice(&text).map_err(|_| format!("{} is not JSON", path.display()))?;
     client.jwks = Some(jwks);
     Ok(())
 }

@@ -38,7 +38,7 @@ pub(super) struct Document {
     /// What each scope means, for the page that asks the user.
     #[serde(default)]
     scopes: BTreeMap<String, String>,
-    /// What misbehaves from the start on.
+    /// Faults from the start.
     #[serde(default)]
     faults: BTreeMap<Endpoint, Fault>,
     /// Of clients that name none.

@@ -37,8 +37,8 @@ pub(crate) async fn respond(State(state): State<Arc<ServerState>>, request: Requ
     Ok((NO_STORE, [(CONTENT_TYPE, signed_introspection::MEDIA_TYPE)], jwt).into_response())
 }
 
-/// What there is to say of the token to this client. Refresh tokens are for this server alone, so that no API may take one for an
-/// access token (RFC 7662 §4).
+/// What this client may learn about the token. Refresh tokens are for this server alone, so that no API may take one
+/// for an access token (RFC 7662 §4).
 fn members(state: &ServerState, client: &RegisteredClient, token: &str, fault: Option<&Fault>) -> Map<String, Value> {
     let now = state.issuer.now();
     let mut response = match state.grants.introspect(token, client, now) {
@@ -69,7 +69,7 @@ struct Introspection {
     username: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     token_type: Option<&'static str>,
-    /// Not of the RFC, but what several servers tell the kinds of tokens apart with.
+    /// Not in the RFC, but several servers use it to tell the kinds of tokens apart.
     #[serde(skip_serializing_if = "Option::is_none")]
     token_use: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -107,7 +107,7 @@ impl Introspection {
     }
 
     fn into_members(self) -> Map<String, Value> {
-        // Texts, numbers and lists of texts can be nothing but JSON.
+        // Strings, numbers and lists of strings are always valid JSON.
         match serde_json::to_value(self) {
             Ok(Value::Object(members)) => members,
             _ => Map::new(),

@@ -40,7 +40,7 @@ impl<K: Copy + Eq + Hash, V> Expiring<K, V> {
         self.order.push_back(key);
     }
 
-    /// Adds an entry if there is room without making others end before their time; whether there is.
+    /// Adds an entry if there is capacity without evicting others before they end; returns whether there was.
     pub(crate) fn insert_if_room(&mut self, key: K, value: V, ends: UnixTime, now: UnixTime) -> bool {
         if self.entries.len() >= self.capacity {
             self.entries.retain(|_, entry| now < entry.ends);

@@ -98,14 +98,14 @@ pub enum Fault {
         /// How many keys are added: RSA keys of 2048 bits, about 430 bytes each.
         count: u32,
     },
-    /// Metadata or introspection responses of this issuer; the rest is as it should be.
+    /// Metadata or introspection responses of this issuer; the rest is correct.
     WrongIssuer {
         /// `issuer`.
         issuer: String,
     },
     /// JSON with these members in place of its own or in addition to them; null leaves a member out.
     Members(Map<String, Value>),
-    /// An introspection response whose `active` is the text `"true"` or `"false"`.
+    /// An introspection response whose `active` is the string `"true"` or `"false"`.
     ActiveAsText,
     /// An introspection response without `active`.
     WithoutActive,
@@ -119,7 +119,7 @@ pub enum Fault {
     RefreshTokensActive(Map<String, Value>),
     /// Introspection responds with JSON where a signed response was asked for (RFC 9701).
     Unsigned,
-    /// A signed introspection response (RFC 9701) with this one thing wrong with it. One in JSON is as it should be.
+    /// A signed introspection response (RFC 9701) with this one thing wrong with it. A JSON response is correct.
     SignedDefect(#[serde(with = "defect_name")] Defect),
 }
 

@@ -80,16 +80,16 @@ impl Client {
         Self(ClientSettings::new(id.into(), None)).jwks(jwks)
     }
 
-    /// Lets the client authenticate with a key as well, as [`with_jwks`](Self::with_jwks) says: one that moves from a
-    /// secret to keys. These replace those set before.
+    /// Lets the client authenticate with a key as well, as [`with_jwks`](Self::with_jwks) says: for one that moves from
+    /// a secret to keys. These replace those set before.
     #[must_use]
     pub fn jwks(mut self, jwks: impl Into<Value>) -> Self {
         self.0.jwks = Some(jwks.into());
         self
     }
 
-    /// Accepts this secret as well, for a service that has not got its new one yet: as long as the server runs, or for its
-    /// [lifetime](Self::previous_secret_lifetime). On a running server,
+    /// Accepts this secret as well, for a service that does not have its new one yet: as long as the server runs, or
+    /// for its [lifetime](Self::previous_secret_lifetime). On a running server,
     /// [`rotate_client_secret`](crate::AuthorizationServer::rotate_client_secret) does the same.
     #[must_use]
     pub fn previous_secret(mut self, secret: impl Into<String>) -> Self {
@@ -97,7 +97,7 @@ impl Client {
         self
     }
 
-    /// How long the [previous secret](Self::previous_secret) is accepted, from the start of the server on.
+    /// How long the [previous secret](Self::previous_secret) is accepted, from the start of the server.
     #[must_use]
     pub fn previous_secret_lifetime(mut self, lifetime: Duration) -> Self {
         self.0.previous_secret_lifetime = Some(lifetime);
@@ -161,7 +161,7 @@ impl Client {
         self
     }
 
-    /// Gives the client [opaque tokens](Self::opaque_tokens) that begin with this text, as those of many providers do
+    /// Gives the client [opaque tokens](Self::opaque_tokens) that begin with this string, as those of many providers do
     /// (`gho_`, `ya29.`): APIs with several issuers tell them apart by it.
     ///
     /// ```

@@ -24,7 +24,7 @@ pub(crate) struct ClientSettings {
     pub(crate) id: String,
     /// `None` for a client that is public, or has keys alone.
     pub(super) secret: Option<Secret>,
-    /// Accepted as well, for a while from the start on.
+    /// Accepted as well, for a while from the start.
     pub(super) previous_secret: Option<Secret>,
     /// Without it, for as long as the server runs.
     #[serde(default, deserialize_with = "optional_duration")]

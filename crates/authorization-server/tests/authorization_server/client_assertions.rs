@@ -287,7 +287,7 @@ async fn s08_one_method_a_request_and_no_way_around_it() {
     assert_refused(request, 400, "invalid_request").await;
     let secret = ("client_secret", SECRET);
     assert_refused(job.post("/token", &job.assertion().sign(), &[GRANT, secret]), 400, "invalid_request").await;
-    // Without an assertion, the client is nobody: it is not public, and has no secret.
+    // Without an assertion, the client cannot authenticate: it is not public, and has no secret.
     for form in [vec![GRANT, ("client_id", "job")], vec![GRANT, ("client_id", "job"), ("client_secret", "")]] {
         assert_refused(client().post(job.server.token_endpoint()).form(&form), 401, "invalid_client").await;
     }
@@ -370,7 +370,7 @@ async fn a_file_has_the_keys_of_a_client_or_names_their_file() {
     }
     for (client, part) in [
         (json!({ "jwks_file": "no.json" }), "clients[0].jwks_file: "),
-        (json!({ "jwks_file": "bad.json" }), "bad.json is no JSON"),
+        (json!({ "jwks_file": "bad.json" }), "bad.json is not JSON"),
         (json!({ "jwks_file": "empty.json" }), "clients[0].jwks_file: the keys of client `job` are not usable"),
         (json!({ "jwks": { "keys": [] } }), "clients[0].jwks: the keys of client `job` are not usable"),
         (json!({ "jwks_file": "job-keys.json", "jwks": set }), "the client has `jwks` too; leave one of them out"),

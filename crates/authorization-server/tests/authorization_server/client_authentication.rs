@@ -110,7 +110,7 @@ async fn s07_one_clients_secret_is_not_anothers() {
     assert_refused(request, 401, "invalid_client").await;
 }
 
-/// No client here has a key, and nobody gets in by one.
+/// No client here has a key, so none authenticates by one.
 #[tokio::test]
 async fn s08_client_assertions_are_refused() {
     let server = user_server().await;

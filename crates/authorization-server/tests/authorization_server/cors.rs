@@ -1,4 +1,4 @@
-//! CORS: clients in browsers can call and read what is for them, whatever comes of it, and nothing else.
+//! CORS: browser-based clients can call and read what is for them, errors included, and nothing else.
 
 use std::time::Duration;
 
@@ -126,7 +126,7 @@ async fn scripts_read_what_a_fault_made_of_a_response_too() {
                 assert_readable(&response, is_readable, &format!("{endpoint} {fault:?}"));
             }
         }
-        // A preflight is answered even then: it is the browser's, and no turn of the fault.
+        // A preflight succeeds even then: it is the browser's, and uses up no turn of the fault.
         server.misbehave(endpoint, Fault::Hang).unwrap();
         let answer = preflight(&url, method.as_str(), "content-type").send().await.unwrap();
         assert_eq!(answer.status().is_success(), is_readable, "{endpoint}");

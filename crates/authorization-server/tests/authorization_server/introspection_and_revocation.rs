@@ -101,7 +101,7 @@ async fn s15_an_api_learns_of_its_own_tokens_only() {
         ] {
             let told = told(&token).await;
             assert_eq!(told["active"], is_told, "{told}");
-            // Of a token that is none of its business, nothing is said but that.
+            // About a token that is not for it, the API learns nothing but that.
             assert_eq!(told.as_object().unwrap().len() == 1, !is_told);
         }
     }

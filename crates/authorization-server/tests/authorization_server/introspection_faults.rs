@@ -97,7 +97,7 @@ async fn a_refresh_token_passes_for_an_access_token() {
     assert_eq!((&told["aud"], &told["token_type"]), (&json!([AUDIENCE]), &json!("Bearer")));
     assert!(told["exp"].as_u64() > introspect(&server, text(&first, "access_token")).await["exp"].as_u64());
 
-    // Of servers whose responses do not tell.
+    // As of servers whose responses do not tell.
     server.misbehave(Endpoint::Introspection, Fault::RefreshTokensActive(Map::new())).unwrap();
     assert_eq!(introspect(&server, refresh_token).await.get("token_use"), None);
     let members = json!({ "token_type": "refresh_token" }).as_object().unwrap().clone();
@@ -189,7 +189,7 @@ async fn faults_are_set_from_everywhere() {
     for (text, reason) in [
         (
             "[faults]\njwk_set = \"html\"\ntoken = \"empty_set\"",
-            "line 3, column 9: faults.token: a fault is set that cannot be: this fault means nothing at the endpoint `token`",
+            "line 3, column 9: faults.token: a fault cannot be set: this fault means nothing at the endpoint `token`",
         ),
         ("[faults]\nintrospect = \"html\"", "line 2, column 1: faults"),
         ("[faults]\ntoken = \"htm\"", "line 2, column 9: faults: unknown variant `htm`"),
@@ -244,7 +244,7 @@ async fn every_grant_gives_opaque_tokens_to_a_client_that_has_them() {
     for (web, television, prefix) in [
         (web().opaque_tokens(), television().opaque_tokens(), ""),
         (web().opaque_token_prefix("acme_at_"), television().opaque_token_prefix("acme_at_"), "acme_at_"),
-        // As Google's begin; it is no JWT for that.
+        // As Google's begin; the dot does not make it a JWT.
         (web().opaque_token_prefix("ya29."), television().opaque_token_prefix("ya29."), "ya29."),
     ] {
         let builder = builder().client(web).client(television).dangerously_enable_legacy_grants();

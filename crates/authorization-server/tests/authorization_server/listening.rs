@@ -18,7 +18,7 @@ async fn refusal(builder: AuthorizationServerBuilder) -> String {
 }
 
 #[tokio::test]
-async fn other_machines_reach_it_only_where_that_is_admitted() {
+async fn other_machines_reach_it_only_where_that_is_allowed() {
     let listen = |text: &str| builder().listen(text.parse().unwrap());
     for (builder, setting, value) in [
         (listen("0.0.0.0"), "listen", "0.0.0.0"),
@@ -34,7 +34,7 @@ async fn other_machines_reach_it_only_where_that_is_admitted() {
     ] {
         let expected = format!(
             "`{setting}` is {value}, which is not loopback: everyone who reaches this server can get any token from it; \
-             if that is what you want, admit it with `dangerously_allow_non_loopback`"
+             if that is what you want, allow it with `dangerously_allow_non_loopback`"
         );
         assert_eq!(refusal(builder).await, expected);
     }
@@ -56,7 +56,7 @@ async fn every_address_is_no_name() {
     for (address, text) in [(ANY, "0.0.0.0"), (IpAddr::V6(Ipv6Addr::UNSPECIFIED), "::")] {
         let refused = refusal(builder().listen(address).dangerously_allow_non_loopback()).await;
         let expected = format!(
-            "{text} stands for every address of this machine and cannot be part of an issuer URL; give `issuer` the URL \
+            "{text} means every address of this machine and cannot be part of an issuer URL; give `issuer` the URL \
              by which clients and APIs reach this server, such as `http://as:9000`"
         );
         assert_eq!(refused, expected);

@@ -44,11 +44,11 @@ async fn contradictions_are_refused_with_a_remedy() {
         ),
         (
             AuthorizationServer::builder().misbehave(Endpoint::Token, Fault::EmptySet),
-            "a fault is set that cannot be: this fault means nothing at the endpoint `token`; set it at `jwk_set`",
+            "a fault cannot be set: this fault means nothing at the endpoint `token`; set it at `jwk_set`",
         ),
         (
             AuthorizationServer::builder().misbehave(Endpoint::Introspection, Fault::status(99)),
-            "a fault is set that cannot be: 99 is no status of an answer; give one from 200 to 599",
+            "a fault cannot be set: 99 is no status of an answer; give one from 200 to 599",
         ),
         (
             AuthorizationServer::builder().issuer_path("tenant/"),

@@ -50,7 +50,7 @@ fn resource_server(server: &AuthorizationServer) -> Result<Option<ResourceServer
     builder.issuer(issuer).build().map(Some).map_err(|error| Failure::Run(error.to_string()))
 }
 
-/// The server's keys, without a request: the name that it has may lead to it from elsewhere only.
+/// The server's keys, without a request: its public name may lead to it from elsewhere only.
 #[derive(Debug)]
 struct OwnKeys(TestIssuer);
 

@@ -101,7 +101,7 @@ impl Place<'_> {
         ]);
         lines.extend(self.redeem(client, redirect_uri)?);
         lines.extend(self.call_api(client));
-        let title = "The same with what is asked for sent ahead (pushed authorization request, RFC 9126)";
+        let title = "The same, with the request sent ahead (pushed authorization request, RFC 9126)";
         Some(Flow { title, lines })
     }
 
@@ -156,7 +156,7 @@ impl Place<'_> {
         let asked = asking(client, redirect_uri, &[("response_type", "token")]);
         let mut lines = open_in_a_browser(&self.authorize(client, &asked)?).to_vec();
         lines.extend([
-            "# It is then sent to the redirect URI, with the token in the address, behind the #:".to_owned(),
+            "# It is then sent to the redirect URI, with the token in the address, after the #:".to_owned(),
             to_fill_in("TOKEN", "THE TOKEN"),
         ]);
         lines.extend(self.call_api(client));
@@ -171,7 +171,7 @@ impl Place<'_> {
         let revoke = self.post("revocation_endpoint", &credentials)?;
         let mut lines = self.own_token(client)?;
         lines.extend([
-            "# Every client with a secret may ask:".to_owned(),
+            "# Every client with a secret may introspect it:".to_owned(),
             format!("{introspect} -d \"token=$TOKEN\"; echo"),
             format!("# Only the client that owns the token can revoke it, here {}:", client.id),
             format!("{revoke} -d \"token=$TOKEN\""),
@@ -181,7 +181,7 @@ impl Place<'_> {
         for (index, other) in others.enumerate() {
             if index == 0 {
                 lines.push(
-                    "# Tokens of the others are revoked by these, and a refresh token with all of its consent:"
+                    "# These revoke tokens of the other clients; a refresh token takes all of its consent with it:"
                         .to_owned(),
                 );
             }
@@ -219,7 +219,7 @@ impl Place<'_> {
         let post = self.post("token_endpoint", &Credentials::of(client))?;
         let redirect_uri: String = byte_serialize(redirect_uri.as_bytes()).collect();
         Some(vec![
-            "# It is then sent to the redirect URI, with a code in the address, even if nothing is there.".to_owned(),
+            "# It is then sent to the redirect URI, with a code in the address, even if nothing listens.".to_owned(),
             format!(
                 "# The code lives {} and is good for one use:",
                 words(AuthorizationServer::AUTHORIZATION_CODE_LIFETIME)
@@ -244,7 +244,7 @@ impl Place<'_> {
             ],
             (_, Some(asking)) if client.opaque_tokens => {
                 let credentials = Credentials::of(asking);
-                let mut lines = vec!["# It is opaque; an API asks this server about it:".to_owned()];
+                let mut lines = vec!["# It is opaque; an API introspects it at this server:".to_owned()];
                 lines.extend(credentials.setting());
                 let introspect = self.post("introspection_endpoint", &credentials);
                 lines.extend(introspect.map(|introspect| format!("{introspect} -d \"token=$TOKEN\"; echo")));
@@ -268,7 +268,7 @@ impl Place<'_> {
         grants.is_some_and(|grants| grants.iter().any(|grant| grant == name))
     }
 
-    /// Those that curl can be: no assertion is signed with it.
+    /// Those that curl can act as: it signs no assertions.
     fn clients(&self) -> impl Iterator<Item = &ClientSummary> {
         let signs = |client: &&ClientSummary| client.authentication_methods == ["private_key_jwt"];
         self.server.clients().iter().filter(move |client| !signs(client))

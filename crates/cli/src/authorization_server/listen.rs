@@ -38,7 +38,7 @@ impl FromStr for Listen {
         let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
         match bare.parse() {
             Ok(address) => Ok(Self { address, port: None }),
-            Err(_) => Err("it is no IP address; give one such as 127.0.0.1, 0.0.0.0:9000 or [::1]:9000"),
+            Err(_) => Err("it is not an IP address; give one such as 127.0.0.1, 0.0.0.0:9000 or [::1]:9000"),
         }
     }
 }

@@ -64,13 +64,13 @@ pub(crate) struct Serve {
     #[arg(long, value_name = "URL")]
     issuer: Option<String>,
 
-    /// DANGEROUS: admits that other machines can reach this server, which gives them any token, through the address of
+    /// DANGEROUS: allows other machines to reach this server, which gives them any token, through the address of
     /// `--listen` or under the name of `--issuer`.
     #[arg(long)]
     dangerously_allow_non_loopback: bool,
 
-    /// The API that tokens are for, `aud`, of clients that name none in the file, and of the demo clients; by default
-    /// https://api.example.com for those. Can be repeated.
+    /// The audience (`aud`) of tokens for clients that name none in the file, and for the demo clients; by default
+    /// https://api.example.com for those. Repeatable.
     #[arg(long, value_name = "AUDIENCE")]
     audience: Vec<String>,
 
@@ -102,7 +102,7 @@ impl Serve {
             StartError::Listen { ref source, .. } => Failure::run(&error, source),
             StartError::NotLoopback { setting, value } => Failure::Usage(format!(
                 "`--{setting}` is {value}, which is not loopback: everyone who reaches this server can get any token \
-                 from it; if that is what you want, admit it with `--dangerously-allow-non-loopback`"
+                 from it; if that is what you want, allow it with `--dangerously-allow-non-loopback`"
             )),
             error => Failure::Usage(error.to_string()),
         })?;

@@ -3,7 +3,7 @@
 use tower_bearer_authorization_server::ClientSummary;
 use url::form_urlencoded::byte_serialize;
 
-/// How a client says in a request who it is. A secret of the user's own is not repeated: it goes into a variable.
+/// How a client authenticates in a request. A secret of the user's own is not repeated: it goes into a variable.
 pub(super) struct Credentials<'a>(&'a ClientSummary);
 
 impl<'a> Credentials<'a> {
@@ -38,7 +38,7 @@ pub(super) fn to_fill_in(variable: &str, what: &str) -> String {
     format!("{variable}={}", quoted(&format!("PUT {what} HERE")))
 }
 
-/// Sets a variable to a member of the JSON in another one. All of them are texts without quotation marks in them.
+/// Sets a variable to a member of the JSON in another one. All of them are strings without quotation marks.
 pub(super) fn member(variable: &str, json: &str, member: &str) -> String {
     format!(r#"{variable}=$(printf %s "${json}" | sed 's/.*"{member}":"\([^"]*\)".*/\1/')"#)
 }

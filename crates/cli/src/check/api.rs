@@ -84,7 +84,7 @@ impl Api {
         self.configuration.omitted.contains(&OmittedSetting::IssuerResolver)
     }
 
-    /// Whether the API asks an issuer about tokens that are no JWTs.
+    /// Whether the API asks an issuer about tokens that are not JWTs.
     pub(super) fn has_introspection(&self) -> bool {
         self.configuration.issuers.iter().any(|issuer| issuer.omitted.contains(&OmittedSetting::Introspection))
     }
@@ -92,7 +92,7 @@ impl Api {
     /// What the description cannot express of how the keys of this issuer are fetched.
     pub(super) fn unknown_places(&self, issuer: &str) -> Vec<String> {
         let omitted = self.issuer(issuer).into_iter().flat_map(|issuer| &issuer.omitted);
-        omitted.filter_map(|setting| Some(format!("The file cannot have {}.", consequence(*setting)?))).collect()
+        omitted.filter_map(|setting| Some(format!("The file does not contain {}.", consequence(*setting)?))).collect()
     }
 
     /// What the description cannot express, and what follows from that.
@@ -103,8 +103,8 @@ impl Api {
         let describe = |(setting, issuer): (OmittedSetting, Option<&String>)| {
             let consequence = consequence(setting)?;
             Some(match issuer {
-                Some(issuer) => format!("The file cannot have {consequence} ({issuer:?})"),
-                None => format!("The file cannot have {consequence}"),
+                Some(issuer) => format!("The file does not contain {consequence} ({issuer:?})"),
+                None => format!("The file does not contain {consequence}"),
             })
         };
         unknowns.filter_map(describe).collect()
@@ -151,7 +151,7 @@ impl Api {
         if configured.omitted.contains(&OmittedSetting::SharedSecret) {
             let Some(secret) = &self.shared_secret else {
                 return Err(Failure::Usage(format!(
-                    "tokens of {:?} are signed with a shared secret, which no description has: give it with \
+                    "tokens of {:?} are signed with a shared secret, which no description contains: give it with \
                      `--shared-secret FILE`",
                     configured.name
                 )));
@@ -189,7 +189,7 @@ fn consequence(setting: OmittedSetting) -> Option<&'static str> {
         OmittedSetting::Introspection => {
             "the `introspection` of an issuer: the API may accept opaque tokens, and refuse JWTs that were revoked"
         }
-        OmittedSetting::UrlQuery => "the query of a URL of keys: without it the keys may be unavailable here",
+        OmittedSetting::UrlQuery => "the query of a key URL: without it the keys may be unavailable here",
         // Without it nothing is checked.
         OmittedSetting::SharedSecret => return None,
         _ => "another setting of the API, which is newer than this command",

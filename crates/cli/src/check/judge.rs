@@ -45,7 +45,7 @@ pub(super) struct Judge {
 }
 
 impl Judge {
-    /// Starts the fetches of keys, as an API does that is warmed up. Nothing waits for them here: which tokens need keys
+    /// Starts the fetches of keys, as a warmed-up API does. Nothing waits for them here: which tokens need keys
     /// is for the layer to say.
     pub(super) fn new(api: Api, at: Option<UnixTime>) -> Result<Self, Failure> {
         let clock = StoppedClock::new(at);

@@ -109,7 +109,7 @@ impl Check {
         };
         let read = match &self.token {
             Some(token) => {
-                warn("the token is in the history of your shell now: better pipe it into standard input");
+                warn("the token is in the history of your shell now: pipe it into standard input instead");
                 judge_line(&Line::of_argument(token))
             }
             None => {

@@ -42,7 +42,7 @@ pub(super) fn for_keys(error: &KeySetError, issuer: &str, api: &Api) -> String {
     let has_url = api.issuer(issuer).is_some_and(|issuer| issuer.jwk_set_url.is_some());
     if has_url && remedy == Remedy::OtherPlace {
         return format!(
-            "Nothing is at this URL of the keys: take `jwks_uri` from the issuer's metadata, `curl {}`, or leave the URL \
+            "There are no keys at this URL: take `jwks_uri` from the issuer's metadata, `curl {}`, or leave the URL \
              out so that discovery finds it.",
             well_known(issuer)
         );
@@ -109,7 +109,7 @@ impl Remedy {
             }
             Self::OtherHost => {
                 "The server's certificate is for another host: is the name in the URL right? Otherwise have the server, or \
-                 the proxy before it, show the certificate for this name."
+                 the proxy in front of it, show the certificate for this name."
             }
             Self::Authority => {
                 "The server's certificate is from an authority that this machine does not know. If it is your own, give \

@@ -49,7 +49,7 @@ pub(super) struct Settings {
     #[arg(long, value_name = "FILE", help_heading = "Keys")]
     ca_certificate: Option<String>,
 
-    /// The secret that tokens are signed with (HS256 …), for a `--config` that says so.
+    /// The secret that tokens are signed with (HS256 …), for a `--config` that needs it.
     #[arg(long, value_name = "FILE", help_heading = "Keys", requires = "config")]
     shared_secret: Option<String>,
 
@@ -151,7 +151,7 @@ impl Settings {
             return Ok(());
         }
         let [issuer] = configuration.issuers.as_mut_slice() else {
-            let problem = "`--jwks` and `--metadata-url` are of one issuer: check the tokens of each by itself";
+            let problem = "`--jwks` and `--metadata-url` are for one issuer: check the tokens of each by itself";
             return Err(Failure::Usage(problem.to_owned()));
         };
         issuer.metadata_url.clone_from(&self.metadata_url);

@@ -19,7 +19,7 @@ const WARNING: &str = "NOT FOR PRODUCTION: this server is for tests. Its secrets
 const FLOWS: [&str; 8] = [
     "A token for the client itself",
     "A token for a user",
-    "The same with what is asked for sent ahead",
+    "The same, with the request sent ahead",
     "A token for a user of a device without a browser",
     "DANGEROUS, to be migrated away from: a token for a user's password",
     "DANGEROUS, to be migrated away from: a token in an address",
@@ -95,7 +95,7 @@ fn shell(lines: &[String], filled_in: &[(&str, &str)]) -> String {
     let script: Vec<_> = lines.iter().map(fill_in).collect();
     let script = script.join("\n");
     assert!(!script.contains("PUT "), "{script}");
-    // Nothing that a line needs may come from elsewhere: `-u` ends the shell at a variable that none has set.
+    // Nothing that a line needs may come from elsewhere: `-u` ends the shell at a variable that no line has set.
     let mut command = Command::new("sh");
     command.args(["-euc", &script]).env_clear().env("PATH", std::env::var_os("PATH").unwrap()).env("no_proxy", "*");
     let output = command.output().unwrap();
@@ -113,8 +113,8 @@ fn address_in(lines: &[String]) -> String {
     lines.iter().find_map(|line| line.strip_prefix("#   http")).map(|rest| format!("http{rest}")).unwrap()
 }
 
-/// Opens an address in a browser, in which Alice logs in and allows to know her and to read her leads; where she is sent
-/// back to.
+/// Opens an address in a browser, in which Alice logs in and allows access to her profile and her leads. Returns where
+/// she is sent back to.
 async fn allow(address: &str) -> Url {
     let address = Url::parse(address).unwrap();
     let at = |path: &str| address.join(path).unwrap();
@@ -201,7 +201,7 @@ async fn the_lines_of_every_flow_do_what_they_say() {
     assert_eq!(printed[2]["sub"], "alice");
     called(&printed, "demo-web", "alice");
 
-    let pushed = lines("The same with what is asked for");
+    let pushed = lines("The same, with the request sent ahead");
     assert!(pushed.iter().any(|line| line.contains("It lives 10 minutes")), "{pushed:?}");
     let (before, after) = split(&pushed, "# It is then sent");
     let printed = shell(before, &[]);
@@ -335,7 +335,7 @@ fn what_is_wrong_is_told_with_an_exit_code() {
 }
 
 #[tokio::test]
-async fn other_machines_reach_it_only_where_the_command_line_admits_it() {
+async fn other_machines_reach_it_only_where_the_command_line_allows_it() {
     for (wrong, setting) in [
         (&["--listen", "0.0.0.0", "--issuer", "http://as:9000"][..], "`--listen` is 0.0.0.0,"),
         (&["--listen", "[::]:0"], "`--listen` is ::,"),
@@ -345,7 +345,7 @@ async fn other_machines_reach_it_only_where_the_command_line_admits_it() {
         assert_eq!(refused.status.code(), Some(2), "{wrong:?}");
         let expected = format!(
             "error: {setting} which is not loopback: everyone who reaches this server can get any token from it; if that \
-             is what you want, admit it with `--dangerously-allow-non-loopback`\n"
+             is what you want, allow it with `--dangerously-allow-non-loopback`\n"
         );
         assert_eq!(stderr(&refused), expected);
         assert!(stdout(&refused).is_empty());

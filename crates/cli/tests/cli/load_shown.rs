@@ -12,7 +12,7 @@ use crate::support::*;
 
 const BRIEF: [&str; 6] = ["--duration", "300ms", "--warm-up", "100ms", "--connections", "2"];
 
-/// An API of somebody else's, which answers this.
+/// Another server's API, with this response.
 async fn foreign(status: StatusCode, body: &'static str) -> String {
     let app = Router::new().route("/", get(move || async move { (status, body) }));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -99,7 +99,8 @@ impl Case<'_> {
     pub(super) fn other_issuer(&self) -> Vec<String> {
         let mut advice = vec![self.issuer_difference()];
         if self.api.has_resolver() {
-            let unknown = "The API has an issuer resolver, which a description cannot have: it may accept this issuer.";
+            let unknown =
+                "The API has an issuer resolver, which a description cannot express: it may accept this issuer.";
             advice.push(unknown.to_owned());
         }
         advice
@@ -116,15 +117,15 @@ impl Case<'_> {
                     quoted(iss),
                     quoted(ours),
                     if iss.starts_with("http://") && ours.starts_with("https://") {
-                        " Behind a proxy that ends TLS, an issuer writes `http` until it is told its public URL."
+                        " Behind a proxy that ends TLS, an issuer writes `http` until its public URL is configured."
                     } else {
                         ""
                     }
                 )
             }
             None => format!(
-                "iss is {}, another issuer than yours: the client has to get a token from yours, {}; or is it of another \
-                 environment, such as staging? If the API is to accept both, configure this issuer as well.",
+                "iss is {}, another issuer than yours: the client has to get a token from yours, {}; or is it from \
+                 another environment, such as staging? If the API is to accept both, configure this issuer as well.",
                 quoted(iss),
                 self.api.configuration.issuers.iter().map(|ours| quoted(&ours.name)).collect::<Vec<_>>().join(" or ")
             ),

@@ -5,7 +5,7 @@ use tower_bearer::RequestFault;
 use super::super::printable;
 use super::Case;
 
-/// Fields in which proxies and clients put a token that belongs into `Authorization`.
+/// Fields in which proxies and clients put a token that belongs in `Authorization`.
 const OTHER_FIELDS: [&str; 12] = [
     "x-forwarded-authorization",
     "x-original-authorization",
@@ -95,7 +95,7 @@ impl Case<'_> {
                  only."
                     .into()
             }
-            RequestFault::Empty => "There is no token behind `Bearer`: is the client's variable empty?".into(),
+            RequestFault::Empty => "There is no token after `Bearer`: is the client's variable empty?".into(),
             _ => self.illegal_characters(),
         }
     }
@@ -110,18 +110,18 @@ impl Case<'_> {
              `jq -r .access_token` prints it."
                 .into()
         } else if trimmed.starts_with(quotes) || trimmed.ends_with(quotes) {
-            "Take away the quotes around the token. `jq -r` prints a text without them.".into()
+            "Remove the quotes around the token. `jq -r` prints a string without them.".into()
         } else if starts_with_word(trimmed, "bearer") {
-            "`Bearer` is there twice: the client adds it to a token that has it already. Take it out of the client's \
+            "`Bearer` is there twice: the client adds it to a token that already has it. Remove it from the client's \
              variable."
                 .into()
         } else if PLACEHOLDERS.iter().any(|mark| trimmed.starts_with(mark)) {
             "This is a placeholder that was not replaced: is the client's variable set, and does it expand there?"
                 .into()
         } else if trimmed.contains(['…', '*']) || trimmed.contains("...") {
-            "The token was shortened or masked for display: take it from where it is whole, the token response.".into()
+            "The token was shortened or masked for display: take the whole token from the token response.".into()
         } else if let Some(mark) = trailing_mark(trimmed) {
-            format!("A `{mark}` follows the token; it was copied along from JSON, a list or a sentence. Take it away.")
+            format!("A `{mark}` follows the token; it was copied along from JSON, a list or a sentence. Remove it.")
         } else if without_space.len() < text.len() && is_jwt(&without_space) {
             "The token is wrapped: it has spaces or line breaks in it. Join it to one line (`tr -d ' \\n'`), where the \
              client reads it."
@@ -131,7 +131,7 @@ impl Case<'_> {
         } else if text.contains("token=") || text.contains('&') {
             "This is a form or the query of a URL: give the value of `access_token` alone.".into()
         } else if text.contains('\\') {
-            "There is a backslash in it, from a text that was escaped, such as `\\n`: have the client unescape it."
+            "There is a backslash in it, from a string that was escaped, such as `\\n`: have the client unescape it."
                 .into()
         } else if !text.is_empty() && text.chars().all(|character| is_allowed(&character)) {
             "A part of the token ends in `=`: a JWT has no padding (RFC 7515 §2). Have it made or sent without.".into()
@@ -149,7 +149,7 @@ impl Case<'_> {
             Some((character, place)) => {
                 format!("the character U+{:04X} at place {place}, which may not be visible", u32::from(character))
             }
-            None => "bytes that are no text".to_owned(),
+            None => "bytes that are not text".to_owned(),
         };
         format!(
             "It has {found}. A token has letters, digits and `-._~+/=` only: the client sends something else, or encodes \
@@ -163,7 +163,7 @@ fn is_allowed(character: &char) -> bool {
     character.is_ascii_alphanumeric() || "-._~+/=".contains(*character)
 }
 
-/// Whether this word begins the text, and something else than a letter or digit follows.
+/// Whether the text begins with this word, and something other than a letter or digit follows.
 fn starts_with_word(text: &str, word: &str) -> bool {
     let start = text.get(..word.len());
     let next = text.get(word.len()..).and_then(|rest| rest.chars().next());

@@ -17,8 +17,8 @@ impl Case<'_> {
     pub(super) fn malformed(&self, fault: MalformedFault) -> String {
         match fault {
             MalformedFault::TooLarge => format!(
-                "It has {} bytes, and the API reads {}. Have the issuer put less into the token (group lists, often), or \
-                 raise `max_token_bytes`; proxies in front of the API have limits of their own.",
+                "It has {} bytes, and the API reads at most {}. Have the issuer put less into the token (group lists, \
+                 often), or raise `max_token_bytes`; proxies in front of the API have limits of their own.",
                 self.presented.token.len(),
                 self.api.configuration.max_token_bytes
             ),
@@ -38,7 +38,7 @@ impl Case<'_> {
                  variable, column or field have room for it?"
             ),
             3 if self.text.ends_with('.') => {
-                "A dot follows the token; it was copied along from a sentence. Take it away.".into()
+                "A dot follows the token; it was copied along from a sentence. Remove it.".into()
             }
             _ => format!("It has {dots} dots instead of 2: is it more than one token, or was it changed on the way?"),
         }
@@ -60,9 +60,9 @@ impl Case<'_> {
                  way re-encodes it."
             )
         } else if name == "signature" {
-            "The signature is cut off or changed: no bytes have this base64url text. Was the token copied whole?".into()
+            "The signature is cut off or changed: no bytes encode to this base64url. Was the token copied whole?".into()
         } else {
-            format!("The {name} is cut off or changed: no bytes have this base64url text. Was it changed on the way?")
+            format!("The {name} is cut off or changed: no bytes encode to this base64url. Was it changed on the way?")
         }
     }
 

@@ -5,10 +5,10 @@ use tower_bearer::TokenError;
 
 use super::{Case, quoted};
 
-/// What Google Cloud Run puts in the place of the signature when it has checked it.
+/// What Google Cloud Run puts in place of the signature when it has checked it.
 const REMOVED_BY_CLOUD_RUN: &str = "SIGNATURE_REMOVED_BY_GOOGLE";
 
-/// Refresh tokens that are no JWTs, by how they begin: of GitHub, Google, Microsoft Entra (two), Auth0, Slack.
+/// Refresh tokens that are not JWTs, by how they begin: of GitHub, Google, Microsoft Entra (two), Auth0, Slack.
 const REFRESH_TOKENS: [(&str, &str); 6] = [
     ("ghr_", "GitHub"),
     ("1//", "Google"),
@@ -18,7 +18,7 @@ const REFRESH_TOKENS: [(&str, &str); 6] = [
     ("xoxe-1-", "Slack"),
 ];
 
-/// Access tokens that are no JWTs, in the same way.
+/// Access tokens that are not JWTs, in the same way.
 const OPAQUE_TOKENS: [(&str, &str); 9] = [
     ("ya29.", "Google"),
     ("gho_", "GitHub"),
@@ -31,7 +31,7 @@ const OPAQUE_TOKENS: [(&str, &str); 9] = [
     ("sk_", "Stripe"),
 ];
 
-/// What a variable has that was never set.
+/// The value of a variable that was never set.
 const UNSET: [&str; 8] = ["undefined", "null", "none", "nil", "true", "false", "nan", "token"];
 
 const ACCESS_TOKEN: &str = "the client has to send `access_token` from the token response";
@@ -72,7 +72,7 @@ impl Case<'_> {
         }
     }
 
-    /// Why a token that is no JWT is none.
+    /// Why a token is not a JWT.
     pub(super) fn opaque(&self) -> String {
         if UNSET.contains(&self.text.to_ascii_lowercase().as_str()) {
             return format!("The token is the word {}: the client's variable was not set.", quoted(self.text));
@@ -92,7 +92,7 @@ impl Case<'_> {
             None => String::new(),
         };
         format!(
-            "This is no JWT but a reference, which would need introspection (RFC 7662).{provider} Have the issuer make \
+            "This is not a JWT but a reference, which needs introspection (RFC 7662).{provider} Have the issuer make \
              JWTs for this API: many do so only when the client names it (`audience` or `resource`). If it is the refresh \
              token, {ACCESS_TOKEN}."
         )

@@ -41,7 +41,7 @@ impl Case<'_> {
         if let Some(member) = texts.iter().find(|text| is_array && has_all(text, ' ')) {
             return Some(format!(
                 "`{name}` is an array whose member {} has a space: each member is one scope. Have the issuer write one \
-                 text, or each scope as a member of its own.",
+                 string, or each scope as a member of its own.",
                 quoted(member)
             ));
         }

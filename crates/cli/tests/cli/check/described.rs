@@ -1,4 +1,4 @@
-//! `check --config` judges tokens as the resource server whose description it reads.
+//! `check --config` validates tokens as the resource server whose description it reads does.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use crate::support::{Directory, stderr, stdout};
 
 const SECRET: &str = "0123456789abcdefghijklmnopqrstuvwxyz-SECRET";
 
-/// One configuration, and the options that give what its description cannot have.
+/// One configuration, and the options that give what its description cannot express.
 struct Row {
     name: &'static str,
     server: ResourceServer,
@@ -117,7 +117,7 @@ fn rules(provider: &AuthorizationServer, other: &AuthorizationServer) -> Vec<Row
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn it_judges_as_the_described_resource_server_does() {
+async fn it_validates_as_the_described_resource_server_does() {
     let provider = AuthorizationServer::builder().signing_algorithm(Algorithm::ES256).clock(clock());
     let provider = provider.start().await.unwrap();
     let other = AuthorizationServer::builder().signing_algorithm(Algorithm::RS256).clock(clock());
@@ -148,9 +148,9 @@ async fn it_judges_as_the_described_resource_server_does() {
     }
 }
 
-/// What data cannot have is named, with what follows from it.
+/// What a description cannot express is named, with what follows from it.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_description_cannot_have_is_named() {
+async fn what_a_description_cannot_express_is_named() {
     let provider = AuthorizationServer::builder().signing_algorithm(Algorithm::ES256).start().await.unwrap();
     let directory = Directory::new();
     let issuer = || Issuer::new(provider.issuer());
@@ -170,7 +170,7 @@ async fn what_a_description_cannot_have_is_named() {
             api().issuer(issuer()).issuer_resolver(|_: String| async { Ok(None) }),
             &foreign,
             1,
-            &["cannot have the `issuer_resolver`", "it may accept this issuer"],
+            &["does not contain the `issuer_resolver`", "it may accept this issuer"],
         ),
         (api().issuer(issuer()).on_refusal(|_, response| response), &good, 0, &["the code of `on_refusal`"]),
         (api().issuer(issuer()).clock(clock()), &good, 0, &["the API's own clock: give its time with `--at`"]),
@@ -182,12 +182,12 @@ async fn what_a_description_cannot_have_is_named() {
         ),
         (api().issuer(issuer().http_client(|client| client)), &good, 0, &["the `http_client` of an issuer"]),
         (api().issuer(issuer().key_request_header("x-api-key", SECRET)), &good, 0, &["a `key_request_header`"]),
-        (api().issuer(issuer().jwk_set_url(url)), &good, 0, &["the query of a URL of keys"]),
+        (api().issuer(issuer().jwk_set_url(url)), &good, 0, &["the query of a key URL"]),
         (
             api().issuer(issuer().shared_secret(SECRET)),
             &good,
             2,
-            &["signed with a shared secret, which no description has: give it with `--shared-secret FILE`"],
+            &["signed with a shared secret, which no description contains: give it with `--shared-secret FILE`"],
         ),
     ] {
         let (found, told) = told(builder, token);
@@ -207,7 +207,7 @@ fn a_description_that_cannot_be_read_exits_2() {
         (r#"{"leeway":"30"}"#, "write a whole number with its unit"),
         (r#"{"status_policy":{"absent":200}}"#, "is not an error"),
         (r#"{"status_policy":{"nothing":400}}"#, "there is no row"),
-        (r#"{"refusal_body":"xml"}"#, "no body of a refusal"),
+        (r#"{"refusal_body":"xml"}"#, "not a refusal body"),
         (r#"{"issuers":[{"name":"https://a","algorithms":["none"]}]}"#, "not a signature algorithm; known are RS256"),
         (r#"{"issuers":[{"name":"https://a","password":"x"}]}"#, "unknown field `password`"),
         (r#"{"issuers":[{"name":"https://a"}]}"#, "audience"),

@@ -66,7 +66,7 @@ fn a_wrong_command_line_exits_2() {
         (&["--leeway", "301"], "fix the clocks"),
         (&["--scope", "a b"], "scope"),
         (&["--algorithm", "HS256"], "there are RS256"),
-        (&["--issuer", "https://other.example.com"], "`--jwks` and `--metadata-url` are of one issuer"),
+        (&["--issuer", "https://other.example.com"], "`--jwks` and `--metadata-url` are for one issuer"),
     ] {
         let output = check_fixed(more, "opaque");
         assert_eq!((output.status.code(), stdout(&output)), (Some(2), String::new()), "{more:?}");

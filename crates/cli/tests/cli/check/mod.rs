@@ -314,7 +314,7 @@ fn advice_names_the_difference() {
     assert_advised(&[], &token().sign_defective(Defect::AlgNone), "algorithm_not_allowed", "not signed");
     assert_advised(&[], &token().sign_defective(Defect::IdToken), "not_an_access_token", "an ID token");
     assert_advised(&[], &token().claim("cnf", json!({"jkt": "k"})).sign(), "sender_constrained", "DPoP");
-    assert_advised(&[], "4f1g0p", "opaque_token", "no JWT but a reference");
+    assert_advised(&[], "4f1g0p", "opaque_token", "not a JWT but a reference");
     assert_advised(&[], "{\"access_token\":\"eyJ.e.s\"}", "token_illegal_characters", "jq -r .access_token");
 }
 

@@ -72,7 +72,7 @@ fn tokens(set_ups: &mut SetUps) {
     set_ups.check("An ID token", &explain(&[], &token().sign_defective(Defect::IdToken)), &[]);
     let refresh = token().header("alg", "HS512").claim("typ", "Refresh").claim("aud", ISSUER).sign();
     set_ups.check("A refresh token of Keycloak", &explain(&[], &refresh), &[]);
-    set_ups.check("A refresh token that is no JWT", &explain(&[], "1//0gk3r5Yd8QzZdCgYIARAAGBASNwF-L9Ir"), &[]);
+    set_ups.check("A refresh token that is not a JWT", &explain(&[], "1//0gk3r5Yd8QzZdCgYIARAAGBASNwF-L9Ir"), &[]);
     let write = ["--scope", "read:leads", "--scope", "write:leads"];
     set_ups.check("A scope is missing", &explain(&write, &token().sign()), &[]);
     let permissions = token().claim("permissions", ["read:leads", "write:leads"]).without_claim("scope").sign();
