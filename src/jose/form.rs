@@ -17,14 +17,32 @@ pub(crate) enum TokenForm {
 }
 
 impl TokenForm {
-    /// What has a header that is merely refused, such as one with a repeated parameter, is not opaque.
+    /// What has a header that is merely refused is not opaque, such as one with a repeated parameter, or in base64 with
+    /// padding: it is a token of some issuer, and not for others to see.
     pub(crate) fn of(token: &[u8]) -> Self {
         let first = token.split(|byte| *byte == b'.').next().unwrap_or_default();
-        if !base64url::decode(first).is_ok_and(|json| is_header(&json)) {
+        if !base64url::decode(&as_base64url(first)).is_ok_and(|json| is_header(&json)) {
             return Self::Opaque;
         }
         if token.iter().filter(|byte| **byte == b'.').count() == 4 { Self::Encrypted } else { Self::Signed }
     }
+}
+
+/// The text in the alphabet and form of base64url (RFC 4648 §5), if it is in another of base64.
+fn as_base64url(text: &[u8]) -> Vec<u8> {
+    let end = text.iter().rposition(|byte| *byte != b'=').map_or(0, |last| last + 1);
+    let unpadded = text.iter().take(end);
+    unpadded
+        .map(|byte| {
+            if *byte == b'+' {
+                b'-'
+            } else if *byte == b'/' {
+                b'_'
+            } else {
+                *byte
+            }
+        })
+        .collect()
 }
 
 fn is_header(json: &[u8]) -> bool {
@@ -71,9 +89,13 @@ mod tests {
         for header in ["{}", r#"{"typ":"JWT"}"#, r#"{"typ":"JWT","typ":"JWT"}"#, r#"["alg"]"#, "null", "alg", "{alg}"] {
             assert_eq!(with_header(header, ".e30.AA"), TokenForm::Opaque, "{header}");
         }
-        for token in ["", ".", "..", "ory_at_x.y", "4f1g0p", "eyJ", "eyJhbGciOiJub25lIn0=.e30.", " eyJhbGciOiJub25lIn0"]
-        {
+        for token in ["", ".", "..", "=", "ory_at_x.y", "4f1g0p", "eyJ", "eyJ0eXAiOiJKV1QifQ==.e30.AA"] {
             assert_eq!(TokenForm::of(token.as_bytes()), TokenForm::Opaque, "{token}");
+        }
+        let other_alphabet = base64_simd::STANDARD.encode_to_string(r#"{"alg":"RS256","kid":"?>?>"}"#);
+        assert!(other_alphabet.contains(['+', '/']));
+        for header in ["eyJhbGciOiJub25lIn0=", "eyJhbGciOiJub25lIn0==", &other_alphabet] {
+            assert_eq!(TokenForm::of(format!("{header}.e30.AA").as_bytes()), TokenForm::Signed, "{header}");
         }
     }
 }
