@@ -29,6 +29,7 @@ pub(crate) struct ActiveAnswer {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Form {
     /// The member `active`, which must be `true` (RFC 7662 §2.2).
+    #[cfg_attr(not(feature = "remote-keys"), expect(dead_code, reason = "there is no endpoint"))]
     Introspection,
     /// Claims alone, from a source that says by itself whether the token is active. If there is an `active` all the
     /// same, it counts.

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::source::IntrospectionSourceError;
-use crate::error::{JsonFault, KeySetError};
+use crate::error::JsonFault;
+#[cfg(feature = "remote-keys")]
+use crate::error::KeySetError;
 
 /// Why a call brought no answer. Clients never see it: they get 503.
 #[derive(Clone, Debug)]
@@ -28,6 +30,7 @@ pub(crate) enum Blame {
 
 impl Failure {
     /// The request or its response.
+    #[cfg(feature = "remote-keys")]
     pub(super) fn http(error: &KeySetError) -> Self {
         let status = match error.reported() {
             KeySetError::Status { status, .. } => Some(*status),

@@ -72,6 +72,7 @@ impl Issuer {
     }
 
     /// The introspector, unless the settings contradict each other.
+    #[cfg_attr(not(feature = "remote-keys"), expect(unused_variables, reason = "for signed responses of an endpoint"))]
     pub(crate) fn introspector(
         &self,
         environment: &KeyEnvironment,

@@ -194,8 +194,10 @@ impl ResourceServer {
 
     fn until_next_look(&self, token: &ValidatedToken) -> Duration {
         let end = token.trusted_issuer().rules.end_of(token.times());
-        let left = self.0.clock.now().zip(end).map(|(now, end)| end.saturating_since(now));
-        // Past its end, it is valid by a newer answer of its issuer.
-        left.filter(|left| !left.is_zero()).map_or(LOOK_EVERY, |left| left.clamp(SHORTEST_SLEEP, LOOK_EVERY))
+        match self.0.clock.now().zip(end) {
+            Some((now, end)) if now <= end => end.saturating_since(now).clamp(SHORTEST_SLEEP, LOOK_EVERY),
+            // Past its end, it is valid by a newer answer of its issuer.
+            _ => LOOK_EVERY,
+        }
     }
 }
