@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::error::TokenError;
 use crate::introspection::{ActiveAnswer, Freshness};
 use crate::jose::{TokenType, VerifiedPayload, VerifyingKey};
-use crate::sync::{AtomicU64, Ordering};
+use crate::sync::{AtomicBool, AtomicU64, Ordering};
 use crate::time::UnixTime;
 
 /// What proves the claims of a token. Kept with the token, because a key can be withdrawn later, and a token revoked.
@@ -29,6 +29,8 @@ pub(crate) struct Introspected {
     freshness: Freshness,
     /// When to refresh ahead, in milliseconds of monotonic time.
     refresh_at: AtomicU64,
+    /// That time has come, and nobody has refreshed the answer yet.
+    wants_refresh: AtomicBool,
 }
 
 /// How a token is used.
@@ -118,7 +120,14 @@ impl Evidence {
 impl Introspected {
     fn new(token: &str, answer: &ActiveAnswer, freshness: Freshness) -> Self {
         let refresh_at = AtomicU64::new(millis(freshness.refresh_at));
-        Self { token: token.into(), asked_at: answer.asked_at().wall, ends: None, freshness, refresh_at }
+        Self {
+            token: token.into(),
+            asked_at: answer.asked_at().wall,
+            ends: None,
+            freshness,
+            refresh_at,
+            wants_refresh: AtomicBool::new(false),
+        }
     }
 
     /// The token itself, to introspect it again.
@@ -127,6 +136,7 @@ impl Introspected {
     }
 
     /// Whether the answer still counts, given when the token ends. RFC 7662 §4: not past `exp`, which leaves no leeway.
+    #[inline]
     pub(crate) fn check(
         &self,
         usage: Usage,
@@ -139,22 +149,36 @@ impl Introspected {
             Usage::Again => self.freshness.fresh_until,
             Usage::Stale => self.freshness.serves_until,
         };
-        let counts = now < until && [ends, self.ends].into_iter().flatten().all(|ends| wall < ends);
-        if counts { Ok(()) } else { Err(TokenError::IntrospectionUnavailable { retry_after: Duration::ZERO }) }
+        let has_ended = |ends: Option<UnixTime>| ends.is_some_and(|ends| wall >= ends);
+        if now >= until || has_ended(ends) || has_ended(self.ends) {
+            return Err(TokenError::IntrospectionUnavailable { retry_after: Duration::ZERO });
+        }
+        if millis(now) >= self.refresh_at.load(Ordering::Relaxed) {
+            self.note_refresh(now);
+        }
+        Ok(())
     }
 
-    /// Whether to refresh the answer ahead. Of many callers at the same time, one gets true; and again later, if that
-    /// refresh fails.
-    pub(crate) fn is_due(&self, now: Duration) -> bool {
+    /// Whether to refresh the answer ahead, since the last [check](Self::check). Of many callers at the same time, one
+    /// gets true; and again later, if that refresh fails.
+    #[inline]
+    pub(crate) fn take_refresh(&self) -> bool {
+        self.wants_refresh.load(Ordering::Relaxed) && self.wants_refresh.swap(false, Ordering::Relaxed)
+    }
+
+    #[cold]
+    fn note_refresh(&self, now: Duration) {
+        let half_of_the_rest = self.freshness.fresh_until.saturating_sub(now) / 2;
+        let next = millis(now.saturating_add(half_of_the_rest)).saturating_add(1);
         let due = self.refresh_at.load(Ordering::Relaxed);
-        if millis(now) < due {
-            return false;
+        let is_first = self.refresh_at.compare_exchange(due, next, Ordering::Relaxed, Ordering::Relaxed).is_ok();
+        if is_first && due <= millis(now) {
+            self.wants_refresh.store(true, Ordering::Relaxed);
         }
-        let next = millis(now.saturating_add(self.freshness.fresh_until.saturating_sub(now) / 2)).saturating_add(1);
-        self.refresh_at.compare_exchange(due, next, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 }
 
+#[inline]
 fn millis(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+    time.as_secs().saturating_mul(1_000).saturating_add(u64::from(time.subsec_millis()))
 }

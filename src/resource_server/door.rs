@@ -6,7 +6,7 @@ use super::observer::Observer;
 use super::waits::{Pending, Waited, Waits};
 use crate::credentials::Credentials;
 use crate::error::TokenError;
-use crate::evidence::{Evidence, Introspected, Usage};
+use crate::evidence::{Evidence, Usage};
 use crate::presentation::Presentation;
 use crate::time::UnixTime;
 use crate::token::ValidatedToken;
@@ -155,29 +155,28 @@ impl ResourceServer {
         let issuer = token.trusted_issuer();
         issuer.check_enabled()?;
         server.issuers.table().check_updated(issuer)?;
-        match (token.evidence(), &issuer.proof) {
-            (Evidence::Signature { key }, Proof::Keys(keys) | Proof::Both(keys, _)) => keys.check_in_force(key)?,
-            (Evidence::Introspection(answer), _) => self.check_answer(token, answer, usage)?,
+        let answer = match (token.evidence(), &issuer.proof) {
+            (Evidence::Signature { key }, Proof::Keys(keys) | Proof::Both(keys, _)) => {
+                keys.check_in_force(key)?;
+                None
+            }
+            (Evidence::Introspection(answer), _) => Some(answer),
             (Evidence::Confirmed { key, answer }, Proof::Keys(keys) | Proof::Both(keys, _)) => {
                 keys.check_in_force(key)?;
-                self.check_answer(token, answer, usage)?;
+                Some(answer)
             }
             // An issuer without keys proves nothing by a signature.
             (Evidence::Signature { .. } | Evidence::Confirmed { .. }, Proof::Introspection(_)) => {
                 return Err(TokenError::NoMatchingKey);
             }
-        }
+        };
         let now = server.clock.now().ok_or(TokenError::ClockUnavailable)?;
         issuer.rules.check_times(token.times(), now)?;
+        if let Some(answer) = answer {
+            answer.check(usage, token.times().expires_at, now, server.clock.monotonic_coarse())?;
+        }
         issuer.note_verified(&*server.clock);
         Ok(now)
-    }
-
-    /// Whether the issuer's answer about a token still counts.
-    fn check_answer(&self, token: &ValidatedToken, answer: &Introspected, usage: Usage) -> Result<(), TokenError> {
-        let clock = &*self.0.clock;
-        let now = clock.now().ok_or(TokenError::ClockUnavailable)?;
-        answer.check(usage, token.times().expires_at, now, clock.monotonic_coarse())
     }
 }
 

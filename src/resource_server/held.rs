@@ -7,6 +7,7 @@ use super::ResourceServer;
 use super::door::{Stop, Subject};
 use super::waits::Waited;
 use crate::error::TokenError;
+use crate::evidence::Introspected;
 use crate::presentation::Presentation;
 use crate::single_flight::current_runtime;
 use crate::token::ValidatedToken;
@@ -186,7 +187,7 @@ impl ResourceServer {
         // The latest answer is with the token in the cache.
         if let Some(introspected) = token.evidence().introspected()
             && let Some(latest) = self.find_again(introspected.token().as_bytes())
-            && latest.evidence().introspected().is_some_and(|it| it.is_due(self.0.clock.monotonic_coarse()))
+            && latest.evidence().introspected().is_some_and(Introspected::take_refresh)
         {
             self.ask_ahead(issuer, introspected);
         }

@@ -81,7 +81,7 @@ impl ResourceServer {
                 }
                 // Likewise for the answer about it.
                 if let Some(introspected) = token.evidence().introspected()
-                    && introspected.is_due(self.0.clock.monotonic_coarse())
+                    && introspected.take_refresh()
                 {
                     self.ask_ahead(issuer, introspected);
                 }
