@@ -208,7 +208,10 @@ fn a_description_that_cannot_be_read_exits_2() {
         (r#"{"status_policy":{"absent":200}}"#, "is not an error"),
         (r#"{"status_policy":{"nothing":400}}"#, "there is no row"),
         (r#"{"refusal_body":"xml"}"#, "not a refusal body"),
-        (r#"{"issuers":[{"name":"https://a","algorithms":["none"]}]}"#, "not a signature algorithm; the known ones are RS256"),
+        (
+            r#"{"issuers":[{"name":"https://a","algorithms":["none"]}]}"#,
+            "not a signature algorithm; the known ones are RS256",
+        ),
         (r#"{"issuers":[{"name":"https://a","password":"x"}]}"#, "unknown field `password`"),
         (r#"{"issuers":[{"name":"https://a"}]}"#, "audience"),
         (r#"{"audiences":["a"]}"#, "issuer"),
