@@ -55,7 +55,7 @@ impl Refusal {
     }
 }
 
-/// Where refusals are logged, whoever refuses.
+/// The log target of every refusal, from layers, extractors and handlers alike.
 pub(crate) const LOG_TARGET: &str = "tower_bearer::refusal";
 
 /// What the log says beyond the reason. Nothing in it comes from the token.

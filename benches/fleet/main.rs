@@ -6,7 +6,7 @@
 //! is the library's own and differs a little. The numbers are requests that the provider gets, beside those of the
 //! model in `tower_bearer::guide::scaling`, which quotes the tables that this prints.
 //!
-//! Seven minutes on one core and 0.4 GiB; what is being done is told on standard error. Options after `--`: `--json
+//! Seven minutes on one core and 0.4 GiB; standard error shows its progress. Options after `--`: `--json
 //! FILE` writes the numbers to a file, `--smoke` takes up to 10 replicas only.
 #![allow(
     clippy::unwrap_used,

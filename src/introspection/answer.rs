@@ -169,6 +169,17 @@ mod tests {
     }
 
     #[test]
+    fn n01_claims_of_a_source_that_say_inactive_are_believed() {
+        let read = |json: &str| ActiveAnswer::read(json.as_bytes(), Form::Claims, "https://a", ASKED_AT).map(drop);
+        assert_eq!(read(r#"{"sub":"a"}"#), Ok(()));
+        assert_eq!(read(r#"{"sub":"a","active":true}"#), Ok(()));
+        for active in ["false", "\"true\"", "1"] {
+            let json = format!("{{\"sub\":\"a\",\"active\":{active}}}");
+            assert_eq!(read(&json), Err(Unusable::Refused(TokenError::Inactive)), "{active}");
+        }
+    }
+
+    #[test]
     fn n05_the_type_of_token_is_one_of_access_tokens() {
         for typ in [r#""Bearer""#, r#""bearer""#, r#""BEARER""#, "null", r#""DPoP","cnf":{"jkt":"x"}"#] {
             assert!(read(&format!("{{\"active\":true,\"token_type\":{typ}}}")).is_ok(), "{typ}");

@@ -1,4 +1,4 @@
-//! How an issuer's tokens are told from those of others, before any call.
+//! How an issuer recognizes its own tokens before any call.
 
 use std::sync::Arc;
 

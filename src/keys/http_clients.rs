@@ -17,7 +17,7 @@ pub(crate) type ConfigureClient = dyn Fn(reqwest::ClientBuilder) -> reqwest::Cli
 #[derive(Default)]
 pub(crate) struct HttpClients(Mutex<Option<(ClientSettings, reqwest::Client)>>);
 
-/// The application's settings for the client, by which clients are told apart.
+/// The application's settings for the client. Issuers with the same settings share one.
 #[derive(Clone)]
 pub(crate) struct ClientSettings {
     /// `None` for a client without changes.

@@ -168,3 +168,38 @@ async fn n02_a_held_token_is_checked_again() {
     server.disable_issuer(ISSUER);
     assert_eq!(server.revalidate_async(&held).await.unwrap_err().reason(), "issuer_disabled");
 }
+
+/// Stale answers are for an endpoint that is down, not for one that answers something else about this token.
+#[tokio::test]
+async fn n02_no_stale_answer_counts_while_the_endpoint_answers() {
+    let endpoint = Endpoint::start().await;
+    let introspection = endpoint.introspection().serve_stale(Duration::from_secs(3_600));
+    let server = endpoint.server_with(introspection);
+    assert_eq!(reason(&server, "revoked").await, "accepted");
+    endpoint.clock.advance(Duration::from_secs(61));
+    endpoint.answer(Answer::status(500));
+    assert_eq!(reason(&server, "revoked").await, "accepted", "it is down");
+    endpoint.answer(Answer::status(400));
+    for pause in [0, 1, 6, 60] {
+        endpoint.clock.advance(Duration::from_secs(pause));
+        assert_eq!(reason(&server, "revoked").await, "introspection_unavailable", "after {pause} s more");
+    }
+}
+
+/// The issuer was disabled, not the token: once it is enabled again, the token is good.
+#[tokio::test]
+async fn n02_a_disabled_issuer_is_no_refusal_of_its_token() {
+    let endpoint = Endpoint::start().await;
+    let server = endpoint.server();
+    endpoint.hold();
+    let judged = tokio::spawn({
+        let server = server.clone();
+        async move { reason(&server, "a").await }
+    });
+    endpoint.calls_reach(1).await;
+    assert!(server.disable_issuer(ISSUER));
+    endpoint.let_go();
+    assert_eq!(judged.await.unwrap(), "issuer_disabled");
+    assert!(server.enable_issuer(ISSUER));
+    assert_eq!(reason(&server, "a").await, "accepted");
+}

@@ -85,6 +85,9 @@ async fn r84_a_secret_in_a_file_is_read_again_when_it_changes() {
         assert_eq!(reason(&server, token).await, "accepted");
         assert_eq!(secret(), expected);
     }
+    write(&"s".repeat(16 * 1024 + 1));
+    assert_eq!(reason(&server, "g").await, "accepted");
+    assert_eq!(secret(), " x ", "one that is too large is not cut and sent");
     std::fs::remove_file(&path).unwrap();
     assert_eq!(reason(&server, "f").await, "accepted");
     assert_eq!(secret(), " x ", "the last one is used while there is none");

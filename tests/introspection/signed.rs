@@ -60,6 +60,7 @@ async fn n04_a_signed_answer_that_is_not_from_the_issuer_or_not_for_us_is_503() 
         ("no recipient", bad(answer().claim("aud", Value::Null))),
         ("no time", bad(answer().claim("iat", Value::Null))),
         ("the future", bad(answer().claim("iat", NOW.as_secs() + 31))),
+        ("the past: the answer to an earlier question", bad(answer().claim("iat", NOW.as_secs() - 31))),
         ("no answer", bad(answer().claim("token_introspection", Value::Null))),
         ("a string for an answer", bad(answer().claim("token_introspection", said().to_string()))),
         ("a stranger's key", bad(answer().key(&stranger))),
