@@ -149,6 +149,9 @@ pub mod jose;
 mod keys;
 pub mod layer;
 mod limits;
+#[cfg(not(feature = "metrics"))]
+#[expect(unreachable_pub, reason = "public with the feature")]
+mod metrics;
 #[cfg(feature = "metrics")]
 pub mod metrics;
 mod presentation;

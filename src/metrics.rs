@@ -20,6 +20,7 @@
 //! # }
 //! ```
 
+#[cfg(feature = "metrics")]
 use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
 
 /// Counter: requests that a bearer layer decided, by `outcome` and `reason`.
@@ -76,6 +77,7 @@ pub(crate) const ANSWER: &str = "answer";
 
 /// Upper bounds of buckets for each histogram, for exporters that ask for them: Prometheus can only add up histograms
 /// with buckets over several replicas.
+#[cfg(feature = "metrics")]
 pub const BUCKETS: [(&str, &[f64]); 5] = [
     // A check takes some ten microseconds; a request waits at most two seconds for a key.
     (CHECK_DURATION, &[0.000_01, 0.000_025, 0.000_05, 0.000_1, 0.000_25, 0.001, 0.01, 0.1, 0.5, 2.0, 5.0]),
@@ -88,6 +90,7 @@ pub const BUCKETS: [(&str, &[f64]); 5] = [
 
 /// Tells the recorder units and help texts. Building a resource server does it too; call it when the recorder is
 /// installed after that. Calling it twice does no harm.
+#[cfg(feature = "metrics")]
 pub fn describe() {
     describe_counter!(DECISIONS, Unit::Count, "Requests that a bearer layer decided.");
     describe_counter!(ROUTE_REFUSALS, Unit::Count, "Requests that a route layer or an extractor refused.");

@@ -1,11 +1,10 @@
-//! What is counted about introspection, with the feature `metrics`.
+//! What is counted about introspection.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use metrics::{Key, Label, SharedString};
-
-use super::recorded::{Waiting, counter, gauge, histogram};
+use super::Waiting;
+use super::facade::{Key, Label, SharedString, counter, gauge, histogram};
 use crate::metrics::{
     INTROSPECTION_DURATION, INTROSPECTION_WAITING_REQUESTS, INTROSPECTION_WITHOUT_CALL, INTROSPECTIONS, ISSUER, RESULT,
 };
