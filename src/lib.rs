@@ -53,8 +53,8 @@
 //!    and `typ` [show](guide::tokens#claims-of-other-tokens).
 //! 7. No `cnf`: a token that is bound to a key is not a bearer token (RFC 9449 §7.2).
 //! 8. `iss` and `aud`, byte by byte; `exp`, `nbf` and `iat`, with 30 seconds of leeway.
-//! 9. Per route: [scopes](RequireScopes), [roles](RequireRoles), or [anything else](RequireToken), such as [whom the
-//!    token speaks for](ValidatedToken::speaks_for).
+//! 9. Per route: [scopes](RequireScopes), [roles](RequireRoles), a [maximum age](RequireTokenAge), or [anything
+//!    else](RequireToken), such as [whom the token speaks for](ValidatedToken::speaks_for).
 //!
 //! What fails becomes a [`TokenError`] with a stable [reason](TokenError::reason), and one place turns that into a
 //! response: see [`StatusPolicy`] for the statuses.
@@ -194,7 +194,7 @@ pub use keys::{
     KeySourceFuture,
 };
 #[doc(inline)]
-pub use layer::{BearerLayer, RequireRoles, RequireScopes, RequireToken};
+pub use layer::{BearerLayer, RequireRoles, RequireScopes, RequireToken, RequireTokenAge};
 pub use presentation::Presentation;
 pub use refusal::Refusal;
 pub use resource_server::{

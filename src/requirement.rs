@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -13,11 +14,12 @@ use crate::refusal::Refusal;
 use crate::scope::{Quantity, ScopeRequirement};
 use crate::token::ValidatedToken;
 
-/// One requirement: scopes, roles, or anything that a closure decides.
+/// One requirement: scopes, roles, a maximum age, or anything that a closure decides.
 #[derive(Clone)]
 pub(crate) enum Requirement {
     Scopes(ScopeRequirement),
     Roles { path: Arc<[Box<str>]>, roles: Arc<[Box<str>]>, quantity: Quantity },
+    MaxAge(Duration),
     Predicate { name: Cow<'static, str>, predicate: Arc<dyn Fn(&ValidatedToken) -> bool + Send + Sync> },
 }
 
@@ -42,6 +44,10 @@ impl Requirement {
                 let has = |role: &str| granted.as_ref().is_some_and(|granted| names_role(granted, role));
                 if quantity.holds(roles, has) { Ok(()) } else { Err(TokenError::InsufficientRole) }
             }
+            Self::MaxAge(max_age) => {
+                let now = token.server().now()?;
+                token.trusted_issuer().rules.check_age(token.times(), *max_age, now)
+            }
             Self::Predicate { predicate, .. } if predicate(token) => Ok(()),
             Self::Predicate { name, .. } => Err(TokenError::RequirementNotMet(name.clone())),
         }
@@ -55,6 +61,7 @@ impl fmt::Debug for Requirement {
             Self::Roles { path, roles, quantity } => {
                 f.debug_tuple("Roles").field(path).field(quantity).field(roles).finish()
             }
+            Self::MaxAge(max_age) => f.debug_tuple("MaxAge").field(max_age).finish(),
             Self::Predicate { name, .. } => f.debug_tuple("Predicate").field(name).finish(),
         }
     }

@@ -51,7 +51,7 @@ mod watch;
 pub use bearer::{BearerLayer, BearerService};
 pub use body::ResponseBody;
 pub use future::BearerFuture;
-pub use require::{RequireFuture, RequireRoles, RequireScopes, RequireService, RequireToken};
+pub use require::{RequireFuture, RequireRoles, RequireScopes, RequireService, RequireToken, RequireTokenAge};
 
 #[cfg(feature = "axum")]
 pub(crate) use extensions::{judged_token, required_token};

@@ -9,6 +9,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use http::{Request, Response};
 use pin_project_lite::pin_project;
@@ -177,6 +178,31 @@ impl RequireRoles {
         quantity: Quantity,
     ) -> Result<Self, ConfigError> {
         Requirement::roles(path, roles.into_iter().map(Into::into).collect(), quantity).map(Self::new)
+    }
+}
+
+require_layer! {
+    /// Asks for a token that was issued recently, by `iat`: an older one, or one without `iat`, gets 401 `invalid_token`,
+    /// so that its client fetches a new one. For all routes at once, use
+    /// [`max_token_age`](crate::ResourceServerBuilder::max_token_age); the stricter of both counts.
+    ///
+    /// A client can get a new token without its user, so this does not tell how long ago somebody logged in.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tower_bearer::RequireTokenAge;
+    ///
+    /// let for_payments = RequireTokenAge::at_most(Duration::from_secs(5 * 60));
+    /// # let _ = for_payments;
+    /// ```
+    RequireTokenAge
+}
+
+impl RequireTokenAge {
+    /// Asks that the token was issued at most this long ago, plus the resource server's
+    /// [leeway](crate::ResourceServerBuilder::leeway) for clocks that differ.
+    pub const fn at_most(age: Duration) -> Self {
+        Self::new(Requirement::MaxAge(age))
     }
 }
 

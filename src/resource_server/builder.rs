@@ -236,8 +236,8 @@ impl ResourceServerBuilder {
         Ok(ResourceServer(Arc::new(Inner {
             issuers,
             max_token_bytes: self.max_token_bytes,
+            context: Arc::new(ServerContext::new(responder, Arc::clone(&clock))),
             clock,
-            context: Arc::new(ServerContext::new(responder)),
             token_cache,
             settings,
         })))

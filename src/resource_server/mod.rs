@@ -95,7 +95,8 @@ impl ResourceServer {
         let responder = Responder { statuses, ..server.context.responder.clone() };
         // A token knows how its server answers, so the two cannot have the same.
         let token_cache = server.token_cache.as_ref().map(|cache| Arc::new(cache.empty()));
-        Self(Arc::new(Inner { context: Arc::new(ServerContext::new(responder)), token_cache, ..server.clone() }))
+        let context = Arc::new(ServerContext::new(responder, Arc::clone(&server.clock)));
+        Self(Arc::new(Inner { context, token_cache, ..server.clone() }))
     }
 
     /// Judges a token that did not come in an `Authorization` header: in the first message of a WebSocket, in a job

@@ -1,6 +1,7 @@
 //! The rules about time (RFC 7519 §4.1.4 to §4.1.6), each with the leeway between clocks.
 
 use std::fmt;
+use std::time::Duration;
 
 use super::TokenRules;
 use super::rule::Rule;
@@ -31,6 +32,15 @@ pub(super) struct IssuedAt<'a> {
     pub(super) rules: &'a TokenRules,
     pub(super) times: &'a Times,
     pub(super) now: UnixTime,
+}
+
+impl TokenRules {
+    /// A token must not be older than so much, by `iat`, which is then required.
+    pub(crate) fn check_age(&self, times: &Times, max_age: Duration, now: UnixTime) -> Result<(), TokenError> {
+        let Some(issued_at) = times.issued_at else { return Err(TokenError::claim("iat", ClaimFault::Missing)) };
+        let limit = max_age.saturating_add(self.leeway);
+        if now.saturating_since(issued_at) > limit { Err(TokenError::TooOld) } else { Ok(()) }
+    }
 }
 
 impl Expiry<'_> {
@@ -97,10 +107,7 @@ impl Rule for IssuedAt<'_> {
         if times.issued_at.is_some_and(|issued_at| issued_at > now.saturating_add(rules.leeway)) {
             return Err(TokenError::IssuedInFuture);
         }
-        let Some(max_age) = rules.max_token_age else { return Ok(()) };
-        let Some(issued_at) = times.issued_at else { return Err(TokenError::claim("iat", ClaimFault::Missing)) };
-        let limit = max_age.saturating_add(rules.leeway);
-        if now.saturating_since(issued_at) > limit { Err(TokenError::TooOld) } else { Ok(()) }
+        rules.max_token_age.map_or(Ok(()), |max_age| rules.check_age(times, max_age, *now))
     }
 
     fn expected(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -39,3 +39,4 @@ mod status_policies;
 mod statuses;
 mod steps;
 mod support;
+mod token_age;
