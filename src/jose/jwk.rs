@@ -7,14 +7,15 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::de::{MapAccess, Visitor};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use super::algorithm::{Algorithm, permitted};
 use super::dropped_key::{Unusable, quoted};
 use super::key_fault::KeyFault;
 use super::key_type::KeyType;
-use super::verifying_key::{VerifyingKey, describe_rsa_size};
+use super::public_key::PublicKey;
+use super::verifying_key::VerifyingKey;
 use crate::limits::MAX_KEY_ID_BYTES;
 
 /// The private members of an RSA key (RFC 7518 §6.3.2). `d` is private in every key type, and `k` is the symmetric key.
@@ -41,43 +42,6 @@ impl VerifyingKey {
         });
         keys?.pop().ok_or(KeyFault::OtherAlgorithm)
     }
-}
-
-/// The parts that make up a key, for comparisons and copies: without members that were only checked, and with integers
-/// in canonical form.
-#[derive(Serialize)]
-struct PublicJwk<'a> {
-    kty: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    kid: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    alg: Option<&'a str>,
-    #[serde(flatten)]
-    material: &'a Material,
-}
-
-/// The public members of a key type (RFC 7518 §6, RFC 8037 §2).
-#[derive(Serialize)]
-#[serde(untagged)]
-enum Material {
-    Rsa {
-        #[serde(serialize_with = "base64url")]
-        n: Vec<u8>,
-        #[serde(serialize_with = "base64url")]
-        e: Vec<u8>,
-    },
-    Ec {
-        crv: &'static str,
-        #[serde(serialize_with = "base64url")]
-        x: Vec<u8>,
-        #[serde(serialize_with = "base64url")]
-        y: Vec<u8>,
-    },
-    Okp {
-        crv: &'static str,
-        #[serde(serialize_with = "base64url")]
-        x: Vec<u8>,
-    },
 }
 
 /// The members of a JWK. Each value is parsed only when it is needed, so that an irrelevant one does no harm: unknown
@@ -109,13 +73,12 @@ impl<'t> Members<'t> {
         self.check_use()?;
         let key_type = self.key_type(&kty)?;
         let algorithms = permitted(&fitting(key_type, alg.as_deref())?, allowed)?;
-        let material = self.material(key_type)?;
-        let jwk = PublicJwk { kty: &kty, kid: key_id.as_deref(), alg: alg.as_deref(), material: &material };
-        let text: Arc<str> = serde_json::to_string(&jwk).map_err(|_| KeyFault::NotAJwk)?.into();
+        let key = self.public_key(key_type)?;
+        let text: Arc<str> = key.to_jwk(key_id.as_deref(), alg.as_deref())?.into();
         let key_id: Option<Box<str>> = key_id.map(String::into_boxed_str);
         algorithms
             .into_iter()
-            .map(|algorithm| Ok(material.verifying_key(algorithm)?.read_from(key_id.clone(), Arc::clone(&text))))
+            .map(|algorithm| Ok(key.verifying_key(algorithm)?.read_from(key_id.clone(), Arc::clone(&text))))
             .collect()
     }
 
@@ -178,14 +141,14 @@ impl<'t> Members<'t> {
 
     /// Leading zero octets are stripped from the integers of an RSA key: some issuers leave them in
     /// (RFC 7518 §6.3.1.1). Coordinates have their full length, zeros included (RFC 7518 §6.2.1.2, RFC 8037 §2).
-    fn material(&self, key_type: KeyType) -> Result<Material, Unusable> {
+    fn public_key(&self, key_type: KeyType) -> Result<PublicKey, Unusable> {
         Ok(match key_type {
-            KeyType::Rsa => Material::Rsa { n: self.integer("n")?, e: self.integer("e")? },
+            KeyType::Rsa => PublicKey::Rsa { n: self.integer("n")?, e: self.integer("e")? },
             KeyType::Ec(curve) => {
                 let coordinate = |name| self.octets(name, curve.coordinate_octets);
-                Material::Ec { crv: curve.name, x: coordinate("x")?, y: coordinate("y")? }
+                PublicKey::Ec { curve, x: coordinate("x")?, y: coordinate("y")? }
             }
-            KeyType::Okp(curve) => Material::Okp { crv: curve.name, x: self.octets("x", curve.coordinate_octets)? },
+            KeyType::Okp(curve) => PublicKey::Okp { curve, x: self.octets("x", curve.coordinate_octets)? },
             KeyType::Secret => return Err(KeyFault::Symmetric.into()),
         })
     }
@@ -239,28 +202,8 @@ fn fitting(key_type: KeyType, alg: Option<&str>) -> Result<Vec<Algorithm>, Unusa
     }
 }
 
-impl Material {
-    fn verifying_key(&self, algorithm: Algorithm) -> Result<VerifyingKey, Unusable> {
-        match self {
-            Self::Rsa { n, e } => VerifyingKey::rsa(algorithm, n, e).map_err(|fault| match fault {
-                KeyFault::Size => Unusable::new(fault, describe_rsa_size(n, e)),
-                KeyFault::InvalidMember => Unusable::new(fault, "`n` and `e` of an RSA key are odd"),
-                fault => fault.into(),
-            }),
-            Self::Ec { x, y, .. } => VerifyingKey::ec(algorithm, &[&[0x04], &**x, &**y].concat())
-                .map_err(|fault| Unusable::new(fault, "`x` and `y` are no point of the curve")),
-            Self::Okp { x, .. } => VerifyingKey::okp(algorithm, x)
-                .map_err(|fault| Unusable::new(fault, "`x` is no point that keys may have")),
-        }
-    }
-}
-
 fn invalid(name: &str, problem: impl fmt::Display) -> Unusable {
     Unusable::new(KeyFault::InvalidMember, format!("`{name}` {problem}"))
-}
-
-fn base64url<S: serde::Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&URL_SAFE_NO_PAD.encode(bytes))
 }
 
 impl<'de: 't, 't> Deserialize<'de> for Members<'t> {

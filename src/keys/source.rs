@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::future::Future;
+use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +11,7 @@ use std::time::Duration;
 #[cfg(feature = "remote-keys")]
 use super::excerpt;
 use crate::error::KeySetError;
-use crate::jose::{Algorithm, JwkSet};
+use crate::jose::{Algorithm, JwkSet, jwks_of_pem};
 
 /// Where a cached key set comes from, for keys that are neither at a URL nor fixed: a secret store, a database.
 ///
@@ -89,6 +90,36 @@ impl FetchedKeySet {
     /// The document's bytes.
     pub fn new(json: impl Into<Vec<u8>>) -> Self {
         Self { json: Some(json.into()), etag: None, max_age: None, is_from_failover: false, origin: None }
+    }
+
+    /// Public keys in PEM, each under the `kid` that tokens name it by: a secret store or a mounted directory often has
+    /// one file for each key, named after it. A text may have several keys, and blocks that are no keys are skipped.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with which text. Nothing is accepted in part: the set that the cache holds stays in use.
+    ///
+    /// ```
+    /// # use tower_bearer_test::SigningKey;
+    /// use tower_bearer::{FetchedKeySet, jose::Algorithm};
+    /// # let pem = SigningKey::generate(Algorithm::ES256)?.public_key_pem();
+    ///
+    /// let set = FetchedKeySet::from_pem([("2026-11", pem)])?;
+    /// # let _ = set;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn from_pem<I, T>(keys: impl IntoIterator<Item = (I, T)>) -> Result<Self, KeySetError>
+    where
+        I: AsRef<str>,
+        T: AsRef<str>,
+    {
+        let mut jwks = Vec::new();
+        for (key_id, text) in keys {
+            let read = jwks_of_pem(key_id.as_ref(), text.as_ref());
+            let named = |problem| io::Error::other(format!("the key `{}`: {problem}", key_id.as_ref()));
+            jwks.extend(read.map_err(named).map_err(KeySetError::source_failed)?);
+        }
+        Ok(Self::new(format!(r#"{{"keys":[{}]}}"#, jwks.join(","))))
     }
 
     /// The set that the cache holds still stands.

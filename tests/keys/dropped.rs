@@ -79,7 +79,7 @@ fn unusable() -> Vec<(String, Option<&'static str>, KeyFault, &'static str)> {
             text(with(ec("k"), "x", x(32))),
             Some("k"),
             InvalidMember,
-            "missing or invalid key member: `x` and `y` are no point of the curve",
+            "missing or invalid key member: the point is not on the curve",
         ),
         (
             text(with(key(1).with_key_id("k").public_jwk(), "x", x(31))),
@@ -97,7 +97,7 @@ fn unusable() -> Vec<(String, Option<&'static str>, KeyFault, &'static str)> {
             text(with(rsa("k"), "e", json!("Ag"))),
             Some("k"),
             InvalidMember,
-            "missing or invalid key member: `n` and `e` of an RSA key are odd",
+            "missing or invalid key member: modulus and exponent of an RSA key are odd",
         ),
         (
             with_raw(rsa("k"), "e", "1e400"),
@@ -186,7 +186,7 @@ fn unusable() -> Vec<(String, Option<&'static str>, KeyFault, &'static str)> {
             text(rsa_moduli::jwk("k", &(num_bigint::BigUint::from(1_u32) << 1023))),
             Some("k"),
             InvalidMember,
-            "missing or invalid key member: `n` and `e` of an RSA key are odd",
+            "missing or invalid key member: modulus and exponent of an RSA key are odd",
         ),
         (
             text(rsa_moduli::jwk("k", &rsa_moduli::roca(1024, 1))),

@@ -30,6 +30,7 @@ mod key_material;
 mod log;
 mod misbehaviour;
 mod paused_time;
+mod pem_source;
 mod provider;
 mod refresh;
 mod resolver;

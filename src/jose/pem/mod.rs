@@ -5,17 +5,18 @@
 
 mod blocks;
 mod der;
-mod public_key;
+mod key_block;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use self::blocks::{Block, blocks};
-use self::public_key::PublicKey;
-use super::algorithm::Algorithm;
+use super::algorithm::{Algorithm, permitted};
 use super::dropped_key::{DroppedKey, Unusable};
 use super::jwk_set::JwkSet;
 use super::key_fault::KeyFault;
+use super::public_key::PublicKey;
+use super::verifying_key::VerifyingKey;
 use crate::limits::{MAX_CANDIDATES, MAX_KEYS};
 
 /// How many blocks one error names.
@@ -39,16 +40,12 @@ impl JwkSet {
         let blocks = blocks_of_all;
         let (mut public_keys, mut keys, mut skipped, mut problems) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for (position, block) in blocks.iter().enumerate() {
-            let read = match Content::of(block.label) {
-                Content::PublicKey => PublicKey::read(block),
-                Content::PrivateKey(kind) => Err(Unusable::new(KeyFault::NotPublic, kind)),
-                Content::Other => {
-                    let unusable = Unusable::new(KeyFault::NotAKey, format!("a block {}", shown(block.label)));
-                    skipped.push(DroppedKey::new(position, unusable));
-                    continue;
-                }
+            let Some(read) = read(block) else {
+                let unusable = Unusable::new(KeyFault::NotAKey, format!("a block {}", shown(block.label)));
+                skipped.push(DroppedKey::new(position, unusable));
+                continue;
             };
-            let usable = read.and_then(|key| Ok((key.verifying_keys(allowed)?, key)));
+            let usable = read.and_then(|key| Ok((verifying_keys(&key, allowed)?, key)));
             match usable {
                 // A bundle may repeat a key, which would only be tried twice.
                 Ok((_, key)) if public_keys.contains(&key) => {}
@@ -56,14 +53,11 @@ impl JwkSet {
                     keys.push(verifying_keys);
                     public_keys.push(key);
                 }
-                Err(unusable) => {
-                    let which = if blocks.len() == 1 { String::new() } else { format!("block {}, ", position + 1) };
-                    problems.push((unusable.fault, format!("{which}{}: {unusable}", shown(block.label))));
-                }
+                Err(unusable) => problems.push((position, unusable)),
             }
         }
         if !problems.is_empty() {
-            return Err(describe(&problems));
+            return Err(describe(&blocks, &problems));
         }
         if keys.is_empty() {
             return Err(describe_no_key(&blocks));
@@ -71,6 +65,46 @@ impl JwkSet {
         check_numbers(keys.iter().flatten().map(|key| key.algorithm()), keys.len())?;
         Ok(Self::of_unnamed(keys, skipped))
     }
+}
+
+/// The keys of a text as JWKs (RFC 7517) that all have this `kid`. Other blocks are skipped.
+///
+/// # Errors
+///
+/// As [`JwkSet::from_pem`], except that any kind of public key will do.
+pub(crate) fn jwks_of_pem(key_id: &str, text: &str) -> Result<Vec<String>, String> {
+    let blocks = blocks(text);
+    if blocks.is_empty() {
+        return Err(describe_no_pem(text).to_owned());
+    }
+    let (mut jwks, mut problems) = (Vec::new(), Vec::new());
+    for (position, read) in blocks.iter().map(read).enumerate() {
+        match read.map(|key| key.and_then(|key| key.to_jwk(Some(key_id), None))) {
+            None => {}
+            Some(Ok(jwk)) => jwks.push(jwk),
+            Some(Err(unusable)) => problems.push((position, unusable)),
+        }
+    }
+    match jwks.is_empty() {
+        _ if !problems.is_empty() => Err(describe(&blocks, &problems)),
+        true => Err(describe_no_key(&blocks)),
+        false => Ok(jwks),
+    }
+}
+
+/// The key of a block; `None` for a block that is no key.
+fn read(block: &Block<'_>) -> Option<Result<PublicKey, Unusable>> {
+    match Content::of(block.label) {
+        Content::PublicKey => Some(key_block::read(block)),
+        Content::PrivateKey(kind) => Some(Err(Unusable::new(KeyFault::NotPublic, kind))),
+        Content::Other => None,
+    }
+}
+
+/// The key once for each of the `allowed` algorithms that it fits.
+fn verifying_keys(key: &PublicKey, allowed: &[Algorithm]) -> Result<Vec<VerifyingKey>, Unusable> {
+    let algorithms = permitted(&Algorithm::for_keys_of(key.key_type()), allowed)?;
+    algorithms.into_iter().map(|algorithm| key.verifying_key(algorithm)).collect()
 }
 
 /// The blocks with public keys, without the text around them.
@@ -125,12 +159,18 @@ fn check_numbers(algorithms: impl Iterator<Item = Algorithm>, keys: usize) -> Re
     }
 }
 
-fn describe(problems: &[(KeyFault, String)]) -> String {
-    let mut texts: Vec<_> = problems.iter().take(MAX_NAMED).map(|(_, text)| text.clone()).collect();
+/// What is wrong with the blocks at these positions.
+fn describe(blocks: &[Block<'_>], problems: &[(usize, Unusable)]) -> String {
+    let text = |(position, unusable): &(usize, Unusable)| {
+        let which = if blocks.len() == 1 { String::new() } else { format!("block {}, ", position + 1) };
+        let label = blocks.get(*position).map_or("", |block| block.label);
+        format!("{which}{}: {unusable}", shown(label))
+    };
+    let mut texts: Vec<_> = problems.iter().take(MAX_NAMED).map(text).collect();
     if let Some(more) = problems.len().checked_sub(MAX_NAMED).filter(|more| *more > 0) {
         texts.push(format!("and {more} more"));
     }
-    let is_private = problems.iter().any(|(fault, _)| *fault == KeyFault::NotPublic);
+    let is_private = problems.iter().any(|(_, unusable)| unusable.fault == KeyFault::NotPublic);
     let remedy = if is_private {
         "give the public half alone, as `openssl pkey -pubout` writes it"
     } else {

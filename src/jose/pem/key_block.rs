@@ -1,4 +1,4 @@
-//! One public key, recognised by the object identifiers of its block (RFC 5280 §4.1.2.7), not by its length.
+//! The public key of one block, recognised by the object identifiers of its block (RFC 5280 §4.1.2.7), not by its length.
 
 use std::fmt;
 
@@ -9,81 +9,58 @@ use simple_asn1::ASN1Block;
 
 use super::blocks::Block;
 use super::der::{BIT_STRING, DerFault, INTEGER, NULL, OBJECT_IDENTIFIER, SEQUENCE, dotted, only_value, value};
-use crate::jose::algorithm::{Algorithm, permitted};
+use crate::jose::algorithm::Algorithm;
 use crate::jose::dropped_key::Unusable;
 use crate::jose::key_fault::KeyFault;
 use crate::jose::key_type::{Curve, KeyType};
-use crate::jose::verifying_key::{VerifyingKey, describe_rsa_size};
+use crate::jose::public_key::PublicKey;
 
-#[derive(Eq, PartialEq)]
-pub(super) enum PublicKey {
-    Rsa { n: Vec<u8>, e: Vec<u8> },
-    Ec { curve: Curve, point: Vec<u8> },
-    Okp { curve: Curve, x: Vec<u8> },
+/// Parses a block that holds a public key according to its `label`: `PUBLIC KEY` (RFC 7468 §13) or `RSA PUBLIC KEY`
+/// (RFC 8017 §A.1.1).
+pub(super) fn read(block: &Block<'_>) -> Result<PublicKey, Unusable> {
+    let der = block.content.as_deref().map_err(|problem| invalid(*problem))?;
+    let label = block.label.trim().to_ascii_uppercase();
+    let key_type = match &*label {
+        "PUBLIC KEY" => key_type(der)?,
+        "RSA PUBLIC KEY" => check_rsa(der).map(|()| KeyType::Rsa)?,
+        _ => return Err(Unusable::new(KeyFault::UnknownType, "PEM has no such block")),
+    };
+    // A general parser extracts the key from input of this shape.
+    let pem = pem_of(&label, der);
+    let contents = |key: Result<DecodingKey, _>| -> Result<Vec<u8>, Unusable> {
+        let key = key.map_err(|_| unreadable(DerFault::Shape))?;
+        key.try_get_as_bytes().map(<[u8]>::to_vec).map_err(|_| unreadable(DerFault::Shape))
+    };
+    match key_type {
+        KeyType::Rsa => rsa(&contents(DecodingKey::from_rsa_pem(&pem))?),
+        KeyType::Ec(curve) => ec(curve, &contents(DecodingKey::from_ec_pem(&pem))?),
+        KeyType::Okp(curve) => Ok(PublicKey::Okp { curve, x: contents(DecodingKey::from_ed_pem(&pem))? }),
+        KeyType::Secret => Err(KeyFault::Symmetric.into()),
+    }
 }
 
-impl PublicKey {
-    /// Parses a block that holds a public key according to its `label`: `PUBLIC KEY` (RFC 7468 §13) or `RSA PUBLIC KEY`
-    /// (RFC 8017 §A.1.1).
-    pub(super) fn read(block: &Block<'_>) -> Result<Self, Unusable> {
-        let der = block.content.as_deref().map_err(|problem| invalid(*problem))?;
-        let label = block.label.trim().to_ascii_uppercase();
-        let key_type = match &*label {
-            "PUBLIC KEY" => key_type(der)?,
-            "RSA PUBLIC KEY" => check_rsa(der).map(|()| KeyType::Rsa)?,
-            _ => return Err(Unusable::new(KeyFault::UnknownType, "PEM has no such block")),
-        };
-        // A general parser extracts the key from input of this shape.
-        let pem = pem_of(&label, der);
-        let contents = |key: Result<DecodingKey, _>| -> Result<Vec<u8>, Unusable> {
-            let key = key.map_err(|_| unreadable(DerFault::Shape))?;
-            key.try_get_as_bytes().map(<[u8]>::to_vec).map_err(|_| unreadable(DerFault::Shape))
-        };
-        Ok(match key_type {
-            KeyType::Rsa => Self::from_pkcs1(&contents(DecodingKey::from_rsa_pem(&pem))?)?,
-            KeyType::Ec(curve) => Self::Ec { curve, point: contents(DecodingKey::from_ec_pem(&pem))? },
-            KeyType::Okp(curve) => Self::Okp { curve, x: contents(DecodingKey::from_ed_pem(&pem))? },
-            KeyType::Secret => return Err(KeyFault::Symmetric.into()),
-        })
-    }
+/// `RSAPublicKey ::= SEQUENCE { modulus INTEGER, publicExponent INTEGER }` (RFC 8017 §A.1.1).
+fn rsa(der: &[u8]) -> Result<PublicKey, Unusable> {
+    let blocks = simple_asn1::from_der(der).map_err(|_| unreadable(DerFault::Shape))?;
+    let [ASN1Block::Sequence(_, members)] = blocks.as_slice() else { return Err(unreadable(DerFault::Shape)) };
+    let [ASN1Block::Integer(_, n), ASN1Block::Integer(_, e)] = members.as_slice() else {
+        return Err(unreadable(DerFault::Shape));
+    };
+    let (Some(n), Some(e)) = (n.to_biguint(), e.to_biguint()) else {
+        return Err(invalid("its modulus or exponent is negative"));
+    };
+    Ok(PublicKey::Rsa { n: n.to_bytes_be(), e: e.to_bytes_be() })
+}
 
-    /// The key once for each of the `allowed` algorithms that it fits.
-    pub(super) fn verifying_keys(&self, allowed: &[Algorithm]) -> Result<Vec<VerifyingKey>, Unusable> {
-        let key_type = match self {
-            Self::Rsa { .. } => KeyType::Rsa,
-            Self::Ec { curve, .. } => KeyType::Ec(*curve),
-            Self::Okp { curve, .. } => KeyType::Okp(*curve),
-        };
-        let algorithms = permitted(&Algorithm::for_keys_of(key_type), allowed)?;
-        algorithms.into_iter().map(|algorithm| self.verifying_key(algorithm)).collect()
-    }
-
-    fn verifying_key(&self, algorithm: Algorithm) -> Result<VerifyingKey, Unusable> {
-        match self {
-            Self::Rsa { n, e } => VerifyingKey::rsa(algorithm, n, e).map_err(|fault| match fault {
-                KeyFault::Size => Unusable::new(fault, describe_rsa_size(n, e)),
-                fault => fault.into(),
-            }),
-            Self::Ec { point, .. } => VerifyingKey::ec(algorithm, point).map_err(|fault| match point.first() {
-                Some(0x02 | 0x03) => Unusable::new(fault, "the point is compressed"),
-                _ => Unusable::new(fault, "the point is not on the curve"),
-            }),
-            Self::Okp { x, .. } => VerifyingKey::okp(algorithm, x)
-                .map_err(|fault| Unusable::new(fault, "it is no point that keys may have")),
+/// A point is written as 4 and its two coordinates (SEC 1 §2.3.3).
+fn ec(curve: Curve, point: &[u8]) -> Result<PublicKey, Unusable> {
+    match point.split_first() {
+        Some((0x04, coordinates)) if coordinates.len() == 2 * curve.coordinate_octets => {
+            let (x, y) = coordinates.split_at(curve.coordinate_octets);
+            Ok(PublicKey::Ec { curve, x: x.to_vec(), y: y.to_vec() })
         }
-    }
-
-    /// `RSAPublicKey ::= SEQUENCE { modulus INTEGER, publicExponent INTEGER }` (RFC 8017 §A.1.1).
-    fn from_pkcs1(der: &[u8]) -> Result<Self, Unusable> {
-        let blocks = simple_asn1::from_der(der).map_err(|_| unreadable(DerFault::Shape))?;
-        let [ASN1Block::Sequence(_, members)] = blocks.as_slice() else { return Err(unreadable(DerFault::Shape)) };
-        let [ASN1Block::Integer(_, n), ASN1Block::Integer(_, e)] = members.as_slice() else {
-            return Err(unreadable(DerFault::Shape));
-        };
-        let (Some(n), Some(e)) = (n.to_biguint(), e.to_biguint()) else {
-            return Err(invalid("its modulus or exponent is negative"));
-        };
-        Ok(Self::Rsa { n: n.to_bytes_be(), e: e.to_bytes_be() })
+        Some((0x02 | 0x03, _)) => Err(invalid("the point is compressed")),
+        _ => Err(invalid("the point is not on the curve")),
     }
 }
 
