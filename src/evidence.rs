@@ -87,6 +87,16 @@ impl From<VerifiedPayload> for ProvenPayload {
 }
 
 impl Evidence {
+    /// The key whose signature was verified, if there is one.
+    #[inline]
+    pub(crate) const fn key(&self) -> Option<&Arc<VerifyingKey>> {
+        match self {
+            Self::Signature { key } | Self::Confirmed { key, .. } => Some(key),
+            Self::Introspection(_) => None,
+        }
+    }
+
+    #[inline]
     pub(crate) const fn introspected(&self) -> Option<&Introspected> {
         match self {
             Self::Signature { .. } => None,

@@ -55,6 +55,7 @@ impl<'r> Presentation<'r> {
     }
 
     /// The unparsed text of a bearer token, for a cache lookup and nothing else.
+    #[inline(always)]
     pub(crate) fn unread(&self) -> Option<&'r [u8]> {
         match self.0 {
             Source::Credentials(Credentials { scheme: Scheme::Bearer, token }) => Some(token),

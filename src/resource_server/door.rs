@@ -6,11 +6,10 @@ use super::observer::Observer;
 use super::waits::{Pending, Waited, Waits};
 use crate::credentials::Credentials;
 use crate::error::TokenError;
-use crate::evidence::{Evidence, Usage};
+use crate::evidence::Usage;
 use crate::presentation::Presentation;
 use crate::time::UnixTime;
 use crate::token::ValidatedToken;
-use crate::trust::Proof;
 use crate::validator::Failure;
 
 /// The token to decide about.
@@ -155,24 +154,14 @@ impl ResourceServer {
         let issuer = token.trusted_issuer();
         issuer.check_enabled()?;
         server.issuers.table().check_updated(issuer)?;
-        let answer = match (token.evidence(), &issuer.proof) {
-            (Evidence::Signature { key }, Proof::Keys(keys) | Proof::Both(keys, _)) => {
-                keys.check_in_force(key)?;
-                None
-            }
-            (Evidence::Introspection(answer), _) => Some(answer),
-            (Evidence::Confirmed { key, answer }, Proof::Keys(keys) | Proof::Both(keys, _)) => {
-                keys.check_in_force(key)?;
-                Some(answer)
-            }
+        if let Some(key) = token.evidence().key() {
             // An issuer without keys proves nothing by a signature.
-            (Evidence::Signature { .. } | Evidence::Confirmed { .. }, Proof::Introspection(_)) => {
-                return Err(TokenError::NoMatchingKey);
-            }
-        };
-        let now = server.clock.now().ok_or(TokenError::ClockUnavailable)?;
+            let Some(keys) = issuer.proof.keys() else { return Err(TokenError::NoMatchingKey) };
+            keys.check_in_force(key)?;
+        }
+        let Some(now) = server.clock.now() else { return Err(TokenError::ClockUnavailable) };
         issuer.rules.check_times(token.times(), now)?;
-        if let Some(answer) = answer {
+        if let Some(answer) = token.evidence().introspected() {
             answer.check(usage, token.times().expires_at, now, server.clock.monotonic_coarse())?;
         }
         issuer.note_verified(&*server.clock);

@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::ResourceServer;
 use crate::credentials::Credentials;
 use crate::error::TokenError;
-use crate::evidence::{Evidence, Usage};
+use crate::evidence::Usage;
 use crate::presentation::Presentation;
 use crate::time::UnixTime;
 use crate::token::ValidatedToken;
@@ -74,8 +74,8 @@ impl ResourceServer {
             Ok(now) => {
                 // Otherwise nothing would refresh the keys while all requests are cache hits.
                 let issuer = token.trusted_issuer();
-                if let (Evidence::Signature { .. } | Evidence::Confirmed { .. }, Some(keys)) =
-                    (token.evidence(), issuer.proof.keys())
+                if token.evidence().key().is_some()
+                    && let Some(keys) = issuer.proof.keys()
                 {
                     keys.fetch_if_due();
                 }

@@ -12,7 +12,7 @@ use crate::credentials::{Credentials, Scheme};
 use crate::error::TokenError;
 use crate::token::ValidatedToken;
 use crate::token_claims::TokenClaims;
-use crate::trust::{Proof, TrustedIssuer};
+use crate::trust::TrustedIssuer;
 use crate::validator::{StepListener, check, check_or};
 
 impl ResourceServer {
@@ -36,7 +36,7 @@ impl ResourceServer {
         let jws = check(listener, Structure { token: credentials.token, max_bytes: server.max_token_bytes })?;
         let issuer = check(listener, IssuerChoice::new(&server.issuers, &table, &jws, waited))?;
         let TrustedIssuer { rules, proof, .. } = &**issuer;
-        let (Proof::Keys(keys) | Proof::Both(keys, _)) = proof else {
+        let Some(keys) = proof.keys() else {
             return self.prove_by_answer_alone(credentials.token, &jws, issuer, waited, listener);
         };
 
@@ -51,7 +51,7 @@ impl ResourceServer {
         let now = server.clock.now().ok_or(TokenError::ClockUnavailable)?;
         let accepted = TokenClaims::accept(payload.into(), |payload| rules.check_claims(payload, now, listener));
         let mut accepted = accepted?;
-        if matches!(proof, Proof::Both(..)) {
+        if proof.introspector().is_some() {
             accepted = self.confirm(credentials.token, accepted, issuer, waited, listener)?;
         }
         let (claims, evidence) = accepted;

@@ -24,7 +24,7 @@ use arc_swap::{ArcSwap, Guard};
 pub use resolver::{IssuerResolver, IssuerResolverError, IssuerResolverFuture};
 
 pub(crate) use table::Table;
-pub(crate) use trusted_issuer::{CommonRules, Proof, TrustedIssuer};
+pub(crate) use trusted_issuer::{CommonRules, TrustedIssuer};
 
 use self::resolver::Resolutions;
 use crate::config_error::ConfigError;

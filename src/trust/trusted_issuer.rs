@@ -28,15 +28,11 @@ pub(crate) struct CommonRules {
     pub(crate) has_token_cache: bool,
 }
 
-/// How an issuer proves the claims of its tokens.
+/// How an issuer proves the claims of its tokens: by a signature, by introspection, or by either.
 #[derive(Debug)]
-pub(crate) enum Proof {
-    /// It signs them with one of these keys.
-    Keys(Keys),
-    /// They are introspected.
-    Introspection(Arc<Introspector>),
-    /// It signs them with one of these keys; opaque ones are introspected.
-    Both(Keys, Arc<Introspector>),
+pub(crate) struct Proof {
+    keys: Option<Keys>,
+    introspector: Option<Arc<Introspector>>,
 }
 
 #[derive(Debug)]
@@ -130,28 +126,24 @@ impl CommonRules {
         let introspector = issuer.introspector(&self.environment, algorithms, ours, || {
             if is_resolved { IntrospectionMeter::of_resolved() } else { IntrospectionMeter::of_configured(&issuer.url) }
         })?;
-        match introspector.map(Arc::new) {
-            Some(introspector) if issuer.has_no_keys => Ok(Proof::Introspection(introspector)),
-            Some(introspector) => Ok(Proof::Both(issuer.keys(algorithms, &self.environment, meter)?, introspector)),
-            None => Ok(Proof::Keys(issuer.keys(algorithms, &self.environment, meter)?)),
-        }
+        let is_introspection_alone = introspector.is_some() && issuer.has_no_keys;
+        let keys = || issuer.keys(algorithms, &self.environment, meter);
+        let keys = if is_introspection_alone { None } else { Some(keys()?) };
+        Ok(Proof { keys, introspector: introspector.map(Arc::new) })
     }
 }
 
 impl Proof {
+    /// What it signs with, if it signs.
     #[inline]
     pub(crate) const fn keys(&self) -> Option<&Keys> {
-        match self {
-            Self::Keys(keys) | Self::Both(keys, _) => Some(keys),
-            Self::Introspection(_) => None,
-        }
+        self.keys.as_ref()
     }
 
+    /// What asks it about opaque tokens, and about JWTs where that is configured.
+    #[inline]
     pub(crate) const fn introspector(&self) -> Option<&Arc<Introspector>> {
-        match self {
-            Self::Keys(_) => None,
-            Self::Introspection(introspector) | Self::Both(_, introspector) => Some(introspector),
-        }
+        self.introspector.as_ref()
     }
 }
 

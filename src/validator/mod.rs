@@ -98,7 +98,7 @@ impl TokenRules {
     }
 
     /// Repeats the checks that can fail merely because time passes.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn check_times(&self, times: &Times, now: UnixTime) -> Result<(), TokenError> {
         // Without `exp` it can only be an answer, whose age is checked elsewhere.
         Expiry { rules: self, times, now, asked_at: Some(now) }.apply()?;

@@ -59,7 +59,7 @@ impl Rule for Expiry<'_> {
     type Passed = UnixTime;
     type Failed = TokenError;
 
-    #[inline]
+    #[inline(always)]
     fn apply(&mut self) -> Result<UnixTime, TokenError> {
         let Some(expires_at) = self.times.expires_at else { return self.without_expiry() };
         let end = expires_at.saturating_add(self.rules.leeway);
@@ -80,7 +80,7 @@ impl Rule for NotBefore<'_> {
     type Passed = ();
     type Failed = TokenError;
 
-    #[inline]
+    #[inline(always)]
     fn apply(&mut self) -> Result<(), TokenError> {
         let latest = self.now.saturating_add(self.rules.leeway);
         let is_early = self.times.not_before.is_some_and(|not_before| not_before > latest);
@@ -101,13 +101,16 @@ impl Rule for IssuedAt<'_> {
     type Passed = ();
     type Failed = TokenError;
 
-    #[inline]
+    #[inline(always)]
     fn apply(&mut self) -> Result<(), TokenError> {
         let Self { rules, times, now } = self;
         if times.issued_at.is_some_and(|issued_at| issued_at > now.saturating_add(rules.leeway)) {
             return Err(TokenError::IssuedInFuture);
         }
-        rules.max_token_age.map_or(Ok(()), |max_age| rules.check_age(times, max_age, *now))
+        match rules.max_token_age {
+            None => Ok(()),
+            Some(max_age) => rules.check_age(times, max_age, *now),
+        }
     }
 
     fn expected(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
