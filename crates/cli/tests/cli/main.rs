@@ -15,6 +15,5 @@ mod help;
 mod load;
 mod load_shown;
 mod mint;
+mod running;
 mod support;
-#[path = "../../../../examples/walkthrough/mod.rs"]
-mod walkthrough;
