@@ -60,6 +60,9 @@ impl Issuer {
     /// have it, give the URL of the keys with [`jwk_set_url`](Self::jwk_set_url). The value is treated as a secret and
     /// is neither logged nor shown; over plain HTTP, anybody on the path can read it. Default: none.
     ///
+    /// [Introspection](Self::introspection) calls to that origin carry it as well, except for `Accept`, `Authorization`
+    /// and `Content-Type`: a call has its own.
+    ///
     /// Names and values that HTTP does not allow are refused by `build()`, as are headers that the fetch sets itself,
     /// and the setting where no key comes from a URL.
     ///

@@ -5,7 +5,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, IF_NONE_MATCH, LOCATION};
+use reqwest::header::{
+    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, IF_NONE_MATCH, LOCATION,
+};
 use reqwest::{RequestBuilder, Response, StatusCode};
 use url::Url;
 
@@ -18,6 +20,9 @@ use crate::urls::shown;
 
 /// How long to wait for the body of an error response, of which only the first characters are shown.
 const ERROR_PAGE_WAIT: Duration = Duration::from_millis(250);
+
+/// Without `Accept-Encoding` every coding is acceptable (RFC 9110 §12.5.3), and some servers then compress.
+const IDENTITY: &str = "identity";
 
 /// How many characters of a header field or URL from the server are shown.
 const MAX_SHOWN_CHARS: usize = 100;
@@ -85,9 +90,11 @@ impl HttpClient {
     pub(super) async fn get(&self, url: &Url, etag: Option<&str>) -> Result<FetchedKeySet, KeySetError> {
         self.check_literal(url)?;
         let etag = etag.filter(|etag| may_be_sent(etag));
-        let (request, has_credentials) = self.with_own_headers(url, self.client.get(url.clone()));
+        let own = self.own_headers(url);
+        let request = self.client.get(url.clone()).header(ACCEPT_ENCODING, IDENTITY);
+        let request = own.into_iter().fold(request, |request, headers| request.headers(headers.clone()));
         // Error pages repeat what they were sent.
-        let may_quote = !has_credentials && url.query().is_none();
+        let may_quote = own.is_none_or(HeaderMap::is_empty) && url.query().is_none();
         let request = etag.into_iter().fold(request, |request, etag| request.header(IF_NONE_MATCH, etag));
         let response = self.send(url, request, self.fetch_timeout).await?;
         let headers = caching::Headers::read(response.headers());
@@ -104,25 +111,23 @@ impl HttpClient {
     pub(crate) async fn post(&self, url: &Url, form: Form) -> Result<FormResponse, KeySetError> {
         self.check_literal(url)?;
         let request = self.client.post(url.clone()).timeout(form.limit);
-        let (request, _) = self.with_own_headers(url, request);
-        let request = request.headers(form.headers).header(ACCEPT, form.accept);
-        let request = request.header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(form.body);
+        let mut headers = self.own_headers(url).cloned().unwrap_or_default();
+        // RFC 6749 §2.3: a client authenticates in one way only, so credentials for the keys are not sent here.
+        headers.remove(AUTHORIZATION);
+        headers.extend(form.headers);
+        headers.insert(ACCEPT, form.accept);
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
+        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static(IDENTITY));
+        let request = request.headers(headers).body(form.body);
         let response = self.send(url, request, form.limit).await?;
         let content_type = response.headers().get(CONTENT_TYPE).cloned();
         let body = self.read(url, response, false, (form.max_bytes, form.limit)).await?;
         Ok(FormResponse { content_type, body })
     }
 
-    /// Adds the header fields that are meant for this URL's origin, and says whether there are any.
-    fn with_own_headers(&self, url: &Url, request: RequestBuilder) -> (RequestBuilder, bool) {
-        // Without this field every coding is acceptable (RFC 9110 §12.5.3), and some servers then compress.
-        let request = request.header(ACCEPT_ENCODING, "identity");
-        match &self.headers {
-            Some((origin, headers)) if *origin == url.origin() => {
-                (request.headers(headers.clone()), !headers.is_empty())
-            }
-            _ => (request, false),
-        }
+    /// The header fields that are meant for this URL's origin.
+    fn own_headers(&self, url: &Url) -> Option<&HeaderMap> {
+        self.headers.as_ref().filter(|(origin, _)| *origin == url.origin()).map(|(_, headers)| headers)
     }
 
     /// The body of a response with the status 200, within bounds of size and time.

@@ -68,6 +68,38 @@ async fn r84_each_way_to_authenticate_says_who_we_are() {
     }
 }
 
+/// Header fields for the keys go along to the same origin, but none replaces or doubles one of the call.
+#[tokio::test]
+async fn r84_header_fields_for_the_keys_change_none_of_the_call() {
+    let endpoint = Endpoint::start().await;
+    let at = || Introspection::at(&endpoint.url);
+    for (introspection, authorization) in [
+        (
+            at().client(ClientSecretBasic::new("api", "s3cret")),
+            Some(format!("Basic {}", STANDARD.encode("api:s3cret"))),
+        ),
+        (at().client(ClientSecretPost::new("api", "s3cret")), None),
+    ] {
+        let issuer = endpoint
+            .issuer_with(introspection)
+            .key_request_header("x-api-key", "k")
+            .key_request_header("accept", "text/html")
+            .key_request_header("content-type", "text/plain")
+            .key_request_header("authorization", "Bearer for-the-keys");
+        let server = endpoint.builder().issuer(issuer).build().unwrap();
+        assert_eq!(reason(&server, "a").await, "accepted");
+        let asked = endpoint.requests().pop().unwrap();
+        let all = |name: &str| asked.headers.get_all(name).iter().map(|it| it.to_str().unwrap().to_owned()).collect();
+        let (accept, content_type, key): (Vec<_>, Vec<_>, Vec<_>) =
+            (all("accept"), all("content-type"), all("x-api-key"));
+        assert_eq!(accept, ["application/json"]);
+        assert_eq!(content_type, ["application/x-www-form-urlencoded"]);
+        assert_eq!(key, ["k"]);
+        let sent: Vec<String> = all("authorization");
+        assert_eq!(sent, Vec::from_iter(authorization));
+    }
+}
+
 #[tokio::test]
 async fn r84_a_secret_in_a_file_is_read_again_when_it_changes() {
     let endpoint = Endpoint::start().await;
