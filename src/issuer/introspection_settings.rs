@@ -166,7 +166,8 @@ impl Issuer {
             ConfigError::new("refuse_networks", problem)
         })?;
         let (issuer, authentication) = (Arc::clone(&self.url), Arc::clone(authentication));
-        Ok(RemoteEndpoint::new(issuer, client, location, authentication, signed, introspection.call_timeout()))
+        let timing = (introspection.call_timeout(), Arc::clone(&environment.clock));
+        Ok(RemoteEndpoint::new(issuer, client, location, authentication, signed, timing))
     }
 
     /// The metadata is at the same place as for keys.

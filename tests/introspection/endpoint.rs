@@ -1,8 +1,11 @@
 //! An introspection endpoint with responses that a test sets.
 
 use std::collections::HashMap;
+use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::task::Poll;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -11,7 +14,7 @@ use axum::response::Response;
 use http::HeaderMap;
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 use tower_bearer::time::ManualClock;
 use tower_bearer::{ClientSecretBasic, Introspection, Issuer, ResourceServer, ResourceServerBuilder};
 
@@ -27,6 +30,8 @@ pub(crate) enum Answer {
     Json(Value),
     /// A status, header fields and a body.
     Full(u16, Vec<(&'static str, &'static str)>, String),
+    /// This answer, once it may be given.
+    After(Arc<Notify>, Box<Self>),
     /// Nothing, ever.
     Silence,
 }
@@ -196,17 +201,46 @@ impl Answer {
         Self::Json(json!({ "active": false }))
     }
 
+    /// This answer when the second half of the pair says so.
+    pub(crate) fn when_told(self) -> (Self, Arc<Notify>) {
+        let permission = Arc::new(Notify::new());
+        (Self::After(Arc::clone(&permission), Box::new(self)), permission)
+    }
+
     async fn respond(self) -> Response {
         let json = [("content-type", "application/json")];
         let (status, headers, body) = match self {
             Self::Active => (200, json.to_vec(), good().to_string()),
             Self::Json(answer) => (200, json.to_vec(), answer.to_string()),
             Self::Full(status, headers, body) => (status, headers, body),
+            Self::After(permission, answer) => {
+                permission.notified().await;
+                return Box::pin(answer.respond()).await;
+            }
             Self::Silence => std::future::pending().await,
         };
         let response =
             headers.into_iter().fold(Response::builder().status(status), |it, (name, value)| it.header(name, value));
         response.body(Body::from(body)).unwrap()
+    }
+}
+
+/// Whether a future is ready when it is polled now.
+pub(crate) async fn poll_once<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
+    poll_fn(|context| Poll::Ready(Pin::new(&mut *future).poll(context))).await
+}
+
+/// Waits until the introspection calls that are under way have ended.
+pub(crate) async fn calls_end(server: &ResourceServer) {
+    while server.introspections()[0].calls > 0 {
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Waits until so many requests wait for an answer.
+pub(crate) async fn waiting_reach(server: &ResourceServer, count: usize) {
+    while server.introspections()[0].waiting_requests != count {
+        tokio::task::yield_now().await;
     }
 }
 

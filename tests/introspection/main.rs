@@ -22,6 +22,7 @@ mod endpoint;
 mod health;
 mod hybrid;
 mod issuers;
+mod moved;
 mod outages;
 mod requests;
 mod signed;
