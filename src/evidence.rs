@@ -104,14 +104,15 @@ impl Evidence {
         }
     }
 
-    /// Adds the issuer's answer to the signature of a JWT. `ends` is when the answer says that the token ends.
-    pub(crate) fn confirmed_by(self, confirmation: ProvenPayload, ends: Option<UnixTime>) -> Self {
+    /// Adds the issuer's answer to the signature of a JWT. `ends` is when the answer says that the token ends. `None`
+    /// if one of them is something else.
+    pub(crate) fn confirmed_by(self, confirmation: ProvenPayload, ends: Option<UnixTime>) -> Option<Self> {
         match (self, confirmation.evidence) {
             (Self::Signature { key }, Self::Introspection(mut answer)) => {
                 answer.ends = ends;
-                Self::Confirmed { key, answer }
+                Some(Self::Confirmed { key, answer })
             }
-            (evidence, _) => evidence,
+            _ => None,
         }
     }
 
@@ -155,7 +156,7 @@ impl Introspected {
         now: Duration,
     ) -> Result<(), TokenError> {
         let until = match usage {
-            Usage::New => return Ok(()),
+            Usage::New => return self.check_first_use(now),
             Usage::Again => self.freshness.fresh_until,
             Usage::Stale => self.freshness.serves_until,
         };
@@ -165,6 +166,15 @@ impl Introspected {
         }
         if millis(now) >= self.refresh_at.load(Ordering::Relaxed) {
             self.note_refresh(now);
+        }
+        Ok(())
+    }
+
+    /// A request may be late to see the answer that it waited for, by which time there may have been another one.
+    #[cold]
+    fn check_first_use(&self, now: Duration) -> Result<(), TokenError> {
+        if now >= self.freshness.first_use_until {
+            return Err(TokenError::IntrospectionUnavailable { retry_after: Duration::ZERO });
         }
         Ok(())
     }

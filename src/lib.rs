@@ -185,8 +185,8 @@ pub use introspection::{
     ClientSecret, ClientSecretBasic, ClientSecretPost,
 };
 pub use introspection::{
-    Introspection, IntrospectionFailure, IntrospectionSource, IntrospectionSourceError, IntrospectionSourceFuture,
-    IntrospectionState, IntrospectionStatus,
+    Introspection, IntrospectionFailure, IntrospectionSource, IntrospectionSourceError, IntrospectionSourceFailure,
+    IntrospectionSourceFuture, IntrospectionState, IntrospectionStatus,
 };
 pub use issuer::{FailoverDescription, Issuer, IssuerDescription, OmittedSetting};
 pub use keys::{

@@ -67,11 +67,10 @@ impl ActiveAnswer {
         self.asked_at
     }
 
-    /// Whether the answer and the token both have this claim, with different values.
+    /// Whether the answer and the token both have this claim, with different values; also if that cannot be told.
     pub(crate) fn contradicts(&self, name: &str, of_token: Option<serde_json::Value>) -> bool {
-        let answer: Option<serde_json::Value> = serde_json::from_slice(&self.claims).ok();
-        let of_answer = answer.as_ref().and_then(|answer| answer.get(name));
-        of_answer.zip(of_token).is_some_and(|(of_answer, of_token)| *of_answer != of_token)
+        let Ok(answer) = serde_json::from_slice::<serde_json::Value>(&self.claims) else { return true };
+        answer.get(name).zip(of_token).is_some_and(|(of_answer, of_token)| *of_answer != of_token)
     }
 }
 
@@ -207,6 +206,22 @@ mod tests {
             r#"{"active":true,"iss":"b","a\"\n":[null, "null"]}"#
         );
         assert_eq!(claims(r#"{"active":true,"iss":null}"#), r#"{"iss":"https://a","active":true}"#);
+    }
+
+    #[test]
+    fn n05_claims_that_cannot_be_compared_are_not_equal() {
+        let claims = |claims: &str| ActiveAnswer { claims: claims.into(), asked_at: ASKED_AT };
+        let alice = || Some(serde_json::Value::from("alice"));
+        for (answer, of_token, contradicts) in [
+            (r#"{"sub":"alice"}"#, alice(), false),
+            (r#"{"sub":"bob"}"#, alice(), true),
+            (r#"{"sub":["alice"]}"#, alice(), true),
+            (r#"{"sub":"bob"}"#, None, false),
+            ("{}", alice(), false),
+            (r#"{"sub":"#, alice(), true),
+        ] {
+            assert_eq!(claims(answer).contradicts("sub", of_token), contradicts, "{answer}");
+        }
     }
 
     #[test]

@@ -1,22 +1,22 @@
 //! Introspection of tokens: which requests start a call, which wait, and for how long.
 
 use std::future::{Future, poll_fn};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
 
 use tokio::sync::watch;
-use tokio::time::timeout;
+use tokio::time::{Sleep, sleep, timeout};
 
-use super::Introspector;
 use super::answer::{ActiveAnswer, AskedAt, Unusable};
 use super::failure::Failure;
 use super::method::Said;
-use super::outcome::Outcome;
-use super::policy::Class;
+use super::outcome::{Outcome, RETRY_AFTER};
 use super::question::{Asked, Question, Reply};
-use super::step::{RETRY_AFTER, Request, Step};
+use super::step::{Request, Step};
+use super::turns::Seat;
 use super::wakeups::Wakeups;
+use super::{Introspector, TURNS_IN_A_CALL};
 use crate::digest::Digest;
 use crate::error::TokenError;
 use crate::keys::Keys;
@@ -46,29 +46,13 @@ impl Introspector {
     where
         F: Future<Output = Asked> + Send + 'static,
     {
+        let token = self.digester.digest(token);
         if let Err(missing) = current_runtime() {
             self.report_no_runtime(missing);
-            return Some(Outcome::unavailable(RETRY_AFTER));
+            return Some(self.calls().crowded_out(self.memory.class(&token)));
         }
-        let digest = self.digester.digest(token);
-        let class = self.memory.class(&digest);
-        let outcome = timeout(self.settings.request_wait, self.outcome(digest, class, is_known, job)).await;
-        outcome.unwrap_or(Some(Outcome::unavailable(RETRY_AFTER)))
-    }
-
-    async fn outcome<F>(
-        self: &Arc<Self>,
-        token: Digest,
-        class: Class,
-        is_known: impl Fn() -> bool,
-        job: impl Fn() -> F,
-    ) -> Option<Outcome>
-    where
-        F: Future<Output = Asked> + Send + 'static,
-    {
-        let (mut place, mut interruptions) = (None, 0);
-        // Kept until the next step is taken: a turn that is given up goes to others.
-        let mut _waiting = None;
+        let mut limit = pin!(sleep(self.settings.request_wait));
+        let (mut seat, mut interruptions) = (None, 0);
         loop {
             // Read before the memory and the cache: a call that ends after this look makes `step` look again.
             let landings = self.calls().landings();
@@ -78,36 +62,41 @@ impl Introspector {
             if is_known() {
                 return None;
             }
-            let step = self.step(Request { token, class, landings, has_place: place.is_some() });
-            if matches!(step, Step::Queue { .. } | Step::Join { .. }) {
-                place.get_or_insert_with(|| Place::new(self, class));
-            }
-            match step {
+            let class = self.memory.class(&token);
+            let seats = seat.as_ref().map(|taken: &Taken<'_>| taken.id);
+            match self.step(Request { token, class, landings, seat: seats }) {
                 Step::LookAgain => {}
-                Step::Paused(left) => return Some(Outcome::unavailable(left)),
+                Step::Paused(left) => return Some(Outcome::down(left)),
+                Step::Closed => return Some(Outcome::crowded_out(false)),
                 Step::Busy => {
                     self.meter.turned_away();
-                    return Some(Outcome::unavailable(RETRY_AFTER));
+                    return Some(self.calls().crowded_out(class));
                 }
-                Step::Queue { id, slot, mut wake } => {
-                    _waiting = Some(Waiting { introspector: self, token, id });
-                    let _ = wake.changed().await;
-                    if let Some(outcome) = slot.get() {
-                        return Some(outcome.clone());
+                Step::Queue(Seat { id, slot, mut wake, .. }) => {
+                    Taken::renew(&mut seat, self, token, id);
+                    // It looks now and then: others may not take their turns.
+                    let turn = timeout(self.settings.timeout / TURNS_IN_A_CALL, wake.changed());
+                    let looked = within(limit.as_mut(), turn).await;
+                    match slot.get() {
+                        Some(outcome) => return Some(outcome.clone()),
+                        None if looked.is_none() => return Some(self.calls().crowded_out(class)),
+                        None => {}
                     }
                 }
-                Step::Join { id, slot, mut wake, mut waiter, start } => {
-                    _waiting = Some(Waiting { introspector: self, token, id });
+                Step::Join { seat: Seat { id, slot, mut wake, .. }, mut waiter, start } => {
+                    Taken::renew(&mut seat, self, token, id);
                     if let Some(started) = start {
                         self.run(token, started, job());
                     }
-                    let wakeup = ended_or_sent_away(&mut waiter, &mut wake).await;
-                    if let Some(outcome) = slot.get() {
-                        return Some(outcome.clone());
+                    let wakeup = within(limit.as_mut(), ended_or_sent_away(&mut waiter, &mut wake)).await;
+                    match (slot.get(), wakeup) {
+                        (Some(outcome), _) => return Some(outcome.clone()),
+                        (None, None) => return Some(Outcome::down(RETRY_AFTER)),
+                        (None, Some(Wakeup::Interrupted)) => interruptions += 1,
+                        (None, Some(Wakeup::Ended)) => {}
                     }
-                    interruptions += usize::from(wakeup == Wakeup::Interrupted);
                     if interruptions > 1 {
-                        return Some(Outcome::unavailable(RETRY_AFTER));
+                        return Some(self.calls().crowded_out(class));
                     }
                 }
             }
@@ -132,7 +121,7 @@ impl Introspector {
 
     /// Asks about a token, at once and without regard to others. `keys` are the issuer's, for signed answers.
     pub(crate) async fn ask(&self, token: &str, keys: Option<&Keys>) -> Reply {
-        let Some(wall) = self.clock.now() else { return Reply::Refused(TokenError::ClockUnavailable) };
+        let Some(wall) = self.clock.now() else { return Reply::Undecided(TokenError::ClockUnavailable) };
         let asked_at = AskedAt { monotonic: self.clock.monotonic(), wall };
         let limit = self.settings.timeout;
         let said =
@@ -173,36 +162,36 @@ pub(super) async fn ended_or_sent_away(waiter: &mut Waiter, wake: &mut watch::Re
     .await
 }
 
-/// A request that is counted among those that wait.
-struct Place<'a> {
-    introspector: &'a Introspector,
-    class: Class,
-    _counted: WaitingRequest,
+/// The result of the work, unless the limit passes first.
+async fn within<T>(mut limit: Pin<&mut Sleep>, work: impl Future<Output = T>) -> Option<T> {
+    let mut work = pin!(work);
+    poll_fn(|context| match work.as_mut().poll(context) {
+        Poll::Ready(result) => Poll::Ready(Some(result)),
+        Poll::Pending => limit.as_mut().poll(context).map(|()| None),
+    })
+    .await
 }
 
-impl<'a> Place<'a> {
-    fn new(introspector: &'a Introspector, class: Class) -> Self {
-        Self { introspector, class, _counted: introspector.meter.waiting() }
-    }
-}
-
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
-        self.introspector.calls().leave(self.class);
-    }
-}
-
-/// A request that waits for a token's turn, or for the call about it.
-struct Waiting<'a> {
+/// A seat that a request has at its token, until it leaves.
+struct Taken<'a> {
     introspector: &'a Introspector,
     token: Digest,
     id: u64,
+    _counted: WaitingRequest,
 }
 
-impl Drop for Waiting<'_> {
+impl<'a> Taken<'a> {
+    fn renew(seat: &mut Option<Self>, introspector: &'a Introspector, token: Digest, id: u64) {
+        if seat.as_ref().is_none_or(|taken| taken.id != id) {
+            *seat = Some(Self { introspector, token, id, _counted: introspector.meter.waiting() });
+        }
+    }
+}
+
+impl Drop for Taken<'_> {
     fn drop(&mut self) {
         let (now, mut wakeups) = (self.introspector.clock.monotonic(), Wakeups::default());
-        self.introspector.calls().leave_token(&self.token, self.id, now, &mut wakeups);
+        self.introspector.calls().leave(&self.token, self.id, now, &mut wakeups);
         wakeups.wake();
     }
 }

@@ -1,58 +1,29 @@
-//! Which calls are under way, and which tokens wait for their turn. The lock around this is the
+//! Which calls are under way, and when they may begin. The lock around this is the
 //! [`Introspector`](super::Introspector)'s; the decisions are those of [`policy`](super::policy).
 
-use std::collections::{HashMap, VecDeque};
-use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
-
 use super::outcome::Outcome;
-use super::policy::{Admission, Class, Health, Limits, Load};
-use super::step::{Landed, Landing, RETRY_AFTER, Request, Step};
-use super::wakeups::{Slot, Wakeups};
+use super::policy::{Admission, Class, Health, Limits};
+use super::step::{Landed, Landing, Request, Step};
+use super::turns::{Stage, Turns};
+use super::wakeups::Wakeups;
 use crate::digest::Digest;
-use crate::single_flight::{Flights, Started};
+use crate::single_flight::{Flights, Landed as Wakes, Started};
 
 /// See the module's documentation.
 pub(super) struct Calls {
     limits: Limits,
+    /// One for each token whose stage is [`Stage::UnderWay`].
     flights: Flights<Digest>,
-    /// The tokens that are asked about, or whose turn has not come.
-    tokens: HashMap<Digest, Token>,
-    new_queue: VecDeque<Digest>,
-    seen_queue: VecDeque<Digest>,
-    /// Those that were granted and those under way.
-    calls: Load,
-    waiting: Load,
-    /// Of those, requests that have their outcome and have not noticed it yet.
-    leaving: Load,
+    turns: Turns,
     new_health: Health,
     seen_health: Health,
     /// Whether the endpoint is known. Until then there is one call at a time: it finds the endpoint for all.
     is_found: bool,
     /// How many calls have ended.
     landings: u64,
-    next_id: u64,
     is_closed: bool,
-}
-
-struct Token {
-    id: u64,
-    class: Class,
-    stage: Stage,
-    /// Requests that wait for its turn, or for the call.
-    waiting: usize,
-    slot: Slot,
-    wake: watch::Sender<()>,
-}
-
-#[derive(Clone, Copy, Eq, PartialEq)]
-enum Stage {
-    Queued,
-    /// It has its turn: the first waiter starts the call.
-    Granted,
-    UnderWay,
 }
 
 impl Calls {
@@ -60,17 +31,11 @@ impl Calls {
         Self {
             limits,
             flights: Flights::default(),
-            tokens: HashMap::new(),
-            new_queue: VecDeque::new(),
-            seen_queue: VecDeque::new(),
-            calls: Load::default(),
-            waiting: Load::default(),
-            leaving: Load::default(),
+            turns: Turns::default(),
             new_health: Health::default(),
             seen_health: Health::default(),
             is_found,
             landings: 0,
-            next_id: 0,
             is_closed: false,
         }
     }
@@ -80,17 +45,11 @@ impl Calls {
     }
 
     pub(super) const fn calls(&self) -> usize {
-        self.calls.total()
+        self.turns.calls().total()
     }
 
     pub(super) const fn waiting(&self) -> usize {
-        self.waiting.total()
-    }
-
-    /// How many tokens are asked about, or wait for their turn.
-    #[cfg(all(test, feature = "unit-tests"))]
-    pub(super) fn tokens(&self) -> usize {
-        self.tokens.len()
+        self.turns.waiting().total()
     }
 
     pub(super) const fn health(&self, class: Class) -> &Health {
@@ -100,14 +59,21 @@ impl Calls {
         }
     }
 
-    /// The next step of a request that found no answer after this many calls had ended. If it has to wait, it takes a
-    /// place, unless it has one.
+    /// The outcome for a request that cannot wait any longer although its token's call has not begun or ended.
+    pub(super) const fn crowded_out(&self, class: Class) -> Outcome {
+        Outcome::crowded_out(self.health(class).is_failing())
+    }
+
+    /// The next step of a request that found no answer after this many calls had ended. If it has to wait, it gets a
+    /// seat at its token, unless it has one.
     pub(super) fn step(&mut self, request: Request, now: Duration, wakeups: &mut Wakeups) -> Step {
         let Request { token, class, .. } = request;
         if self.is_closed {
-            return Step::Paused(Duration::ZERO);
+            return Step::Closed;
         }
-        if !self.tokens.contains_key(&token) {
+        let has_seat = request.seat.is_some_and(|seats| self.turns.has(&token, seats));
+        let known = self.turns.find(&token);
+        if known.is_none() {
             if request.landings != self.landings {
                 return Step::LookAgain;
             }
@@ -115,28 +81,28 @@ impl Calls {
                 return Step::Paused(left);
             }
         }
-        if !request.has_place && !self.admit(class, wakeups) {
+        // It waits for what is asked about its token, whatever it was for when this request looked.
+        let class = known.map_or(class, |(class, _)| class);
+        if !has_seat && !self.admit(class, wakeups) {
             return Step::Busy;
         }
-        if !self.tokens.contains_key(&token) {
-            if !self.may_call(class) {
-                self.cancel_abandoned(now, wakeups);
-            }
-            let stage = if self.may_call(class) { Stage::Granted } else { Stage::Queued };
-            self.insert(token, class, stage);
+        if matches!(known, None | Some((_, Stage::Queued))) && !self.may_call(class) {
+            self.take_back(now, wakeups);
         }
-        let Some(found) = self.tokens.get_mut(&token) else { return Step::LookAgain };
-        found.waiting += 1;
-        let (id, slot, wake) = (found.id, Arc::clone(&found.slot), found.wake.subscribe());
-        if found.stage == Stage::Queued {
-            return Step::Queue { id, slot, wake };
+        if known.is_none() {
+            let stage = if self.may_call(class) { Stage::Granted { at: now } } else { Stage::Queued };
+            self.turns.insert(token, class, stage);
         }
-        found.stage = Stage::UnderWay;
+        let Some(seat) = self.turns.seat(&token, !has_seat) else { return Step::LookAgain };
+        if seat.stage == Stage::Queued {
+            return Step::Queue(seat);
+        }
+        self.turns.begin(&token);
         match self.flights.join(&token, now) {
-            Some(waiter) => Step::Join { id, slot, wake, waiter, start: None },
+            Some(waiter) => Step::Join { seat, waiter, start: None },
             None => {
                 let (started, waiter) = self.flights.start(token, now, self.limits.call);
-                Step::Join { id, slot, wake, waiter, start: Some(started) }
+                Step::Join { seat, waiter, start: Some(started) }
             }
         }
     }
@@ -144,49 +110,26 @@ impl Calls {
     /// Starts a call that nobody waits for, if that is possible at once.
     pub(super) fn start_ahead(&mut self, token: Digest, now: Duration) -> Option<Started> {
         let class = Class::Seen;
-        let may_start = !self.tokens.contains_key(&token)
+        let may_start = self.turns.find(&token).is_none()
             && !self.is_closed
             && self.health(class).pause(now).is_none()
             && self.may_call(class);
         may_start.then(|| {
-            self.insert(token, class, Stage::UnderWay);
+            self.turns.insert(token, class, Stage::UnderWay);
             self.flights.start(token, now, self.limits.call).0
         })
     }
 
     /// A request no longer waits for this token.
-    pub(super) fn leave_token(&mut self, token: &Digest, id: u64, now: Duration, wakeups: &mut Wakeups) {
-        let Some(found) = self.tokens.get_mut(token).filter(|found| found.id == id) else { return };
-        found.waiting = found.waiting.saturating_sub(1);
-        if found.waiting > 0 || found.stage == Stage::UnderWay {
-            return;
-        }
-        let (class, stage) = (found.class, found.stage);
-        self.tokens.remove(token);
-        if stage == Stage::Queued {
-            self.queue(class).retain(|queued| queued != token);
-        } else {
-            self.release(class);
+    pub(super) fn leave(&mut self, token: &Digest, seats: u64, now: Duration, wakeups: &mut Wakeups) {
+        if self.turns.leave(token, seats).is_some() {
             self.grant(now, wakeups);
         }
-    }
-
-    /// A request gives up its place.
-    pub(super) const fn leave(&mut self, class: Class) {
-        let waiting = self.waiting.of_mut(class);
-        *waiting = waiting.saturating_sub(1);
-        let leaving = self.leaving.of_mut(class);
-        *leaving = leaving.saturating_sub(1);
     }
 
     /// The grace period of the superseded call is over.
     pub(super) fn take_over(&mut self, token: &Digest, number: u64) -> bool {
         self.flights.take_over(token, number).is_some()
-    }
-
-    /// Whether this is the call that another one is about to supersede.
-    pub(super) fn is_predecessor(&self, token: &Digest, number: u64) -> bool {
-        self.flights.is_predecessor(token, number)
     }
 
     /// Whether the result of a call counts. If so, nobody supersedes it while it is processed.
@@ -205,141 +148,121 @@ impl Calls {
         wakeups: &mut Wakeups,
     ) -> Option<Landed> {
         let wakes_last = self.flights.land(token, number)?;
-        let Token { class, slot, wake, waiting, .. } = self.tokens.remove(token)?;
-        *self.leaving.of_mut(class) += waiting;
+        let ended = self.turns.remove(token)?;
         self.landings += 1;
         self.is_found = is_found;
-        self.release(class);
-        let health = match class {
+        let health = match ended.class {
             Class::New => &mut self.new_health,
             Class::Seen => &mut self.seen_health,
         };
-        let was_failing = health.failures() > 0;
-        match landing {
-            Landing::Succeeded => health.succeeded(),
-            Landing::Failed(asked, jitter) => health.failed(now, asked, jitter),
-            Landing::Neutral => {}
-        }
+        let was_failing = health.is_failing();
+        let counts = match landing {
+            Landing::Succeeded => {
+                health.succeeded();
+                true
+            }
+            Landing::Failed { began, retry_after, jitter } => health.failed(began, now, retry_after, jitter),
+            Landing::Neutral => true,
+        };
         let health = *health;
         if let Some(retry_after) = health.pause(now) {
-            self.dismiss_queue(class, &Outcome::unavailable(retry_after), wakeups);
+            for ended in self.turns.remove_waiting(ended.class) {
+                wakeups.dismiss(ended, &Outcome::down(retry_after));
+            }
         }
         self.grant(now, wakeups);
-        Some(Landed { wakes_last, slot, _wake: wake, health, was_failing })
+        Some(Landed { _wakes_last: wakes_last, slot: ended.slot, _wake: ended.wake, health, was_failing, counts })
     }
 
-    pub(super) const fn is_found(&self) -> bool {
-        self.is_found
+    /// The runtime of a call has ended: its waiters start another at once.
+    pub(super) fn interrupted(
+        &mut self,
+        token: &Digest,
+        number: u64,
+        now: Duration,
+        wakeups: &mut Wakeups,
+    ) -> Option<Wakes> {
+        // The call that is about to supersede it goes on.
+        if self.flights.is_predecessor(token, number) {
+            return None;
+        }
+        let wakes = self.flights.land(token, number)?;
+        self.turns.restart(token, now);
+        self.grant(now, wakeups);
+        Some(wakes)
     }
 
     /// Cancels everything: the issuer is not trusted any more.
     pub(super) fn close(&mut self, wakeups: &mut Wakeups) {
         self.is_closed = true;
-        for (token, Token { wake, .. }) in self.tokens.drain() {
-            wakeups.cancelled.extend(self.flights.cancel(&token));
-            wakeups.closed.push(wake);
-        }
-        self.new_queue.clear();
-        self.seen_queue.clear();
-        self.calls = Load::default();
+        wakeups.cancelled.extend(self.flights.cancel_all());
+        wakeups.closed.extend(self.turns.clear().into_iter().map(|ended| ended.wake));
     }
 
-    /// Counts a request among those that wait. False when there is no place.
+    /// Whether one more request may wait.
     fn admit(&mut self, class: Class, wakeups: &mut Wakeups) -> bool {
-        let staying = |class| self.waiting.of(class).saturating_sub(self.leaving.of(class));
-        let staying = Load { new: staying(Class::New), seen: staying(Class::Seen) };
-        let is_admitted = match self.limits.waiting.admit(class, staying) {
+        match self.limits.waiting.admit(class, self.turns.waiting()) {
             Admission::Wait => true,
-            Admission::Displace => self.displace(wakeups),
             Admission::Refuse => false,
-        };
-        *self.waiting.of_mut(class) += usize::from(is_admitted);
-        is_admitted
-    }
-
-    fn insert(&mut self, token: Digest, class: Class, stage: Stage) {
-        self.next_id += 1;
-        let (id, slot, wake) = (self.next_id, Slot::default(), watch::Sender::new(()));
-        self.tokens.insert(token, Token { id, class, stage, waiting: 0, slot, wake });
-        if stage == Stage::Queued {
-            self.queue(class).push_back(token);
-        } else {
-            *self.calls.of_mut(class) += 1;
+            Admission::Displace => {
+                let displaced = self.turns.displace();
+                let is_displaced = displaced.is_some();
+                if let Some(ended) = displaced {
+                    let outcome = self.crowded_out(ended.class);
+                    wakeups.dismiss(ended, &outcome);
+                }
+                is_displaced
+            }
         }
     }
 
     fn may_call(&self, class: Class) -> bool {
+        let calls = self.turns.calls();
         let is_alone = match class {
-            _ if !self.is_found => self.calls.total() == 0,
-            class if self.health(class).is_on_trial() => self.calls.of(class) == 0,
+            _ if !self.is_found => calls.total() == 0,
+            class if self.health(class).is_on_trial() => calls.of(class) == 0,
             _ => true,
         };
-        is_alone && self.limits.calls.may_call(class, self.calls)
+        is_alone && self.limits.calls.may_call(class, calls)
     }
 
     /// Grants the calls that may begin to waiting tokens, those seen active first.
     fn grant(&mut self, now: Duration, wakeups: &mut Wakeups) {
         for class in [Class::Seen, Class::New] {
             while self.may_call(class) && self.health(class).pause(now).is_none() {
-                let Some(token) = self.queue(class).pop_front() else { break };
-                let Some(found) = self.tokens.get_mut(&token) else { continue };
-                found.stage = Stage::Granted;
-                wakeups.turns.push(found.wake.clone());
-                *self.calls.of_mut(class) += 1;
+                let Some(turn) = self.turns.grant_next(class, now) else { break };
+                wakeups.turns.push(turn);
             }
         }
     }
 
-    /// Turns away requests with a new token: those of the youngest in the queue or, if all are under way, of the one
-    /// with the most. A call goes on without them.
-    fn displace(&mut self, wakeups: &mut Wakeups) -> bool {
-        let youngest = self.new_queue.pop_back().and_then(|token| self.tokens.remove(&token));
-        let (slot, wake, waiting) = match youngest {
-            Some(Token { slot, wake, waiting, .. }) => (slot, wake, waiting),
-            None => {
-                let new = self.tokens.values_mut().filter(|token| token.class == Class::New);
-                let Some(most) = new.max_by_key(|token| token.waiting) else { return false };
-                self.next_id += 1;
-                most.id = self.next_id;
-                let slot = std::mem::take(&mut most.slot);
-                let wake = std::mem::replace(&mut most.wake, watch::Sender::new(()));
-                (slot, wake, std::mem::take(&mut most.waiting))
-            }
-        };
-        self.leaving.new += waiting;
-        wakeups.dismissed.push((slot, Outcome::unavailable(RETRY_AFTER), wake));
-        waiting > 0
-    }
-
-    fn dismiss_queue(&mut self, class: Class, outcome: &Outcome, wakeups: &mut Wakeups) {
-        for token in std::mem::take(self.queue(class)) {
-            let Some(Token { slot, wake, waiting, .. }) = self.tokens.remove(&token) else { continue };
-            *self.leaving.of_mut(class) += waiting;
-            wakeups.dismissed.push((slot, outcome.clone(), wake));
+    /// Calls that nobody polls any more, and turns that nobody takes, would keep others from theirs forever.
+    fn take_back(&mut self, now: Duration, wakeups: &mut Wakeups) {
+        for (token, cancelled) in self.flights.cancel_abandoned(now) {
+            self.turns.restart(&token, now);
+            wakeups.cancelled.push(cancelled);
         }
-    }
-
-    /// Calls that nobody polls any more would take the place of others forever.
-    fn cancel_abandoned(&mut self, now: Duration, wakeups: &mut Wakeups) {
-        for (token, landed) in self.flights.cancel_abandoned(now) {
-            if let Some(Token { class, wake, .. }) = self.tokens.remove(&token) {
-                self.release(class);
-                wakeups.closed.push(wake);
+        if self.calls() > self.flights.len()
+            && let Some(latest) = now.checked_sub(self.limits.turn)
+        {
+            for ended in self.turns.remove_overdue(latest) {
+                let outcome = self.crowded_out(ended.class);
+                wakeups.dismiss(ended, &outcome);
             }
-            wakeups.cancelled.push(landed);
         }
         self.grant(now, wakeups);
     }
 
-    const fn release(&mut self, class: Class) {
-        let calls = self.calls.of_mut(class);
-        *calls = calls.saturating_sub(1);
+    /// Each total is the one that the entries give, and each call has its entry.
+    #[cfg(all(test, feature = "unit-tests"))]
+    pub(super) fn assert_consistent(&self) {
+        self.turns.assert_consistent();
+        assert!(self.flights.len() <= self.calls());
     }
 
-    const fn queue(&mut self, class: Class) -> &mut VecDeque<Digest> {
-        match class {
-            Class::New => &mut self.new_queue,
-            Class::Seen => &mut self.seen_queue,
-        }
+    /// How many tokens are asked about or wait for their turn.
+    #[cfg(all(test, feature = "unit-tests"))]
+    pub(super) fn tokens(&self) -> usize {
+        self.turns.len()
     }
 }

@@ -4,16 +4,24 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::source::IntrospectionSourceError;
+use super::source::{IntrospectionSourceError, IntrospectionSourceFailure};
 use crate::error::JsonFault;
 #[cfg(feature = "remote-keys")]
 use crate::error::KeySetError;
+#[cfg(feature = "remote-keys")]
+use crate::keys::bounded;
 
-/// Why a call brought no answer. Clients never see it: they get 503.
+/// How many characters of a header field from the server are shown.
+#[cfg(feature = "remote-keys")]
+const MAX_SHOWN_CHARS: usize = 100;
+
+/// Why a call brought no answer. Clients never see it: they get 503. Its `Display` is for the log.
 #[derive(Clone, Debug)]
 pub(crate) struct Failure {
     reason: &'static str,
     text: Arc<str>,
+    /// What a health report says instead, if the text may hold what is not for the public.
+    public_text: Option<&'static str>,
     url: Option<Arc<str>>,
     retry_after: Option<Duration>,
     blame: Blame,
@@ -54,6 +62,7 @@ impl Failure {
         Self {
             reason,
             text: format!("{error}{remedy}").into(),
+            public_text: None,
             url: error.url().map(Arc::from),
             retry_after: error.retry_after(),
             blame,
@@ -63,8 +72,9 @@ impl Failure {
     /// The response has another media type than was asked for, so it is from something else: a proxy, a login page.
     #[cfg(feature = "remote-keys")]
     pub(super) fn content_type(url: Arc<str>, expected: &str, found: &str) -> Self {
+        let found = bounded(found, MAX_SHOWN_CHARS);
         let text = format!("{url} answered with status 200 and content type {found:?}, not {expected:?}");
-        Self { reason: "content_type", text: text.into(), url: Some(url), retry_after: None, blame: Blame::Endpoint }
+        Self { url: Some(url), ..Self::new("content_type", text) }
     }
 
     /// The signed answer cannot be trusted.
@@ -81,12 +91,22 @@ impl Failure {
     }
 
     pub(super) fn source(error: &IntrospectionSourceError) -> Self {
-        Self::new("source", format!("the introspection source failed: {error}"))
+        let said = IntrospectionSourceFailure::find(error);
+        let is_of_token = said.is_some_and(|failure| failure.is_of_token);
+        Self {
+            public_text: Some("the introspection source failed; the log says why"),
+            retry_after: said.and_then(|failure| failure.retry_after),
+            blame: if is_of_token { Blame::Token } else { Blame::Endpoint },
+            ..Self::new("source", format!("the introspection source failed: {error}"))
+        }
     }
 
     #[cfg(feature = "remote-keys")]
     pub(super) fn authentication(error: &super::client_authentication::ClientAuthenticationError) -> Self {
-        Self::new("client_authentication", format!("our own credentials could not be added: {error}"))
+        Self {
+            public_text: Some("our own credentials could not be added; the log says why"),
+            ..Self::new("client_authentication", format!("our own credentials could not be added: {error}"))
+        }
     }
 
     pub(super) fn timeout(limit: Duration) -> Self {
@@ -105,12 +125,17 @@ impl Failure {
     }
 
     fn new(reason: &'static str, text: String) -> Self {
-        Self { reason, text: text.into(), url: None, retry_after: None, blame: Blame::Endpoint }
+        Self { reason, text: text.into(), public_text: None, url: None, retry_after: None, blame: Blame::Endpoint }
     }
 
     /// A stable code for logs and metrics.
     pub(super) const fn reason(&self) -> &'static str {
         self.reason
+    }
+
+    /// What happened, without what only operators may see, such as paths of files.
+    pub(super) fn public_text(&self) -> &str {
+        self.public_text.unwrap_or(&self.text)
     }
 
     pub(super) fn url(&self) -> Option<&str> {

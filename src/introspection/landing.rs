@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use super::Introspector;
 use super::failure::{Blame, Failure};
-use super::outcome::Outcome;
+use super::outcome::{Outcome, RETRY_AFTER};
+use super::policy::MAX_PAUSE;
 use super::question::{Asked, Question, Reply};
-use super::step::{Landing, RETRY_AFTER};
+use super::step::Landing;
 use super::wakeups::Wakeups;
 use crate::digest::Digest;
 use crate::error::TokenError;
@@ -37,19 +38,19 @@ impl Introspector {
             return;
         }
         // Before others can see that it has ended: they look into the memory then.
-        let landing = self.remember(question.token, &asked, now);
+        let landing = self.remember(question, &asked, now);
         let is_found = self.method.is_found();
         let mut wakeups = Wakeups::default();
         let landed = self.calls().land(token, number, landing, is_found, now, &mut wakeups);
         if let Some(landed) = landed {
             let outcome = match &asked.reply {
                 Reply::Active(answer) => Outcome::Active(Arc::clone(answer)),
-                Reply::Refused(error) => Outcome::Refused(error.clone()),
-                Reply::Failed(_) => Outcome::unavailable(landed.health.pause(now).unwrap_or(RETRY_AFTER)),
+                Reply::Refused(error) | Reply::Undecided(error) => Outcome::Refused(error.clone()),
+                Reply::Failed(failure) if failure.blame() == Blame::Token => Outcome::Refused(self.unanswerable()),
+                Reply::Failed(_) => Outcome::down(landed.health.pause(now).unwrap_or(RETRY_AFTER)),
             };
             let _ = landed.slot.set(outcome);
-            let was_failing = landed.was_failing;
-            self.report_ended(&asked, &landed.health, was_failing, now.saturating_sub(question.started_at));
+            self.report_ended(&asked, &landed, now.saturating_sub(question.started_at));
             drop(landed);
         }
         wakeups.wake();
@@ -58,35 +59,35 @@ impl Introspector {
     /// The runtime of a call has ended: those who wait for it start another at once.
     fn interrupted(&self, question: &Question) {
         let (now, mut wakeups) = (self.clock.monotonic(), Wakeups::default());
-        let landed = {
-            let mut calls = self.calls();
-            // The call that is about to supersede it goes on.
-            let is_moot = calls.is_predecessor(&question.token, question.number);
-            let is_found = calls.is_found();
-            (!is_moot)
-                .then(|| calls.land(&question.token, question.number, Landing::Neutral, is_found, now, &mut wakeups))
-                .flatten()
-        };
+        let waiters = self.calls().interrupted(&question.token, question.number, now, &mut wakeups);
         wakeups.wake();
-        if let Some(landed) = landed {
-            landed.wakes_last.interrupted();
+        if let Some(waiters) = waiters {
+            waiters.interrupted();
         }
     }
 
     /// Records what is known about the token now, and returns what the reply says about the endpoint.
-    fn remember(&self, token: Digest, asked: &Asked, now: Duration) -> Landing {
+    fn remember(&self, question: &Question, asked: &Asked, now: Duration) -> Landing {
+        let token = question.token;
         match (&asked.reply, &asked.refusal) {
             (Reply::Active(_), None) => self.memory.accepted(token),
             (Reply::Active(_), Some(error)) => self.memory.refused(token, error.clone(), true, now),
-            (Reply::Refused(TokenError::ClockUnavailable), _) => return Landing::Neutral,
             (Reply::Refused(error), _) => self.memory.refused(token, error.clone(), true, now),
+            (Reply::Undecided(_), _) => return Landing::Neutral,
             (Reply::Failed(failure), _) if failure.blame() == Blame::Token => {
-                let unavailable = TokenError::IntrospectionUnavailable { retry_after: self.settings.inactive_cache };
-                self.memory.refused(token, unavailable, false, now);
+                self.memory.refused(token, self.unanswerable(), false, now);
                 return Landing::Neutral;
             }
-            (Reply::Failed(failure), _) => return Landing::Failed(failure.retry_after(), jitter()),
+            (Reply::Failed(failure), _) => {
+                let (began, retry_after) = (question.started_at, failure.retry_after());
+                return Landing::Failed { began, retry_after, jitter: jitter() };
+            }
         }
         Landing::Succeeded
+    }
+
+    /// The call for one token failed, and no other is made for a while.
+    fn unanswerable(&self) -> TokenError {
+        TokenError::IntrospectionUnavailable { retry_after: self.settings.inactive_cache.clamp(RETRY_AFTER, MAX_PAUSE) }
     }
 }

@@ -64,6 +64,11 @@ impl Memory {
         None
     }
 
+    /// Why the token was refused at this time or later.
+    pub(super) fn refused_since(&self, token: &Digest, time: Duration) -> Option<TokenError> {
+        self.refused.get(token).filter(|refused| refused.at >= time).map(|refused| refused.error)
+    }
+
     pub(super) fn accepted(&self, token: Digest) {
         self.seen.insert(token, ());
         self.refused.remove(&token);

@@ -32,6 +32,7 @@ mod signed;
 mod source;
 mod status;
 mod step;
+mod turns;
 mod wakeups;
 
 use std::fmt;
@@ -46,7 +47,9 @@ pub use client_authentication::{
 #[cfg(feature = "remote-keys")]
 pub use client_secret::ClientSecret;
 pub use settings::Introspection;
-pub use source::{IntrospectionSource, IntrospectionSourceError, IntrospectionSourceFuture};
+pub use source::{
+    IntrospectionSource, IntrospectionSourceError, IntrospectionSourceFailure, IntrospectionSourceFuture,
+};
 pub use status::{IntrospectionFailure, IntrospectionState, IntrospectionStatus};
 
 pub(crate) use answer::ActiveAnswer;
@@ -68,10 +71,15 @@ use self::report::Reports;
 use self::settings::Settings;
 use self::wakeups::Wakeups;
 use crate::digest::Digester;
+use crate::error::TokenError;
 use crate::keys::jitter;
 use crate::sync::{Mutex, MutexGuard};
 use crate::telemetry::IntrospectionMeter;
 use crate::time::Clock;
+
+/// A token keeps its turn for this part of the time that a call may take: many may wait for a turn that nobody takes,
+/// such as requests on a runtime that is not driven any more.
+const TURNS_IN_A_CALL: u32 = 4;
 
 /// Introspects the tokens of one issuer. See the module's documentation.
 pub(crate) struct Introspector {
@@ -102,6 +110,7 @@ impl Introspector {
             waiting: Limit(settings.max_waiting_requests),
             // A little more than the request may take, so that its own error is the one that is seen.
             call: settings.timeout.saturating_add(settings.timeout / 10),
+            turn: settings.timeout / TURNS_IN_A_CALL,
         };
         Some(Self {
             calls: Mutex::new(Calls::new(limits, method.is_found())),
@@ -127,7 +136,8 @@ impl Introspector {
     pub(crate) fn freshness(&self, asked_at: Duration, is_confirmation: bool) -> Freshness {
         let lifetime =
             if is_confirmation { self.settings.confirm_jwts.unwrap_or_default() } else { self.settings.cache };
-        Freshness::since(asked_at, lifetime, self.settings.stale, jitter())
+        let wait = self.settings.timeout.saturating_add(self.settings.request_wait);
+        Freshness::since(asked_at, lifetime, self.settings.stale, wait, jitter())
     }
 
     /// For how long an answer about an opaque token counts.
@@ -140,13 +150,24 @@ impl Introspector {
         self.settings.confirm_jwts.is_some()
     }
 
-    /// Whether this token may be used while it is unknown whether it is still active: it was seen active, nothing else
-    /// was said about it since, and what is wrong is not this token's own answer.
-    pub(crate) fn may_serve_stale(&self, token: &[u8]) -> bool {
+    /// Whether this token may be used while the endpoint is down: it was seen active, nothing else was said about it
+    /// since, and what is wrong is not this token's own answer. `outcome` is that of the wait, if there was one.
+    pub(crate) fn may_serve_stale(&self, token: &[u8], outcome: Option<&Outcome>) -> bool {
+        let is_down = match outcome {
+            None => self.calls().health(Class::Seen).is_failing(),
+            Some(Outcome::Unknown { is_down, .. }) => *is_down,
+            Some(Outcome::Active(_) | Outcome::Refused(_)) => false,
+        };
         let token = self.digester.digest(token);
-        self.settings.stale.is_some()
+        is_down
+            && self.settings.stale.is_some()
             && self.memory.class(&token) == Class::Seen
             && self.memory.refusal(&token, self.clock.monotonic()).is_none()
+    }
+
+    /// Why the token was refused after it was asked about at this time.
+    pub(crate) fn refused_since(&self, token: &[u8], asked_at: Duration) -> Option<TokenError> {
+        self.memory.refused_since(&self.digester.digest(token), asked_at)
     }
 
     pub(crate) fn note_stale(&self) {

@@ -50,6 +50,8 @@ pub(super) struct Limits {
     pub(super) waiting: Limit,
     /// How long a call may take.
     pub(super) call: Duration,
+    /// How long a token may keep its turn before its call begins.
+    pub(super) turn: Duration,
 }
 
 /// What to do for a request that has to wait.
@@ -79,6 +81,8 @@ pub(crate) struct Freshness {
     pub(crate) fresh_until: Duration,
     /// Until then, the answer may be used if no newer one is available.
     pub(crate) serves_until: Duration,
+    /// Until then, a request that waited for the answer may use it, even if answers are not cached.
+    pub(crate) first_use_until: Duration,
 }
 
 impl Load {
@@ -105,7 +109,7 @@ impl Limit {
     /// How many of them are for tokens that were never seen active, while others want them. At least one, or such
     /// tokens would never become known.
     const fn for_new(self) -> usize {
-        let unreserved = self.0 - self.0 / RESERVED_SHARE;
+        let unreserved = self.0 - self.0.div_ceil(RESERVED_SHARE);
         if unreserved == 0 { 1 } else { unreserved }
     }
 
@@ -134,14 +138,21 @@ impl Health {
         *self = Self { failures: 0, paused_until: Duration::ZERO };
     }
 
-    /// `asked` is the server's `Retry-After`, which counts at once.
-    pub(super) fn failed(&mut self, now: Duration, asked: Option<Duration>, jitter: Jitter) {
-        self.failures = self.failures.saturating_add(1);
-        let doublings = self.failures.checked_sub(FAILURES_BEFORE_PAUSE);
-        let doubled = doublings.map(|n| jitter.apply(MIN_PAUSE.saturating_mul(2_u32.saturating_pow(n)).min(MAX_PAUSE)));
-        if let Some(pause) = asked.max(doubled) {
-            self.paused_until = now.saturating_add(pause.min(MAX_PAUSE));
+    /// A call that began then has failed. `asked` is the server's `Retry-After`, which counts at once. Many calls are
+    /// under way when a pause begins: their failures say nothing new, so they do not lengthen it. False for those.
+    pub(super) fn failed(&mut self, began: Duration, now: Duration, asked: Option<Duration>, jitter: Jitter) -> bool {
+        let counts = !self.is_on_trial() || began >= self.paused_until;
+        let mut doubled = None;
+        if counts {
+            self.failures = self.failures.saturating_add(1);
+            let doublings = self.failures.checked_sub(FAILURES_BEFORE_PAUSE);
+            let pause = doublings.map(|n| MIN_PAUSE.saturating_mul(2_u32.saturating_pow(n)).min(MAX_PAUSE));
+            doubled = pause.map(|pause| jitter.apply(pause));
         }
+        if let Some(pause) = asked.max(doubled) {
+            self.paused_until = self.paused_until.max(now.saturating_add(pause.min(MAX_PAUSE)));
+        }
+        counts
     }
 
     /// How much longer no call is made.
@@ -155,6 +166,11 @@ impl Health {
         self.failures >= FAILURES_BEFORE_PAUSE
     }
 
+    /// Whether the last call that says something about the endpoint failed.
+    pub(super) const fn is_failing(&self) -> bool {
+        self.failures > 0
+    }
+
     pub(super) const fn failures(&self) -> u32 {
         self.failures
     }
@@ -166,11 +182,19 @@ impl Freshness {
         self.serves_until > self.asked_at
     }
 
-    /// Of an answer that is requested at this moment.
-    pub(super) fn since(asked_at: Duration, lifetime: Duration, stale: Option<Duration>, jitter: Jitter) -> Self {
+    /// Of an answer that is requested at this moment. A request waits for it for `wait` at most, its call included.
+    pub(super) fn since(
+        asked_at: Duration,
+        lifetime: Duration,
+        stale: Option<Duration>,
+        wait: Duration,
+        jitter: Jitter,
+    ) -> Self {
         let fresh_until = asked_at.saturating_add(lifetime);
         let refresh_at = asked_at.saturating_add(jitter.apply(lifetime.mul_f64(REFRESH_AHEAD)));
-        Self { asked_at, refresh_at, fresh_until, serves_until: fresh_until.saturating_add(stale.unwrap_or_default()) }
+        let first_use_until = fresh_until.max(asked_at.saturating_add(wait));
+        let serves_until = fresh_until.saturating_add(stale.unwrap_or_default());
+        Self { asked_at, refresh_at, fresh_until, serves_until, first_use_until }
     }
 }
 
@@ -198,6 +222,10 @@ mod tests {
             assert_eq!((may(Class::New, new, seen), may(Class::Seen, new, seen)), (new_may, seen_may), "{new} {seen}");
         }
         assert!(Limit(1).may_call(Class::New, Load::default()), "a single call serves both");
+        for (limit, for_new) in [(2, 1), (3, 2), (4, 3), (5, 3), (8, 6)] {
+            let may = |new| Limit(limit).may_call(Class::New, Load { new, seen: 0 });
+            assert!(may(for_new - 1) && !may(for_new), "of {limit} calls, {for_new} are for new tokens");
+        }
     }
 
     #[test]
@@ -223,11 +251,13 @@ mod tests {
     #[test]
     fn n03_the_fifth_failure_pauses_and_each_further_one_doubles_the_pause() {
         let mut health = Health::default();
-        let now = Duration::from_secs(100);
+        let mut now = Duration::from_secs(100);
         let pauses: Vec<_> = (0..12)
             .map(|_| {
-                health.failed(now, None, EVEN);
-                health.pause(now).map_or(0, |pause| pause.as_secs())
+                assert!(health.failed(now, now, None, EVEN));
+                let pause = health.pause(now).unwrap_or_default();
+                now += pause;
+                pause.as_secs()
             })
             .collect();
         assert_eq!(pauses, [0, 0, 0, 0, 1, 2, 4, 8, 16, 30, 30, 30]);
@@ -237,12 +267,30 @@ mod tests {
         assert!(!health.is_on_trial() && health.pause(now).is_none());
     }
 
+    /// As many calls as may be under way fail at the same time: that is one outage, not 48 of them.
+    #[test]
+    fn n03_a_burst_of_failures_begins_the_shortest_pause() {
+        let seconds = Duration::from_secs;
+        let mut health = Health::default();
+        let counted = (0..48).filter(|_| health.failed(seconds(99), seconds(100), None, EVEN)).count();
+        assert_eq!((counted, health.failures(), health.pause(seconds(100))), (5, 5, Some(MIN_PAUSE)));
+        // One that ends after the pause, and began before it.
+        assert!(!health.failed(seconds(99), seconds(102), None, EVEN));
+        assert_eq!(health.pause(seconds(102)), None);
+        // What the server asks for counts all the same, and nothing shortens it.
+        assert!(!health.failed(seconds(99), seconds(102), Some(seconds(20)), EVEN));
+        assert!(!health.failed(seconds(99), seconds(103), Some(seconds(1)), EVEN));
+        assert_eq!(health.pause(seconds(103)), Some(seconds(19)));
+        assert!(health.failed(seconds(122), seconds(122), None, EVEN), "the one that tries");
+        assert_eq!(health.pause(seconds(122)), Some(2 * MIN_PAUSE));
+    }
+
     #[test]
     fn n08_what_the_server_asks_for_counts_at_once_within_bounds() {
         let now = Duration::from_secs(100);
         for (asked, pause) in [(0, 0), (7, 7), (30, 30), (3_600, 30)] {
             let mut health = Health::default();
-            health.failed(now, Some(Duration::from_secs(asked)), EVEN);
+            health.failed(now, now, Some(Duration::from_secs(asked)), EVEN);
             assert_eq!(health.pause(now).unwrap_or_default().as_secs(), pause, "{asked}");
             assert!(!health.is_on_trial());
         }
@@ -251,14 +299,17 @@ mod tests {
     #[test]
     fn r85_an_answer_is_refreshed_at_four_fifths_of_its_time() {
         let seconds = Duration::from_secs;
-        let freshness = Freshness::since(seconds(10), seconds(60), Some(seconds(300)), EVEN);
+        let freshness = Freshness::since(seconds(10), seconds(60), Some(seconds(300)), seconds(4), EVEN);
         let expected = Freshness {
             asked_at: seconds(10),
             refresh_at: seconds(58),
             fresh_until: seconds(70),
             serves_until: seconds(370),
+            first_use_until: seconds(70),
         };
         assert_eq!(freshness, expected);
-        assert!(freshness.is_lasting() && !Freshness::since(seconds(10), seconds(0), None, EVEN).is_lasting());
+        let uncached = Freshness::since(seconds(10), seconds(0), None, seconds(4), EVEN);
+        assert!(freshness.is_lasting() && !uncached.is_lasting());
+        assert_eq!(uncached.first_use_until, seconds(14), "for the requests that wait");
     }
 }

@@ -16,6 +16,8 @@ pub(crate) enum Reply {
     /// The token is inactive, or not an access token.
     Refused(TokenError),
     Failed(Failure),
+    /// Our own side cannot decide, which says nothing about the token or the endpoint.
+    Undecided(TokenError),
 }
 
 /// The result of a call.

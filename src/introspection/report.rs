@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use super::Introspector;
 use super::failure::{Blame, Failure};
-use super::policy::{FAILURES_BEFORE_PAUSE, Health};
+use super::policy::FAILURES_BEFORE_PAUSE;
 use super::question::{Asked, Reply};
+use super::step::Landed;
 use crate::single_flight::NoRuntime;
 use crate::sync::{AtomicU64, Mutex, MutexGuard, Ordering};
 
@@ -29,16 +30,17 @@ pub(super) struct Last {
 }
 
 impl Introspector {
-    /// `was_failing` says whether calls of this class were failing before this one ended.
-    pub(super) fn report_ended(&self, asked: &Asked, health: &Health, was_failing: bool, took: Duration) {
+    pub(super) fn report_ended(&self, asked: &Asked, landed: &Landed, took: Duration) {
+        let was_failing = landed.was_failing;
         let failure = match (&asked.reply, &asked.refusal) {
             (Reply::Failed(failure), _) => failure,
             (Reply::Active(_), None) => return self.report_answer("active", was_failing, took),
             (Reply::Active(_), Some(_)) => return self.report_answer("refused", was_failing, took),
             (Reply::Refused(_), _) => return self.report_answer("inactive", was_failing, took),
+            (Reply::Undecided(error), _) => return self.meter.asked(error.reason(), took),
         };
         self.meter.asked(failure.reason(), took);
-        self.report_failure(failure, health);
+        self.report_failure(failure, landed);
         self.reports.note(|last| last.failure = Some(failure.clone()));
     }
 
@@ -50,13 +52,13 @@ impl Introspector {
         }
     }
 
-    fn report_failure(&self, failure: &Failure, health: &Health) {
-        let (issuer, reason, failures) = (&self.issuer, failure.reason(), health.failures());
+    fn report_failure(&self, failure: &Failure, landed: &Landed) {
+        let (issuer, reason, failures) = (&self.issuer, failure.reason(), landed.health.failures());
         if failure.blame() == Blame::Token {
             if self.reports.may_warn(self.clock.monotonic()) {
                 tracing::warn!(%issuer, reason, error = %failure, "a token could not be introspected");
             }
-        } else if failures >= FAILURES_BEFORE_PAUSE {
+        } else if failures >= FAILURES_BEFORE_PAUSE && landed.counts {
             tracing::warn!(%issuer, reason, error = %failure, failures, "introspection fails, calls pause");
         } else if failures == 1 {
             tracing::warn!(

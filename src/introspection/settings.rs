@@ -67,7 +67,9 @@ impl Introspection {
     }
 
     /// Asks the endpoint that the issuer's metadata names, `introspection_endpoint` (RFC 8414 §2). The metadata is
-    /// fetched with the first call, and again when the endpoint is no longer there.
+    /// fetched with the first call and once an hour; also, at most once in 30 seconds, when a call fails as if the
+    /// endpoint had moved: no connection, a redirect, 404, 405, 410 or another content type. The known endpoint is
+    /// used until another one is found.
     #[cfg(feature = "remote-keys")]
     pub fn discovered() -> Self {
         Self::new(Place::Discovery)
@@ -134,7 +136,8 @@ impl Introspection {
     }
 
     /// Accepts active tokens for this much longer than the [cache time](Self::cache), never past their `exp`, while the
-    /// endpoint cannot be reached or does not respond. Default: off, so those requests get 503.
+    /// endpoint cannot be reached or does not respond. Default: off, so those requests get 503. So do requests for which
+    /// there is no place or no turn while the endpoint responds.
     ///
     /// A token that is revoked during an outage passes for as long. `build()` rejects it without a
     /// [token cache](crate::ResourceServerBuilder::token_cache_bytes).

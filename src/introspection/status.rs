@@ -89,7 +89,7 @@ impl Introspector {
 
 impl IntrospectionFailure {
     fn new(failure: &Failure) -> Self {
-        Self { reason: failure.reason(), url: failure.url().map(str::to_owned), text: failure.to_string() }
+        Self { reason: failure.reason(), url: failure.url().map(str::to_owned), text: failure.public_text().to_owned() }
     }
 }
 

@@ -1,14 +1,10 @@
 //! The waiters to wake after the lock is released: waking them may run code that is not ours.
 
-use std::sync::{Arc, OnceLock};
-
 use tokio::sync::watch;
 
 use super::outcome::Outcome;
+use super::turns::{Ended, Slot};
 use crate::single_flight::Landed;
-
-/// Where the outcome of a call is put for those who wait for it.
-pub(super) type Slot = Arc<OnceLock<Outcome>>;
 
 /// Those who have to be woken.
 #[derive(Default)]
@@ -22,6 +18,11 @@ pub(super) struct Wakeups {
 }
 
 impl Wakeups {
+    /// Gives the waiters of a token their outcome.
+    pub(super) fn dismiss(&mut self, Ended { slot, wake, .. }: Ended, outcome: &Outcome) {
+        self.dismissed.push((slot, outcome.clone(), wake));
+    }
+
     pub(super) fn wake(self) {
         for (slot, outcome, wake) in self.dismissed {
             let _ = slot.set(outcome);

@@ -34,7 +34,7 @@ pub(super) fn describe(body: &[u8]) -> Option<String> {
 }
 
 /// At most this many characters of an untrusted text.
-pub(super) fn bounded(text: &str, max_chars: usize) -> Arc<str> {
+pub(crate) fn bounded(text: &str, max_chars: usize) -> Arc<str> {
     match text.char_indices().nth(max_chars) {
         Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()).into(),
         None => text.into(),

@@ -43,6 +43,8 @@ pub(crate) use address_guard::{AddressGuard, PRIVATE_NETWORKS};
 pub(crate) use cache::{KeyCache, jitter};
 #[cfg(feature = "remote-keys")]
 pub(crate) use discovery::{Attempts, Discovery, Wanted};
+#[cfg(feature = "remote-keys")]
+pub(crate) use excerpt::bounded;
 pub(crate) use export::ExportedKeySet;
 pub(crate) use failover::FailoverSource;
 pub(crate) use file::FileSource;

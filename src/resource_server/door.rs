@@ -124,7 +124,7 @@ impl ResourceServer {
         let credentials = presented.read()?;
         let token = match self.prove(credentials, waited, observer) {
             Ok(token) => token,
-            Err(stop) => return self.after_failure(credentials, stop),
+            Err(stop) => return self.after_failure(credentials, waited, stop),
         };
         self.check_use(&token, Usage::New)?;
         // The call that brought an answer has cached the token. This request may be late, and a newer answer known.
@@ -135,11 +135,16 @@ impl ResourceServer {
     }
 
     #[cold]
-    fn after_failure(&self, credentials: Credentials<'_>, stop: Stop) -> Result<ValidatedToken, Stop> {
+    fn after_failure(
+        &self,
+        credentials: Credentials<'_>,
+        waited: Waited<'_>,
+        stop: Stop,
+    ) -> Result<ValidatedToken, Stop> {
         match stop {
             Stop::Refused(TokenError::IssuerMismatch) => self.0.issuers.warn_of_unused(),
             Stop::Refused(TokenError::IntrospectionUnavailable { .. }) => {
-                return self.find_stale(credentials).ok_or(stop);
+                return self.find_stale(credentials, waited).ok_or(stop);
             }
             _ => {}
         }

@@ -140,7 +140,8 @@ impl ResourceServer {
         let freshness = introspector.freshness(answer.asked_at().monotonic, true);
         let confirmation = ProvenPayload::of_answer(&answer, TokenType::Absent, token, freshness);
         let ends = issuer.rules.check_confirmation(&confirmation, now, listener)?;
-        Ok((claims, evidence.confirmed_by(confirmation, ends)))
+        let evidence = evidence.confirmed_by(confirmation, ends).ok_or(TokenError::NoMatchingKey)?;
+        Ok((claims, evidence))
     }
 
     /// Waits for what this issuer says about a token. `None` if the token is in the cache by now.
@@ -171,12 +172,14 @@ impl ResourceServer {
         if is_too_old && self.find_again(introspected.token().as_bytes()).is_some() { Ok(()) } else { Err(error) }
     }
 
-    /// A token that was accepted before, if its issuer's answers may be used for longer while no new ones are
-    /// available.
-    pub(super) fn find_stale(&self, credentials: Credentials<'_>) -> Option<ValidatedToken> {
+    /// A token that was accepted before, if its issuer's answers may be used for longer while the issuer does not
+    /// respond.
+    pub(super) fn find_stale(&self, credentials: Credentials<'_>, waited: Waited<'_>) -> Option<ValidatedToken> {
         let token = self.0.token_cache.as_ref()?.find(credentials.token)?;
-        let introspector = token.trusted_issuer().proof.introspector()?;
-        if !introspector.may_serve_stale(credentials.token) || self.check_use(&token, Usage::Stale).is_err() {
+        let issuer = token.trusted_issuer();
+        let introspector = issuer.proof.introspector()?;
+        let outcome = waited.outcome_of(issuer);
+        if !introspector.may_serve_stale(credentials.token, outcome) || self.check_use(&token, Usage::Stale).is_err() {
             return None;
         }
         introspector.note_stale();
@@ -193,12 +196,12 @@ impl ResourceServer {
         Box::pin(async move {
             let reply = match issuer.proof.introspector() {
                 Some(introspector) => introspector.ask(&token, issuer.proof.keys()).await,
-                None => Reply::Refused(TokenError::NoMatchingKey),
+                None => Reply::Undecided(TokenError::NoMatchingKey),
             };
             let refusal = match &reply {
                 Reply::Active(answer) => server.keep(&issuer, &token, answer),
                 Reply::Refused(_) => server.forget(&token),
-                Reply::Failed(_) => None,
+                Reply::Failed(_) | Reply::Undecided(_) => None,
             };
             Asked::new(reply, refusal)
         })
@@ -286,10 +289,20 @@ impl Rule for Active<'_> {
     fn apply(&mut self) -> Result<Arc<ActiveAnswer>, Stop> {
         let error = match self.waited.outcome_of(self.issuer) {
             Some(Outcome::Active(answer)) => {
-                self.found = Some(true);
-                return Ok(Arc::clone(answer));
+                // This request may be late, and the answer no longer the latest.
+                let asked_at = answer.asked_at().monotonic;
+                match self.introspector.refused_since(self.token.as_bytes(), asked_at) {
+                    Some(error) => error,
+                    None => {
+                        self.found = Some(true);
+                        return Ok(Arc::clone(answer));
+                    }
+                }
             }
             Some(Outcome::Refused(error)) => error.clone(),
+            Some(Outcome::Unknown { retry_after, .. }) => {
+                TokenError::IntrospectionUnavailable { retry_after: *retry_after }
+            }
             None => match self.introspector.look_up(self.token.as_bytes()) {
                 Some(error) => error,
                 None => return Err(Stop::Pending(Pending::Introspection(Arc::clone(self.issuer)))),

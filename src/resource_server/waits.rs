@@ -68,7 +68,7 @@ impl ResourceServer {
                 waits.looks = waits.looks.saturating_add(1);
                 let outcome = self.ask(issuer, presented, may_look).await;
                 // An answer was put there before those who wait for it were woken.
-                waits.is_cached = may_look && !matches!(outcome, Some(Outcome::Refused(_)));
+                waits.is_cached = may_look && matches!(outcome, None | Some(Outcome::Active(_)));
                 waits.introspection = outcome.map(|outcome| (Arc::clone(issuer), outcome));
                 waits.issuer = true;
             }

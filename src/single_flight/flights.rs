@@ -170,6 +170,11 @@ impl<K: Eq + Hash> Flights<K> {
         self.calls.remove(key).map(|call| Landed(call.waiters))
     }
 
+    /// Cancels the calls under way, and those that are about to supersede them.
+    pub(crate) fn cancel_all(&mut self) -> impl Iterator<Item = Landed> {
+        self.calls.drain().map(|(_, call)| Landed(call.waiters))
+    }
+
     /// Cancels the calls that nobody polls any more, and returns them with their keys.
     pub(crate) fn cancel_abandoned(&mut self, now: Duration) -> Vec<(K, Landed)> {
         let abandoned = self.calls.extract_if(|_, call| is_abandoned(call.at(now)));

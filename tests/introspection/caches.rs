@@ -169,23 +169,6 @@ async fn n02_a_held_token_is_checked_again() {
     assert_eq!(server.revalidate_async(&held).await.unwrap_err().reason(), "issuer_disabled");
 }
 
-/// Stale answers are for an endpoint that is down, not for one that answers something else about this token.
-#[tokio::test]
-async fn n02_no_stale_answer_counts_while_the_endpoint_answers() {
-    let endpoint = Endpoint::start().await;
-    let introspection = endpoint.introspection().serve_stale(Duration::from_secs(3_600));
-    let server = endpoint.server_with(introspection);
-    assert_eq!(reason(&server, "revoked").await, "accepted");
-    endpoint.clock.advance(Duration::from_secs(61));
-    endpoint.answer(Answer::status(500));
-    assert_eq!(reason(&server, "revoked").await, "accepted", "it is down");
-    endpoint.answer(Answer::status(400));
-    for pause in [0, 1, 6, 60] {
-        endpoint.clock.advance(Duration::from_secs(pause));
-        assert_eq!(reason(&server, "revoked").await, "introspection_unavailable", "after {pause} s more");
-    }
-}
-
 /// The issuer was disabled, not the token: once it is enabled again, the token is good.
 #[tokio::test]
 async fn n02_a_disabled_issuer_is_no_refusal_of_its_token() {
@@ -202,4 +185,57 @@ async fn n02_a_disabled_issuer_is_no_refusal_of_its_token() {
     assert_eq!(judged.await.unwrap(), "issuer_disabled");
     assert!(server.enable_issuer(ISSUER));
     assert_eq!(reason(&server, "a").await, "accepted");
+}
+
+/// Our clock is broken, not the token, nor the endpoint.
+#[tokio::test]
+async fn k05_n02_a_clock_that_fails_forgets_no_good_token() {
+    let endpoint = Endpoint::start().await;
+    let server = endpoint.server();
+    assert_eq!(reason(&server, "a").await, "accepted");
+    let wall = endpoint.clock.now();
+    endpoint.clock.set_wall(None);
+    for _ in 0..10 {
+        assert_eq!(reason(&server, "a").await, "clock_unavailable");
+    }
+    endpoint.clock.set_wall(wall);
+    assert_eq!(reason(&server, "a").await, "accepted");
+    assert_eq!(endpoint.calls(), 1, "it was still cached");
+    assert_eq!(server.introspections()[0].refused_tokens, 0);
+}
+
+/// A request is polled again long after its answer came: by then the token may have been revoked.
+#[tokio::test]
+async fn n02_a_late_request_accepts_no_answer_that_is_too_old() {
+    let endpoint = Endpoint::start().await;
+    // The call may take two seconds, and the request waits for a hundred.
+    for (cache, lasts) in [(60, 102), (0, 102), (600, 600)] {
+        for (old, expected) in [(lasts - 1, "accepted"), (lasts, "introspection_unavailable")] {
+            let introspection = endpoint.introspection().cache(SECOND * cache).request_wait(100 * SECOND);
+            let server = endpoint.server_with(introspection);
+            let before = endpoint.calls();
+            let mut late = Box::pin(reason(&server, "a"));
+            assert!(poll_once(&mut late).await.is_pending());
+            endpoint.calls_reach(before + 1).await;
+            calls_end(&server).await;
+            endpoint.pass(SECOND * old);
+            assert_eq!(late.await, expected, "after {old} s, cached for {cache} s");
+            assert_eq!(endpoint.calls(), before + 1);
+        }
+    }
+}
+
+#[tokio::test]
+async fn n02_a_late_request_accepts_no_answer_before_a_refusal() {
+    let endpoint = Endpoint::start().await;
+    let server = endpoint.server_with(endpoint.introspection().cache(Duration::ZERO));
+    let mut late = Box::pin(reason(&server, "a"));
+    assert!(poll_once(&mut late).await.is_pending());
+    endpoint.calls_reach(1).await;
+    calls_end(&server).await;
+    endpoint.answer(Answer::inactive());
+    endpoint.pass(SECOND);
+    assert_eq!(reason(&server, "a").await, "token_inactive");
+    assert_eq!(late.await, "token_inactive");
+    assert_eq!(endpoint.calls(), 2);
 }

@@ -240,6 +240,15 @@ async fn n08_a_4xx_counts_against_its_token_alone() {
     assert_eq!(endpoint.calls(), 50);
     endpoint.answer_about("good", Answer::Active);
     assert_eq!(reason(&server, "good").await, "accepted");
+    // The time for which it is refused may be long; what clients are told is not.
+    for (refused_for, retry_after) in [(0, 1), (5, 5), (3_600, 30)] {
+        let introspection = endpoint.introspection().inactive_cache(Duration::from_secs(refused_for));
+        let server = endpoint.server_with(introspection);
+        for _ in 0..2 {
+            let expected = (503, Some(retry_after), "introspection_unavailable");
+            assert_eq!(response(&server, "bad").await, expected);
+        }
+    }
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! What a health endpoint and the log say.
 
 use serde_json::json;
-use tower_bearer::IntrospectionState;
+use tower_bearer::{ClientSecret, ClientSecretBasic, Introspection, IntrospectionState};
 
 use crate::endpoint::*;
 use crate::fixtures::reason;
@@ -43,6 +43,25 @@ async fn n03_the_status_says_whether_the_issuer_answers_and_why_not() {
     assert!(json["introspection"][0]["new_tokens_paused_s"].is_number());
     assert_eq!(json["introspection"][0]["last_error"]["reason"], "answer");
     assert!(server.warm_up(std::time::Duration::from_secs(1)).await.is_ok(), "there are no keys to wait for");
+}
+
+/// Neither the path of the secret nor header fields of any length.
+#[tokio::test]
+async fn h12_a_health_report_shows_what_is_public_and_bounded() {
+    let endpoint = Endpoint::start().await;
+    let client = ClientSecretBasic::new("api", ClientSecret::file("/run/secrets/there-is-none"));
+    let server = endpoint.server_with(Introspection::at(&endpoint.url).client(client));
+    assert_eq!(reason(&server, "a").await, "introspection_unavailable");
+    let failure = server.introspections().remove(0).last_error.unwrap();
+    assert_eq!(failure.reason, "client_authentication");
+    assert!(!failure.text.contains("there-is-none"), "{}", failure.text);
+
+    let server = endpoint.server();
+    endpoint.answer(Answer::Full(200, vec![("content-type", "text/x".repeat(1_000).leak())], String::new()));
+    assert_eq!(reason(&server, "a").await, "introspection_unavailable");
+    let failure = server.introspections().remove(0).last_error.unwrap();
+    assert_eq!(failure.reason, "content_type");
+    assert!(failure.text.len() < 400, "{}", failure.text);
 }
 
 #[tokio::test]

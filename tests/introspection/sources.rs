@@ -1,0 +1,90 @@
+//! Ways to introspect other than RFC 7662.
+
+use std::error::Error;
+use std::fmt;
+use std::time::Duration;
+
+use tower_bearer::{
+    Introspection, IntrospectionSource, IntrospectionSourceError, IntrospectionSourceFailure,
+    IntrospectionSourceFuture, Issuer, ResourceServer,
+};
+
+use crate::endpoint::*;
+use crate::fixtures::{AUDIENCE, NOW, clock, reason};
+use crate::log;
+
+/// Fails in the way that the token names.
+#[derive(Debug)]
+struct Failing;
+
+/// An error with a cause.
+#[derive(Debug)]
+struct Wrapped(IntrospectionSourceError);
+
+impl fmt::Display for Wrapped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("wrapped")
+    }
+}
+
+impl Error for Wrapped {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&*self.0)
+    }
+}
+
+impl IntrospectionSource for Failing {
+    fn introspect<'a>(&'a self, token: &'a str) -> IntrospectionSourceFuture<'a> {
+        Box::pin(async move {
+            let failure: IntrospectionSourceError = match token.split('-').next().unwrap() {
+                "plain" => "an internal address: 10.0.0.7".into(),
+                "token" => IntrospectionSourceFailure::of_token("not this one").into(),
+                "wrapped" => Wrapped(IntrospectionSourceFailure::of_token("not this one").into()).into(),
+                "issuer" => IntrospectionSourceFailure::of_issuer("down").into(),
+                "full" => IntrospectionSourceFailure::of_issuer("full").retry_after(Duration::from_secs(7)).into(),
+                _ => {
+                    let exp = NOW.as_secs() + 3_600;
+                    return Ok(Some(format!(r#"{{"sub":"alice","aud":"{AUDIENCE}","exp":{exp}}}"#)));
+                }
+            };
+            Err(failure)
+        })
+    }
+}
+
+fn server() -> ResourceServer {
+    let issuer = Issuer::new(ISSUER).without_keys().introspection(Introspection::by(Failing));
+    ResourceServer::builder().audience(AUDIENCE).clock(clock()).issuer(issuer).build().unwrap()
+}
+
+/// A source can say that only this token could not be introspected, and that its issuer wants a pause.
+#[tokio::test]
+async fn n08_a_failure_of_a_source_counts_against_whom_it_says() {
+    for (kind, pauses_after, retry_after) in
+        [("plain", Some(5), 1), ("issuer", Some(5), 1), ("full", Some(1), 7), ("token", None, 5), ("wrapped", None, 5)]
+    {
+        let server = server();
+        for n in 0..30 {
+            let (status, after, reason) = response(&server, &format!("{kind}-{n}")).await;
+            assert_eq!((status, reason), (503, "introspection_unavailable"), "{kind}");
+            let is_paused = server.introspections()[0].new_tokens_paused.is_some();
+            assert_eq!(is_paused, pauses_after.is_some_and(|failures| n + 1 >= failures), "{kind} {n}");
+            if n == 29 {
+                assert!((retry_after..=retry_after + 1).contains(&after.unwrap()), "{kind}: {after:?}");
+            }
+        }
+        let expected = if pauses_after.is_some() { "introspection_unavailable" } else { "accepted" };
+        assert_eq!(reason(&server, "good").await, expected, "{kind}");
+    }
+}
+
+/// What a source says is the application's own, and for operators only.
+#[tokio::test]
+async fn h12_a_health_report_shows_no_error_of_a_source() {
+    log::capture();
+    let server = server();
+    assert_eq!(reason(&server, "plain").await, "introspection_unavailable");
+    let status = serde_json::to_string(&server.readiness()).unwrap();
+    assert!(!status.contains("10.0.0.7") && status.contains("the log says why"), "{status}");
+    assert!(log::take().contains("10.0.0.7"));
+}
