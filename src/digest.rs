@@ -25,4 +25,23 @@ impl Digester {
         mac.update(text);
         Digest(mac.finalize())
     }
+
+    /// Of several texts: where one ends and the next begins counts.
+    pub(crate) fn digest_all<const N: usize>(&self, texts: [&[u8]; N]) -> Digest {
+        let mut mac = self.0.clone();
+        for text in texts {
+            // No text is longer than this can express.
+            mac.update(&u64::try_from(text.len()).unwrap_or(u64::MAX).to_le_bytes());
+            mac.update(text);
+        }
+        Digest(mac.finalize())
+    }
+}
+
+impl Digest {
+    /// Sixteen of its bits.
+    pub(crate) const fn bits(self) -> u16 {
+        let [first, second, ..] = self.0;
+        u16::from_le_bytes([first, second])
+    }
 }

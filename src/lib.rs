@@ -159,6 +159,8 @@ mod refusal;
 mod requirement;
 mod resource_server;
 mod response;
+mod revocation;
+mod revocation_memo;
 mod scope;
 mod server_context;
 mod single_flight;
@@ -201,6 +203,10 @@ pub use resource_server::{
     Readiness, ResourceServer, ResourceServerBuilder, ResourceServerDescription, TokenCacheStatus, WarmUpError,
 };
 pub use response::RefusalBody;
+pub use revocation::{
+    Revocation, RevocationAnswer, RevocationCheck, RevocationError, RevocationFuture, RevocationKind, RevocationList,
+    RevocationListBuilder, RevocationSignal, RevocationState, RevocationStatus, RevocationVerdict,
+};
 pub use scope::{Scope, ScopeRequirement};
 pub use speaker::{ClaimMarker, SpeaksFor};
 pub use status_policy::{RefusalKind, StatusPolicy};

@@ -10,6 +10,7 @@ use crate::claims::Times;
 use crate::error::TokenError;
 use crate::evidence::Evidence;
 use crate::refusal::{Detail, Refusal};
+use crate::revocation_memo::RevocationMemo;
 use crate::scope::Scope;
 use crate::server_context::ServerContext;
 use crate::speaker::{ClientClaims, SpeaksFor};
@@ -44,6 +45,7 @@ struct Inner {
     issuer: Arc<TrustedIssuer>,
     evidence: Evidence,
     server: Arc<ServerContext>,
+    revocation_memo: RevocationMemo,
 }
 
 impl ValidatedToken {
@@ -53,7 +55,8 @@ impl ValidatedToken {
         evidence: Evidence,
         server: Arc<ServerContext>,
     ) -> Self {
-        Self(Arc::new(Inner { claims, issuer, evidence, server }))
+        let revocation_memo = RevocationMemo::default();
+        Self(Arc::new(Inner { claims, issuer, evidence, server, revocation_memo }))
     }
 
     /// `iss`: the configured issuer that made the token. A `sub` is unique only within its issuer (RFC 8725 §3.8).
@@ -110,6 +113,16 @@ impl ValidatedToken {
     #[must_use]
     pub fn token_id(&self) -> Option<&str> {
         self.0.claims.token_id()
+    }
+
+    /// `sid`: the login that the token comes from (OpenID Connect Front-Channel Logout 1.0 §3), if it is a text. Each call
+    /// looks it up again.
+    #[must_use]
+    pub fn session_id(&self) -> Option<String> {
+        match self.0.claims.get("sid")? {
+            Value::String(session_id) => Some(session_id),
+            _ => None,
+        }
     }
 
     /// `aud`: every audience that the token names, ours among them.
@@ -181,6 +194,10 @@ impl ValidatedToken {
 
     pub(crate) fn server(&self) -> &Arc<ServerContext> {
         &self.0.server
+    }
+
+    pub(crate) fn revocation_memo(&self) -> &RevocationMemo {
+        &self.0.revocation_memo
     }
 
     pub(crate) fn refuse(&self, error: TokenError) -> Refusal {
