@@ -295,7 +295,8 @@ fn identifier<'p>(
     value
 }
 
-fn is_identifier(value: &str) -> bool {
+/// Whether a text can be a claim that names someone or something.
+pub(crate) fn is_identifier(value: &str) -> bool {
     !value.is_empty() && value.len() <= MAX_IDENTIFIER_BYTES && !has_control_characters(value)
 }
 

@@ -53,8 +53,9 @@
 //!    and `typ` [show](guide::tokens#claims-of-other-tokens).
 //! 7. No `cnf`: a token that is bound to a key is not a bearer token (RFC 9449 §7.2).
 //! 8. `iss` and `aud`, byte by byte; `exp`, `nbf` and `iat`, with 30 seconds of leeway.
-//! 9. Per route: [scopes](RequireScopes), [roles](RequireRoles), a [maximum age](RequireTokenAge), or [anything
-//!    else](RequireToken), such as [whom the token speaks for](ValidatedToken::speaks_for).
+//! 9. With a [revocation check](ResourceServerBuilder::revocation): that the token was not revoked.
+//! 10. Per route: [scopes](RequireScopes), [roles](RequireRoles), a [maximum age](RequireTokenAge), or [anything
+//!     else](RequireToken), such as [whom the token speaks for](ValidatedToken::speaks_for).
 //!
 //! What fails becomes a [`TokenError`] with a stable [reason](TokenError::reason), and one place turns that into a
 //! response: see [`StatusPolicy`] for the statuses.
@@ -77,6 +78,12 @@
 //! takes both kinds. Answers are cached for a minute, calls are bounded, and while nobody can tell whether a token is
 //! active, requests get 503, never 401. [`guide::opaque_tokens`] says what it costs and what happens in each failure.
 //!
+//! # Revocation
+//!
+//! A JWT is accepted until it expires, unless the server has a [`RevocationList`], or another
+//! [revocation check](ResourceServerBuilder::revocation): then every use of every token asks, at the cost of a few
+//! nanoseconds. [`guide::revocation`] compares short lifetimes, introspection and a list.
+//!
 //! # With axum
 //!
 //! - Add routes before the layer. Anything added after it is **public**; a handler there that takes [`ValidatedToken`]
@@ -92,8 +99,8 @@
 //! # With long-lived connections
 //!
 //! The layer decides once, when a request starts. For a WebSocket or an event stream, wait for
-//! [`ResourceServer::until_refused`] as well, and close the connection when it completes: the token has expired, its key was
-//! withdrawn, or its issuer was disabled. Validate a token that arrives in a message with
+//! [`ResourceServer::until_refused`] as well, and close the connection when it completes: the token has expired or was
+//! revoked, its key was withdrawn, or its issuer was disabled. Validate a token that arrives in a message with
 //! [`ResourceServer::validate`]. [`guide::frameworks`] has examples, and what to set for gRPC.
 //!
 //! # Tests of your own
@@ -118,7 +125,7 @@
 //! # What it does not do
 //!
 //! DPoP-bound (RFC 9449) and certificate-bound (RFC 8705) tokens are refused, each with its own reason, and so are
-//! encrypted ones that no issuer is asked about. Revocation of a JWT is not looked at: it passes until it expires.
+//! encrypted ones that no issuer is asked about.
 //!
 //! # Features
 //!
@@ -160,6 +167,7 @@ mod requirement;
 mod resource_server;
 mod response;
 mod revocation;
+mod revocation_kind;
 mod revocation_memo;
 mod scope;
 mod server_context;
@@ -204,9 +212,10 @@ pub use resource_server::{
 };
 pub use response::RefusalBody;
 pub use revocation::{
-    Revocation, RevocationAnswer, RevocationCheck, RevocationError, RevocationFuture, RevocationKind, RevocationList,
+    Revocation, RevocationAnswer, RevocationCheck, RevocationError, RevocationFuture, RevocationHealth, RevocationList,
     RevocationListBuilder, RevocationSignal, RevocationState, RevocationStatus, RevocationVerdict,
 };
+pub use revocation_kind::RevocationKind;
 pub use scope::{Scope, ScopeRequirement};
 pub use speaker::{ClaimMarker, SpeaksFor};
 pub use status_policy::{RefusalKind, StatusPolicy};

@@ -62,6 +62,14 @@ pub const INTROSPECTION_DURATION: &str = "tower_bearer_introspection_duration_se
 pub const INTROSPECTION_WITHOUT_CALL: &str = "tower_bearer_introspection_without_call_total";
 /// Gauge: requests that wait for an answer now, by `issuer`.
 pub const INTROSPECTION_WAITING_REQUESTS: &str = "tower_bearer_introspection_waiting_requests";
+/// Gauge: entries of the revocation lists of the process.
+pub const REVOCATION_ENTRIES: &str = "tower_bearer_revocation_entries";
+/// Gauge: time since a list that replicas share was last known to have every entry.
+pub const REVOCATION_LIST_AGE: &str = "tower_bearer_revocation_list_age_seconds";
+/// Gauge: 1 while the server that replicas share is connected, else 0.
+pub const REVOCATION_CONNECTED: &str = "tower_bearer_revocation_connected";
+/// Histogram: how long entries of other replicas took to arrive.
+pub const REVOCATION_PROPAGATION: &str = "tower_bearer_revocation_propagation_seconds";
 
 /// Label: what became of a request: `accepted`, `anonymous`, `refused`, `unavailable` or `unproven`.
 pub(crate) const OUTCOME: &str = "outcome";
@@ -78,12 +86,14 @@ pub(crate) const ANSWER: &str = "answer";
 /// Upper bounds of buckets for each histogram, for exporters that ask for them: Prometheus can only add up histograms
 /// with buckets over several replicas.
 #[cfg(feature = "metrics")]
-pub const BUCKETS: [(&str, &[f64]); 5] = [
+pub const BUCKETS: [(&str, &[f64]); 6] = [
     // A check takes some ten microseconds; a request waits at most two seconds for a key.
     (CHECK_DURATION, &[0.000_01, 0.000_025, 0.000_05, 0.000_1, 0.000_25, 0.001, 0.01, 0.1, 0.5, 2.0, 5.0]),
     (TOKEN_LIFE_LEFT, &[0.0, 5.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 900.0, 1_800.0, 3_600.0, 86_400.0]),
     (KEY_FETCH_DURATION, &[0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0]),
     (INTROSPECTION_DURATION, &[0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0]),
+    // A second at most in normal operation.
+    (REVOCATION_PROPAGATION, &[0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0]),
     // Five minutes of lifetime unless the provider says otherwise, at most an hour, and an hour past it.
     (KEY_SET_AGE, &[60.0, 240.0, 300.0, 600.0, 1_800.0, 3_600.0, 5_400.0, 7_200.0]),
 ];
@@ -111,4 +121,16 @@ pub fn describe() {
     describe_histogram!(INTROSPECTION_DURATION, Unit::Seconds, "How long a call about a token took.");
     describe_counter!(INTROSPECTION_WITHOUT_CALL, Unit::Count, "Requests decided without a call or a cached answer.");
     describe_gauge!(INTROSPECTION_WAITING_REQUESTS, Unit::Count, "Requests that wait for an answer about a token now.");
+    describe_gauge!(REVOCATION_ENTRIES, Unit::Count, "Entries of the revocation lists.");
+    describe_gauge!(
+        REVOCATION_LIST_AGE,
+        Unit::Seconds,
+        "Time since the shared revocation list was known to be current."
+    );
+    describe_gauge!(
+        REVOCATION_CONNECTED,
+        Unit::Count,
+        "1 while the server with the shared revocation list is connected."
+    );
+    describe_histogram!(REVOCATION_PROPAGATION, Unit::Seconds, "How long entries of other replicas took to arrive.");
 }

@@ -69,12 +69,14 @@ impl From<&TokenError> for RefusalKind {
             | TokenError::IssuedInFuture
             | TokenError::TooOld
             | TokenError::Inactive
+            | TokenError::Revoked(_)
             | TokenError::ClaimsShape => Self::Invalid,
             TokenError::InsufficientScope(_) | TokenError::InsufficientRole | TokenError::RequirementNotMet(_) => {
                 Self::Forbidden
             }
             TokenError::KeysUnavailable { .. }
             | TokenError::IntrospectionUnavailable { .. }
+            | TokenError::RevocationUnavailable { .. }
             | TokenError::AnswerMismatch(_)
             | TokenError::ClockUnavailable => Self::Unavailable,
             TokenError::KeyNotProvenAbsent { .. } => Self::KeyNotProvenAbsent,

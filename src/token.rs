@@ -200,6 +200,15 @@ impl ValidatedToken {
         &self.0.revocation_memo
     }
 
+    /// Whether it can be revoked by the same names as another, so that one verdict counts for both.
+    pub(crate) fn has_names_of(&self, other: &Self) -> bool {
+        let names = |token: &Self| (token.trusted_issuer().rules.issuer.clone(), token.issued_at(), token.session_id());
+        Arc::ptr_eq(&self.0, &other.0)
+            || (self.token_id(), self.client_id(), self.subject())
+                == (other.token_id(), other.client_id(), other.subject())
+                && names(self) == names(other)
+    }
+
     pub(crate) fn refuse(&self, error: TokenError) -> Refusal {
         Refusal::new(error, Some(Arc::clone(&self.0.server)))
     }

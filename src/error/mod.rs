@@ -12,6 +12,7 @@ pub use fault::{ClaimFault, JsonFault, MalformedFault, RequestFault};
 pub use key_set::KeySetError;
 pub use transport::TransportFault;
 
+use crate::revocation_kind::RevocationKind;
 use crate::scope::ScopeRequirement;
 
 /// Why a request was refused.
@@ -139,6 +140,15 @@ pub enum TokenError {
         /// When the next call may be made.
         retry_after: Duration,
     },
+    /// The token was [revoked](crate::ResourceServerBuilder::revocation): itself, or all of its session, client or subject.
+    #[error("the token was revoked by its {}", .0.name())]
+    Revoked(RevocationKind),
+    /// Our side cannot decide: it is unknown whether the token was revoked.
+    #[error("it is unknown whether the token was revoked; retry in {} s", retry_after.as_secs())]
+    RevocationUnavailable {
+        /// When to try again.
+        retry_after: Duration,
+    },
     /// Our side cannot decide: `iss`, `sub`, `client_id` or `jti` of a JWT differs in the issuer's answer about it.
     #[error("the issuer's answer is about another token: its `{0}` differs")]
     AnswerMismatch(&'static str),
@@ -197,6 +207,11 @@ impl TokenError {
             Self::KeyNotProvenAbsent { .. } => "key_not_proven_absent",
             Self::Inactive => "token_inactive",
             Self::IntrospectionUnavailable { .. } => "introspection_unavailable",
+            Self::Revoked(RevocationKind::TokenId) => "token_revoked",
+            Self::Revoked(RevocationKind::Session) => "session_revoked",
+            Self::Revoked(RevocationKind::Client) => "client_revoked",
+            Self::Revoked(RevocationKind::Subject) => "subject_revoked",
+            Self::RevocationUnavailable { .. } => "revocation_unavailable",
             Self::AnswerMismatch(_) => "introspection_mismatch",
             Self::ClaimedTwice => "token_claimed_twice",
             Self::ClockUnavailable => "clock_unavailable",
@@ -235,9 +250,11 @@ impl TokenError {
             Self::InsufficientScope(_) => "the token lacks a required scope",
             Self::InsufficientRole => "the token lacks a required role",
             Self::RequirementNotMet(_) => "the token does not permit this request",
-            Self::Inactive => "the token is not active",
+            // The same for both: why a token ended is not the client's business.
+            Self::Inactive | Self::Revoked(_) => "the token is not active",
             Self::KeysUnavailable { .. }
             | Self::IntrospectionUnavailable { .. }
+            | Self::RevocationUnavailable { .. }
             | Self::AnswerMismatch(_)
             | Self::ClockUnavailable => "tokens cannot be checked at the moment",
             Self::KeyNotProvenAbsent { .. } => "whether the token's key exists cannot be checked at the moment",
@@ -245,14 +262,15 @@ impl TokenError {
         }
     }
 
-    /// How long to wait before trying again, if our side could not decide because keys are missing or the token
-    /// cannot be introspected: the `Retry-After` of the response. `None` for all other refusals.
+    /// How long to wait before trying again, if our side could not decide because keys are missing, the token cannot be
+    /// introspected, or it is unknown whether it was revoked: the `Retry-After` of the response. `None` for all other refusals.
     #[must_use]
     pub const fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::KeysUnavailable { retry_after }
             | Self::KeyNotProvenAbsent { retry_after }
-            | Self::IntrospectionUnavailable { retry_after } => Some(*retry_after),
+            | Self::IntrospectionUnavailable { retry_after }
+            | Self::RevocationUnavailable { retry_after } => Some(*retry_after),
             _ => None,
         }
     }

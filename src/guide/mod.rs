@@ -5,6 +5,7 @@ pub mod keys;
 pub mod monitoring;
 pub mod opaque_tokens;
 pub mod proxies;
+pub mod revocation;
 pub mod scaling;
 pub mod testing;
 pub mod tokens;

@@ -106,6 +106,9 @@ pub enum OmittedSetting {
     /// [`ResourceServerBuilder::issuer_resolver`](crate::ResourceServerBuilder::issuer_resolver): more issuers may be
     /// accepted.
     IssuerResolver,
+    /// [`ResourceServerBuilder::revocation`](crate::ResourceServerBuilder::revocation): tokens that were revoked are
+    /// refused.
+    Revocation,
     /// [`Issuer::shared_secret`].
     SharedSecret,
     /// [`Issuer::key_source`].

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use http::Response;
 
 use super::description::{DEFAULT_LEEWAY, DEFAULT_MAX_TOKEN_BYTES, ResourceServerDescription};
+use super::revocation_settings::RevocationSettings;
 use super::{Inner, ResourceServer};
 use crate::challenge::Realm;
 use crate::config_error::ConfigError;
@@ -15,6 +16,7 @@ use crate::error::TokenError;
 use crate::issuer::{Issuer, OmittedSetting};
 use crate::keys::KeyEnvironment;
 use crate::response::{Hook, RefusalBody, Responder};
+use crate::revocation::RevocationCheck;
 use crate::server_context::ServerContext;
 use crate::status_policy::StatusPolicy;
 use crate::telemetry;
@@ -36,6 +38,7 @@ pub struct ResourceServerBuilder {
     max_token_age: Option<Duration>,
     max_token_bytes: usize,
     token_cache_bytes: usize,
+    revocation: RevocationSettings,
     statuses: StatusPolicy,
     body: RefusalBody,
     hook: Option<Arc<Hook>>,
@@ -53,6 +56,7 @@ impl Default for ResourceServerBuilder {
             max_token_age: None,
             max_token_bytes: DEFAULT_MAX_TOKEN_BYTES,
             token_cache_bytes: token_cache::DEFAULT_BYTES,
+            revocation: RevocationSettings::default(),
             statuses: StatusPolicy::default(),
             body: RefusalBody::default(),
             hook: None,
@@ -156,6 +160,41 @@ impl ResourceServerBuilder {
         self
     }
 
+    /// Asks at every use of every token whether it was revoked: in a [`RevocationList`](crate::RevocationList), or in any
+    /// other way. Default: a JWT is accepted until it expires. The [guide](crate::guide::revocation) says when to use this,
+    /// and what it costs.
+    ///
+    /// A check that has a [maximum lifetime](RevocationCheck::max_token_lifetime) of tokens, as the list does, makes `iat`
+    /// required: of it and [`max_token_age`](Self::max_token_age), the stricter holds.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tower_bearer::{Issuer, ResourceServer, RevocationList};
+    ///
+    /// let revoked = RevocationList::new(Duration::from_secs(600))?; // the longest lifetime of a token
+    /// let api = ResourceServer::builder()
+    ///     .audience("https://api.example.com")
+    ///     .issuer(Issuer::new("https://as.example.com").jwk_set_url("https://as.example.com/keys"))
+    ///     .revocation(revoked.clone())
+    ///     .build()?;
+    ///
+    /// // From here on, every token that alice has is refused:
+    /// revoked.revoke_subject("https://as.example.com", "alice")?;
+    /// # let _ = api;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn revocation(mut self, check: impl RevocationCheck) -> Self {
+        self.revocation.check = Some(Arc::new(check));
+        self
+    }
+
+    /// How long a request waits for the verdict of a [revocation check](Self::revocation) that takes time; then it gets
+    /// 503. Default 250 milliseconds: a shared store in the same network answers in a few.
+    pub const fn revocation_wait(mut self, wait: Duration) -> Self {
+        self.revocation.wait = wait;
+        self
+    }
+
     /// Which status each kind of refusal gets. Default: [`StatusPolicy::default`].
     pub fn status_policy(mut self, statuses: StatusPolicy) -> Self {
         self.statuses = statuses;
@@ -218,14 +257,17 @@ impl ResourceServerBuilder {
                 "0 refuses every token; leave it at its default of 16 KiB",
             ));
         }
+        self.revocation.check(self.leeway)?;
+        let max_token_age = self.revocation.max_token_age(self.max_token_age);
         let token_cache = TokenCache::new(self.token_cache_bytes)?.map(Arc::new);
         let realm = self.realm.clone().unwrap_or_else(|| self.first_audience().to_owned());
         let settings = Arc::new(self.describe(&realm));
         let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock::new()));
+        let revocations = self.revocation.assemble(&clock);
         let common = CommonRules {
             audiences: self.audiences,
             leeway: self.leeway,
-            max_token_age: self.max_token_age,
+            max_token_age,
             environment: KeyEnvironment::new(Arc::clone(&clock)),
             has_token_cache: token_cache.is_some(),
         };
@@ -239,6 +281,7 @@ impl ResourceServerBuilder {
             context: Arc::new(ServerContext::new(responder, Arc::clone(&clock))),
             clock,
             token_cache,
+            revocations,
             settings,
         })))
     }
@@ -249,12 +292,13 @@ impl ResourceServerBuilder {
             (self.hook.is_some(), OmittedSetting::OnRefusal),
             (self.clock.is_some(), OmittedSetting::Clock),
             (self.resolver.is_some(), OmittedSetting::IssuerResolver),
+            (self.revocation.is_set(), OmittedSetting::Revocation),
         ];
         ResourceServerDescription {
             audiences: self.audiences.iter().map(|audience| audience.to_string()).collect(),
             realm: Some(realm.to_owned()),
             leeway: self.leeway,
-            max_token_age: self.max_token_age,
+            max_token_age: self.revocation.max_token_age(self.max_token_age),
             max_token_bytes: self.max_token_bytes,
             token_cache_bytes: self.token_cache_bytes,
             refusal_body: self.body,

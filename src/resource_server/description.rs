@@ -37,7 +37,8 @@ pub struct ResourceServerDescription {
     /// See [`leeway`](crate::ResourceServerBuilder::leeway); a string with a unit, such as `30s`.
     #[serde(with = "duration_text")]
     pub leeway: Duration,
-    /// See [`max_token_age`](crate::ResourceServerBuilder::max_token_age); a string with a unit.
+    /// See [`max_token_age`](crate::ResourceServerBuilder::max_token_age), or what the
+    /// [revocation check](crate::ResourceServerBuilder::revocation) asks for, if that is stricter; a string with a unit.
     #[serde(with = "duration_text::optional", skip_serializing_if = "Option::is_none")]
     pub max_token_age: Option<Duration>,
     /// See [`max_token_bytes`](crate::ResourceServerBuilder::max_token_bytes).

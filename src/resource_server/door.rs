@@ -37,12 +37,12 @@ impl ResourceServer {
         observer: &mut O,
     ) -> Result<ValidatedToken, Stop> {
         let presented = match subject {
-            Subject::Held(token) => return Ok(self.check_held(token).map(|()| token.clone())?),
+            Subject::Held(token) => return self.check_held(token, waited, observer).map(|()| token.clone()),
             Subject::Presented(presented) => presented,
         };
         if O::USES_CACHE
             && waited.is_nothing()
-            && let Some((token, now)) = self.find_cached(&presented)
+            && let Some((token, now)) = self.find_cached(&presented, waited, observer)?
         {
             observer.cache_hit(&token, now);
             return Ok(token);
@@ -74,20 +74,35 @@ impl ResourceServer {
     ) -> Result<ValidatedToken, TokenError> {
         let mut waits = Waits::default();
         loop {
-            self.wait(&pending, presented, O::USES_CACHE, &mut waits).await;
-            // The call that was waited for may have cached the token.
-            if O::USES_CACHE
-                && waits.is_cached()
-                && let Some(token) = presented.unread().and_then(|text| self.find_again(text))
-            {
-                return Ok(token);
-            }
-            match self.decide(Subject::Presented(presented), waits.waited(), observer) {
+            self.wait(pending, presented, O::USES_CACHE, &mut waits).await;
+            match self.decide_again(presented, &waits, observer) {
                 Ok(token) => return Ok(token),
                 Err(Stop::Refused(error)) => return Err(error),
                 Err(Stop::Pending(another)) => pending = another,
             }
         }
+    }
+
+    /// Decides after a wait.
+    fn decide_again<O: Observer>(
+        &self,
+        presented: Presentation<'_>,
+        waits: &Waits,
+        observer: &mut O,
+    ) -> Result<ValidatedToken, Stop> {
+        // Its signature was verified before the wait; only what may have changed since is checked again.
+        if let Some(token) = waits.new_token() {
+            return self.accept(presented.read()?, token, Usage::New, waits.waited(), observer).map(|()| token.clone());
+        }
+        // The call that was waited for may have cached the token.
+        if O::USES_CACHE
+            && waits.is_cached()
+            && let Some(text) = presented.unread()
+            && let Some(token) = self.find_again(text, waits.waited(), observer)?
+        {
+            return Ok(token);
+        }
+        self.decide(Subject::Presented(presented), waits.waited(), observer)
     }
 
     /// Waits for what may decide whether a held token is still valid.
@@ -101,14 +116,19 @@ impl ResourceServer {
         }
     }
 
-    fn check_held(&self, token: &ValidatedToken) -> Result<(), TokenError> {
+    fn check_held<O: Observer>(
+        &self,
+        token: &ValidatedToken,
+        waited: Waited<'_>,
+        observer: &mut O,
+    ) -> Result<(), Stop> {
         if token.server().id() != self.0.context.id() {
-            return Err(TokenError::OtherResourceServer);
+            return Err(TokenError::OtherResourceServer.into());
         }
-        let checked = self.check_use(token, Usage::Again).map(drop);
+        let checked = self.check_use(token, Usage::Again, waited, observer).map(drop);
         match token.evidence().introspected() {
             None => checked,
-            Some(introspected) => checked.or_else(|error| self.check_newer(introspected, error)),
+            Some(introspected) => checked.or_else(|stop| self.check_newer(introspected, stop, waited, observer)),
         }
     }
 
@@ -124,27 +144,48 @@ impl ResourceServer {
         let credentials = presented.read()?;
         let token = match self.prove(credentials, waited, observer) {
             Ok(token) => token,
-            Err(stop) => return self.after_failure(credentials, waited, stop),
+            Err(stop) => return self.after_failure(credentials, stop, waited, observer),
         };
-        self.check_use(&token, Usage::New)?;
-        // The call that brought an answer has cached the token. This request may be late, and a newer answer known.
-        if token.evidence().introspected().is_none() {
-            self.cache(credentials, &token);
-        }
+        self.accept(credentials, &token, Usage::New, waited, observer)?;
         Ok(token)
     }
 
-    #[cold]
-    fn after_failure(
+    /// Checks the use of a proven token. Keeps a new one, and counts one with old evidence.
+    fn accept<O: Observer>(
         &self,
         credentials: Credentials<'_>,
+        token: &ValidatedToken,
+        usage: Usage,
         waited: Waited<'_>,
+        observer: &mut O,
+    ) -> Result<(), Stop> {
+        self.check_use(token, usage, waited, observer)?;
+        match usage {
+            // The call that brought an answer has cached the token. This request may be late, and a newer answer known.
+            Usage::New if token.evidence().introspected().is_none() => self.cache(credentials, token),
+            Usage::New | Usage::Again => {}
+            Usage::Stale => token.trusted_issuer().proof.introspector().into_iter().for_each(|it| it.note_stale()),
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn after_failure<O: Observer>(
+        &self,
+        credentials: Credentials<'_>,
         stop: Stop,
+        waited: Waited<'_>,
+        observer: &mut O,
     ) -> Result<ValidatedToken, Stop> {
         match stop {
             Stop::Refused(TokenError::IssuerMismatch) => self.0.issuers.warn_of_unused(),
             Stop::Refused(TokenError::IntrospectionUnavailable { .. }) => {
-                return self.find_stale(credentials, waited).ok_or(stop);
+                if let Some(token) = self.find_stale(credentials, waited) {
+                    match self.accept(credentials, &token, Usage::Stale, waited, observer) {
+                        Err(other) if !other.is_about_revocation() => {}
+                        decided => return decided.map(|()| token),
+                    }
+                }
             }
             _ => {}
         }
@@ -154,7 +195,24 @@ impl ResourceServer {
     /// Checks everything that can change after a token was accepted. Runs on every use: of new, cached and held tokens.
     /// Returns the time that it used.
     #[inline(always)]
-    pub(super) fn check_use(&self, token: &ValidatedToken, usage: Usage) -> Result<UnixTime, TokenError> {
+    pub(super) fn check_use<O: Observer>(
+        &self,
+        token: &ValidatedToken,
+        usage: Usage,
+        waited: Waited<'_>,
+        observer: &mut O,
+    ) -> Result<UnixTime, Stop> {
+        let now = self.check_evidence(token, usage)?;
+        // Last, because the verdict may take time.
+        if let Some(revocations) = &self.0.revocations {
+            revocations.check_use(token, usage, waited, observer)?;
+        }
+        Ok(now)
+    }
+
+    /// The part of [`check_use`](Self::check_use) that never has to wait: whether what proves the token still counts.
+    #[inline(always)]
+    pub(super) fn check_evidence(&self, token: &ValidatedToken, usage: Usage) -> Result<UnixTime, TokenError> {
         let server = &*self.0;
         let issuer = token.trusted_issuer();
         issuer.check_enabled()?;
@@ -171,6 +229,17 @@ impl ResourceServer {
         }
         issuer.note_verified(&*server.clock);
         Ok(now)
+    }
+}
+
+impl Stop {
+    /// Whether it is final whatever else is known about the token: it is revoked, or that is to be found out.
+    pub(super) const fn is_about_revocation(&self) -> bool {
+        matches!(
+            self,
+            Self::Pending(Pending::Revocation(_))
+                | Self::Refused(TokenError::Revoked(_) | TokenError::RevocationUnavailable { .. })
+        )
     }
 }
 

@@ -13,6 +13,7 @@ use super::ResourceServer;
 use crate::error::KeySetError;
 use crate::introspection::IntrospectionStatus;
 use crate::keys::{ExportedKeySet, ExportedKeySets, KeySetStatus};
+use crate::revocation::RevocationStatus;
 use crate::trust::TrustedIssuer;
 
 impl ResourceServer {
@@ -80,7 +81,16 @@ impl ResourceServer {
         };
         let issuers: Vec<_> = table.configured().iter().filter_map(status).collect();
         let introspection = table.configured().iter().filter_map(introspection_status).collect();
-        Readiness { ready: issuers.iter().all(KeySetStatus::is_ready), issuers, introspection }
+        let revocation = self.revocation();
+        let ready = issuers.iter().all(KeySetStatus::is_ready)
+            && revocation.as_ref().is_none_or(|revocation| revocation.state.is_ready());
+        Readiness { ready, issuers, introspection, revocation }
+    }
+
+    /// The state of the [revocation check](crate::ResourceServerBuilder::revocation), if there is one.
+    #[must_use]
+    pub fn revocation(&self) -> Option<RevocationStatus> {
+        self.0.revocations.as_ref().map(|revocations| revocations.status())
     }
 
     /// The state of each issuer's introspection, those of the
@@ -153,10 +163,14 @@ pub struct Readiness {
     /// replicas, and one that takes no requests cannot serve the tokens that it knows either.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub introspection: Vec<IntrospectionStatus>,
+    /// The state of the revocation check, if there is one. While it is
+    /// [unavailable](crate::RevocationState::Unavailable), no token is accepted, so the service is not ready.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub revocation: Option<RevocationStatus>,
 }
 
 impl Readiness {
-    /// Whether [every configured issuer is ready](KeySetStatus::is_ready). An application that would rather serve some
+    /// Whether [every configured issuer is ready](KeySetStatus::is_ready), and the revocation check. An application that would rather serve some
     /// issuers than none looks at them one by one.
     #[must_use]
     pub const fn is_ready(&self) -> bool {

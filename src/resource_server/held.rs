@@ -1,11 +1,13 @@
 //! Accepted tokens that are still held by a connection that outlives its request.
 
-use std::future::Future;
+use std::future::{Future, pending};
 use std::time::Duration;
+
+use tokio::sync::watch;
 
 use super::ResourceServer;
 use super::door::{Stop, Subject};
-use super::waits::Waited;
+use super::waits::{Pending, Waited, Waits};
 use crate::error::TokenError;
 use crate::evidence::Introspected;
 use crate::presentation::Presentation;
@@ -15,8 +17,10 @@ use crate::validator::NoListener;
 
 /// How often [`ResourceServer::until_refused`] checks for changes that no timer can predict.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
-/// How long it waits for keys when our side cannot decide: as long as a request does by default.
-const WAIT_FOR_KEYS: Duration = Duration::from_secs(2);
+/// How long it waits when our side cannot decide: as long as a request waits for keys by default.
+const WAIT_WHILE_UNDECIDED: Duration = Duration::from_secs(2);
+/// It looks again no sooner when tokens were revoked.
+const BETWEEN_CHANGES: Duration = Duration::from_millis(250);
 /// A timer may fire early, and a clock that is not the machine's may stand still.
 const SHORTEST_SLEEP: Duration = Duration::from_millis(10);
 
@@ -24,12 +28,14 @@ impl ResourceServer {
     /// Revalidates a token that was accepted earlier, without its string: for connections that outlive a request, such
     /// as a WebSocket. It fetches nothing and checks no signature, and is only as current as the cached keys: a key
     /// that the issuer withdrew is noticed only once requests have triggered a refresh of the set. For an
-    /// introspected token, the last answer is valid for as long as it would be for a request.
+    /// introspected token, the last answer is valid for as long as it would be for a request. A [revocation
+    /// check](crate::ResourceServerBuilder::revocation) is asked; if its verdict takes time, this reports
+    /// [`TokenError::RevocationUnavailable`], and [`revalidate_async`](Self::revalidate_async) waits for it.
     ///
     /// # Errors
     ///
-    /// When the token has expired, its key has been withdrawn, the issuer is disabled or removed, the set is too stale to
-    /// decide, the issuer of the [resolver](crate::ResourceServerBuilder::issuer_resolver) has been evicted since, or
+    /// When the token has expired or was revoked, its key has been withdrawn, the issuer is disabled or removed, the set
+    /// is too stale to decide, the issuer of the [resolver](crate::ResourceServerBuilder::issuer_resolver) has been evicted since, or
     /// another resource server validated the token.
     ///
     /// ```
@@ -52,12 +58,12 @@ impl ResourceServer {
         match self.decide(Subject::Held(token), Waited::NOTHING, &mut NoListener) {
             Ok(_) => Ok(()),
             Err(Stop::Refused(error)) => Err(error),
-            Err(Stop::Pending(_)) => Err(TokenError::KeysUnavailable { retry_after: Duration::ZERO }),
+            Err(Stop::Pending(_)) => Err(TokenError::RevocationUnavailable { retry_after: Duration::ZERO }),
         }
     }
 
-    /// Like [`revalidate`](Self::revalidate), but if our side cannot decide, waits for the key fetch that is under way
-    /// or due, or asks the issuer about the token again, and tries once more. It waits for at most the
+    /// Like [`revalidate`](Self::revalidate), but if our side cannot decide, waits for the revocation check, for the key
+    /// fetch that is under way or due, or asks the issuer about the token again, and tries once more. It waits for at most the
     /// [`request_wait`](crate::KeyPolicy::request_wait) of the issuer's policy, or that of its
     /// [introspection](crate::Introspection::request_wait).
     ///
@@ -80,8 +86,11 @@ impl ResourceServer {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub async fn revalidate_async(&self, token: &ValidatedToken) -> Result<(), TokenError> {
-        let decided = self.revalidate(token);
-        if !decided.as_ref().is_err_and(|error| error.retry_after().is_some()) {
+        let decided = self.decide_held(token).await;
+        let is_undecided = |error: &TokenError| {
+            error.retry_after().is_some() && !matches!(error, TokenError::RevocationUnavailable { .. })
+        };
+        if !decided.as_ref().is_err_and(is_undecided) {
             return decided;
         }
         if let Some(introspected) = token.evidence().introspected() {
@@ -89,7 +98,7 @@ impl ResourceServer {
             return self.decide_and_wait(presented, &mut NoListener).await.map(drop);
         }
         self.wait_for_evidence(token).await;
-        self.revalidate(token)
+        self.decide_held(token).await
     }
 
     /// Completes, with the reason, when this resource server would no longer accept the token: for a WebSocket, an
@@ -102,10 +111,12 @@ impl ResourceServer {
     /// | what happens | the future completes |
     /// |---|---|
     /// | the token expires | when `exp` and the leeway have passed, give or take a few milliseconds |
+    /// | the token is [revoked](crate::RevocationList) | at most a quarter of a second later; at most 5 seconds, if the [revocation check](crate::RevocationCheck) does not [report changes](crate::RevocationCheck::changes) |
     /// | the issuer is disabled, removed or replaced | at most 5 seconds later |
     /// | the clock is set | at most 5 seconds later |
     /// | a fetch of the keys lacks the token's key | at most 5 seconds after that fetch; 7 after one of a failover, which gives the issuer's own keys 2 seconds to come back |
     /// | the issuer says that an [opaque token](crate::guide::opaque_tokens) is not active | at most 7 seconds after its last answer is too old |
+    /// | the revocation check is unavailable | at most 7 seconds later, if it still is |
     /// | the keys cannot be fetched and pass their [staleness bound](crate::KeyPolicy::staleness_bound), or the [resolver](crate::ResourceServerBuilder::issuer_resolver)'s issuer was evicted | at most 7 seconds later: a fetch has 2 seconds |
     ///
     /// A key that the issuer withdraws is noticed when the set is fetched next: by default after 4 to 5 minutes, at most
@@ -144,32 +155,43 @@ impl ResourceServer {
                 tracing::error!(error = %missing, "a held token cannot be watched");
                 return TokenError::ClockUnavailable;
             }
-            let mut has_waited_for_keys = false;
+            // Before the first look, so that nothing is revoked unnoticed between the two.
+            let mut changes = server.0.revocations.as_ref().and_then(|revocations| revocations.changes());
+            let mut has_waited = false;
             loop {
-                let sleep = match server.revalidate(&token) {
+                let decided = match server.decide_held(&token).await {
+                    // Perhaps no request sends this token, so nothing else refreshes the answer.
+                    Err(TokenError::IntrospectionUnavailable { .. }) if !has_waited => {
+                        server.revalidate_async(&token).await
+                    }
+                    decided => decided,
+                };
+                let sleep = match decided {
                     Ok(()) => {
-                        has_waited_for_keys = false;
+                        has_waited = false;
                         server.until_next_look(&token)
                     }
-                    Err(error) if error.retry_after().is_some() && !has_waited_for_keys => {
-                        has_waited_for_keys = true;
-                        // Perhaps no request sends this token, so nothing else refreshes the answer.
-                        match token.evidence().introspected() {
-                            None => WAIT_FOR_KEYS,
-                            Some(_) => match server.revalidate_async(&token).await {
-                                Ok(()) => {
-                                    has_waited_for_keys = false;
-                                    server.until_next_look(&token)
-                                }
-                                Err(error) if error.retry_after().is_some() => WAIT_FOR_KEYS,
-                                Err(error) => return error,
-                            },
-                        }
+                    Err(error) if error.retry_after().is_some() && !has_waited => {
+                        has_waited = true;
+                        WAIT_WHILE_UNDECIDED
                     }
                     Err(error) => return error,
                 };
                 server.keep_evidence_fresh(&token);
-                tokio::time::sleep(sleep).await;
+                sleep_or_change(sleep, changes.as_mut()).await;
+            }
+        }
+    }
+
+    /// Decides about a held token, and waits for nothing but the revocation check.
+    async fn decide_held(&self, token: &ValidatedToken) -> Result<(), TokenError> {
+        let mut waits = Waits::default();
+        loop {
+            match self.decide(Subject::Held(token), waits.waited(), &mut NoListener) {
+                Ok(_) => return Ok(()),
+                Err(Stop::Refused(error)) => return Err(error),
+                Err(Stop::Pending(Pending::Revocation(asked))) => self.wait_for_verdict(*asked, &mut waits).await,
+                Err(Stop::Pending(_)) => return Err(TokenError::KeysUnavailable { retry_after: Duration::ZERO }),
             }
         }
     }
@@ -186,7 +208,7 @@ impl ResourceServer {
         }
         // The latest answer is with the token in the cache.
         if let Some(introspected) = token.evidence().introspected()
-            && let Some(latest) = self.find_again(introspected.token().as_bytes())
+            && let Some(latest) = self.find_current(introspected.token().as_bytes())
             && latest.evidence().introspected().is_some_and(Introspected::take_refresh)
         {
             self.ask_ahead(issuer, introspected);
@@ -201,4 +223,19 @@ impl ResourceServer {
             _ => LOOK_EVERY,
         }
     }
+}
+
+/// Sleeps, or less if tokens are revoked; but long enough that thousands of connections do not look at each of thousands
+/// of revocations.
+async fn sleep_or_change(sleep: Duration, changes: Option<&mut watch::Receiver<()>>) {
+    let Some(changes) = changes else { return tokio::time::sleep(sleep).await };
+    let shortest = sleep.min(BETWEEN_CHANGES);
+    tokio::time::sleep(shortest).await;
+    let changed = async {
+        // Without a sender, nothing is reported any more.
+        if changes.changed().await.is_err() {
+            pending::<()>().await;
+        }
+    };
+    let _ = tokio::time::timeout(sleep.saturating_sub(shortest), changed).await;
 }

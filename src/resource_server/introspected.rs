@@ -8,11 +8,12 @@ use std::sync::Arc;
 
 use super::ResourceServer;
 use super::door::Stop;
+use super::observer::Observer;
 use super::proof_rules::refuse_foreign;
 use super::waits::{Pending, Waited};
 use crate::credentials::{Credentials, Scheme};
 use crate::error::{MalformedFault, TokenError};
-use crate::evidence::{Evidence, Introspected, ProvenPayload, Usage};
+use crate::evidence::{Evidence, Introspected, ProvenPayload};
 use crate::introspection::{ActiveAnswer, Asked, Introspector, Outcome, Reply};
 use crate::jose::{CompactJws, TokenForm, TokenType};
 use crate::presentation::Presentation;
@@ -153,7 +154,7 @@ impl ResourceServer {
     ) -> Option<Outcome> {
         let introspector = issuer.proof.introspector()?;
         let token = str::from_utf8(presented.read().ok()?.token).ok()?;
-        let is_known = || uses_cache && self.find_again(token.as_bytes()).is_some();
+        let is_known = || uses_cache && self.find_current(token.as_bytes()).is_some();
         introspector.wait(token.as_bytes(), is_known, || self.question(issuer, token)).await
     }
 
@@ -167,23 +168,27 @@ impl ResourceServer {
     }
 
     /// Whether there is a newer answer about a held token than the one that it came with.
-    pub(super) fn check_newer(&self, introspected: &Introspected, error: TokenError) -> Result<(), TokenError> {
-        let is_too_old = matches!(error, TokenError::IntrospectionUnavailable { .. });
-        if is_too_old && self.find_again(introspected.token().as_bytes()).is_some() { Ok(()) } else { Err(error) }
+    pub(super) fn check_newer<O: Observer>(
+        &self,
+        introspected: &Introspected,
+        stop: Stop,
+        waited: Waited<'_>,
+        observer: &mut O,
+    ) -> Result<(), Stop> {
+        if !matches!(stop, Stop::Refused(TokenError::IntrospectionUnavailable { .. })) {
+            return Err(stop);
+        }
+        self.find_again(introspected.token().as_bytes(), waited, observer)?.map(drop).ok_or(stop)
     }
 
     /// A token that was accepted before, if its issuer's answers may be used for longer while the issuer does not
-    /// respond.
+    /// respond. How much longer, [`check_use`](Self::check_use) checks.
     pub(super) fn find_stale(&self, credentials: Credentials<'_>, waited: Waited<'_>) -> Option<ValidatedToken> {
         let token = self.0.token_cache.as_ref()?.find(credentials.token)?;
         let issuer = token.trusted_issuer();
-        let introspector = issuer.proof.introspector()?;
         let outcome = waited.outcome_of(issuer);
-        if !introspector.may_serve_stale(credentials.token, outcome) || self.check_use(&token, Usage::Stale).is_err() {
-            return None;
-        }
-        introspector.note_stale();
-        Some(token)
+        let may_serve = issuer.proof.introspector()?.may_serve_stale(credentials.token, outcome);
+        may_serve.then_some(token)
     }
 
     /// Asks, and keeps the answer if it is good.

@@ -7,6 +7,9 @@
 use serde::Serialize;
 
 use super::ResourceServer;
+use super::door::Stop;
+use super::observer::Observer;
+use super::waits::Waited;
 use crate::credentials::Credentials;
 use crate::error::TokenError;
 use crate::evidence::Usage;
@@ -39,24 +42,68 @@ impl ResourceServer {
 
     /// Finds a token that was accepted before and is still valid. Any other result is left to the full validation: the
     /// cache makes acceptance faster, and nothing else.
-    pub(super) fn find_cached(&self, presented: &Presentation<'_>) -> Option<(ValidatedToken, UnixTime)> {
-        let cache = self.0.token_cache.as_ref()?;
-        let text = presented.unread().filter(|text| text.len() <= self.0.max_token_bytes)?;
-        let digest = cache.digest(text);
-        let still_good = |token| Some((self.still_good_at(&token, || cache.remove(&digest))?, token));
-        let Some((now, token)) = cache.get(&digest).and_then(still_good) else {
-            cache.meter().missed();
-            return None;
+    ///
+    /// # Errors
+    ///
+    /// A revoked token is refused at once, or waits for the verdict: validating it in full would only ask again.
+    #[inline(always)]
+    pub(super) fn find_cached<O: Observer>(
+        &self,
+        presented: &Presentation<'_>,
+        waited: Waited<'_>,
+        observer: &mut O,
+    ) -> Result<Option<(ValidatedToken, UnixTime)>, Stop> {
+        let Some(cache) = self.0.token_cache.as_ref() else { return Ok(None) };
+        let Some(text) = presented.unread().filter(|text| text.len() <= self.0.max_token_bytes) else {
+            return Ok(None);
         };
-        cache.meter().hit();
-        Some((token, now))
+        let digest = cache.digest(text);
+        let Some(token) = cache.get(&digest) else {
+            cache.meter().missed();
+            return Ok(None);
+        };
+        match self.check_use(&token, Usage::Again, waited, observer) {
+            Ok(now) => {
+                self.refresh_evidence(&token);
+                cache.meter().hit();
+                Ok(Some((token, now)))
+            }
+            Err(Stop::Pending(pending)) => Err(Stop::Pending(pending)),
+            Err(stop) if stop.is_about_revocation() => {
+                cache.meter().hit();
+                Err(stop)
+            }
+            Err(stop) => {
+                cache.meter().missed();
+                if is_permanent(&stop) {
+                    cache.remove(&digest);
+                }
+                Ok(None)
+            }
+        }
     }
 
     /// Like [`find_cached`](Self::find_cached), but for a token that was looked up before: it does not count as a
     /// lookup, and nothing is introspected or fetched.
-    pub(super) fn find_again(&self, text: &[u8]) -> Option<ValidatedToken> {
+    pub(super) fn find_again<O: Observer>(
+        &self,
+        text: &[u8],
+        waited: Waited<'_>,
+        observer: &mut O,
+    ) -> Result<Option<ValidatedToken>, Stop> {
+        let Some(token) = self.0.token_cache.as_ref().and_then(|cache| cache.find(text)) else { return Ok(None) };
+        match self.check_use(&token, Usage::Again, waited, observer) {
+            Ok(_) => Ok(Some(token)),
+            Err(stop) if stop.is_about_revocation() => Err(stop),
+            Err(_) => Ok(None),
+        }
+    }
+
+    /// A cached token with evidence that counts, revoked or not: there is nothing to ask its issuer. Before it is used,
+    /// [`check_use`](Self::check_use) must pass it.
+    pub(super) fn find_current(&self, text: &[u8]) -> Option<ValidatedToken> {
         let token = self.0.token_cache.as_ref()?.find(text)?;
-        self.check_use(&token, Usage::Again).ok().map(|_| token)
+        self.check_evidence(&token, Usage::Again).ok().map(|_| token)
     }
 
     /// The digest is of the token alone, so only what was presented as a bearer token may be cached: a hit asks for
@@ -69,36 +116,36 @@ impl ResourceServer {
         }
     }
 
-    fn still_good_at(&self, token: &ValidatedToken, forget: impl FnOnce()) -> Option<UnixTime> {
-        match self.check_use(token, Usage::Again) {
-            Ok(now) => {
-                // Otherwise nothing would refresh the keys while all requests are cache hits.
-                let issuer = token.trusted_issuer();
-                if token.evidence().key().is_some()
-                    && let Some(keys) = issuer.proof.keys()
-                {
-                    keys.fetch_if_due();
-                }
-                // Likewise for the answer about it.
-                if let Some(introspected) = token.evidence().introspected()
-                    && introspected.take_refresh()
-                {
-                    self.ask_ahead(issuer, introspected);
-                }
-                return Some(now);
-            }
-            // The last two mean that the key was withdrawn, which is permanent.
-            Err(
-                TokenError::Expired
+    #[inline(always)]
+    fn refresh_evidence(&self, token: &ValidatedToken) {
+        // Otherwise nothing would refresh the keys while all requests are cache hits.
+        let issuer = token.trusted_issuer();
+        if token.evidence().key().is_some()
+            && let Some(keys) = issuer.proof.keys()
+        {
+            keys.fetch_if_due();
+        }
+        // Likewise for the answer about it.
+        if let Some(introspected) = token.evidence().introspected()
+            && introspected.take_refresh()
+        {
+            self.ask_ahead(issuer, introspected);
+        }
+    }
+}
+
+/// Whether a token is not kept any longer. The last two reasons mean that the key was withdrawn. An outage ends, and an
+/// issuer may be enabled again. A revoked token stays: it is refused sooner from here than after a full validation.
+const fn is_permanent(stop: &Stop) -> bool {
+    matches!(
+        stop,
+        Stop::Refused(
+            TokenError::Expired
                 | TokenError::TooOld
                 | TokenError::NoMatchingKey
-                | TokenError::KeyNotProvenAbsent { .. },
-            ) => forget(),
-            // An outage ends, and an issuer may be enabled again.
-            Err(_) => {}
-        }
-        None
-    }
+                | TokenError::KeyNotProvenAbsent { .. }
+        )
+    )
 }
 
 /// How full the cache of accepted tokens is. It can be served as JSON.

@@ -1,5 +1,6 @@
 //! The resource server: configuration, and the decision about one token.
 
+mod asked;
 mod builder;
 mod description;
 mod door;
@@ -11,6 +12,8 @@ mod memory;
 mod observer;
 mod proof;
 mod proof_rules;
+mod revocation_settings;
+mod revocations;
 mod waits;
 
 use std::fmt;
@@ -26,6 +29,7 @@ pub(crate) use observer::Observer;
 pub(crate) use waits::{Pending, Waited};
 
 use self::observer::EveryStep;
+use self::revocations::Revocations;
 use crate::error::TokenError;
 use crate::presentation::Presentation;
 use crate::response::Responder;
@@ -62,6 +66,7 @@ struct Inner {
     clock: Arc<dyn Clock>,
     context: Arc<ServerContext>,
     token_cache: Option<Arc<TokenCache>>,
+    revocations: Option<Arc<Revocations>>,
     /// The settings of the builder, as data.
     settings: Arc<ResourceServerDescription>,
 }
@@ -73,7 +78,8 @@ impl ResourceServer {
     }
 
     /// The same resource server with other statuses for its refusals, for a part of the API whose clients need them.
-    /// Keys, issuers and all that is known about them are shared: what one fetches the other has, and both judge alike.
+    /// Keys, issuers, the revocation check and all that is known about them are shared: what one fetches the other has,
+    /// and both judge alike.
     ///
     /// It counts as another resource server: a token that one judged is not taken by the [route
     /// layers](crate::layer) under the other.
@@ -119,7 +125,7 @@ impl ResourceServer {
     }
 
     /// As [`validate`](Self::validate), and reports each step to a listener, including those that the cache of tokens
-    /// would skip. After a wait for keys or for the resolver, the steps start over.
+    /// would skip. After a wait for keys, for the resolver or for introspection, the steps start over.
     ///
     /// # Errors
     ///

@@ -3,9 +3,13 @@
 use std::sync::Arc;
 
 use super::ResourceServer;
+use super::asked::Asked;
+use crate::evidence::Usage;
 use crate::introspection::Outcome;
 use crate::keys::Arrival;
 use crate::presentation::Presentation;
+use crate::revocation::RevocationVerdict;
+use crate::token::ValidatedToken;
 use crate::trust::TrustedIssuer;
 
 /// How often a decision looks into the cache because an answer should be there.
@@ -19,6 +23,8 @@ pub(crate) enum Pending {
     Key(Arc<TrustedIssuer>, Option<Box<str>>, Arrival),
     /// The issuer's answer about the token.
     Introspection(Arc<TrustedIssuer>),
+    /// The verdict of the revocation check.
+    Revocation(Box<Asked>),
 }
 
 /// What a decision has already waited for. It waits at most once for each, for the issuer first.
@@ -29,6 +35,8 @@ pub(crate) struct Waited<'w> {
     key: Option<Arrival>,
     /// What this issuer said about the token.
     introspection: Option<(&'w Arc<TrustedIssuer>, &'w Outcome)>,
+    /// What the revocation check said about this token.
+    revocation: Option<&'w (ValidatedToken, RevocationVerdict)>,
 }
 
 /// The results of all waits of one decision.
@@ -37,6 +45,9 @@ pub(super) struct Waits {
     issuer: bool,
     key: Option<Arrival>,
     introspection: Option<(Arc<TrustedIssuer>, Outcome)>,
+    revocation: Option<(ValidatedToken, RevocationVerdict)>,
+    /// The last wait was for the revocation check, for this use of the token.
+    usage: Option<Usage>,
     /// The answer about the token should be in the cache.
     is_cached: bool,
     looks: u8,
@@ -46,44 +57,56 @@ impl ResourceServer {
     /// Waits, and adds the result.
     pub(super) async fn wait(
         &self,
-        pending: &Pending,
+        pending: Pending,
         presented: Presentation<'_>,
         uses_cache: bool,
         waits: &mut Waits,
     ) {
-        waits.is_cached = false;
+        // Where the answer about the token is does not change while its revocation is checked.
+        waits.is_cached &= matches!(pending, Pending::Revocation(_));
+        waits.usage = None;
         match pending {
             Pending::Issuer(url) => {
-                self.0.issuers.resolve(url).await;
+                self.0.issuers.resolve(&url).await;
                 waits.issuer = true;
             }
             Pending::Key(issuer, key_id, arrival) => {
                 if let Some(keys) = issuer.proof.keys() {
-                    keys.wait(key_id.as_deref(), *arrival).await;
+                    keys.wait(key_id.as_deref(), arrival).await;
                 }
-                (waits.issuer, waits.key) = (true, Some(*arrival));
+                (waits.issuer, waits.key) = (true, Some(arrival));
             }
             Pending::Introspection(issuer) => {
                 let may_look = uses_cache && waits.looks < MAX_LOOKS;
                 waits.looks = waits.looks.saturating_add(1);
-                let outcome = self.ask(issuer, presented, may_look).await;
+                let outcome = self.ask(&issuer, presented, may_look).await;
                 // An answer was put there before those who wait for it were woken.
                 waits.is_cached = may_look && matches!(outcome, None | Some(Outcome::Active(_)));
-                waits.introspection = outcome.map(|outcome| (Arc::clone(issuer), outcome));
+                waits.introspection = outcome.map(|outcome| (issuer, outcome));
                 waits.issuer = true;
             }
+            Pending::Revocation(asked) => self.wait_for_verdict(*asked, waits).await,
+        }
+    }
+
+    pub(super) async fn wait_for_verdict(&self, asked: Asked, waits: &mut Waits) {
+        if let Some(revocations) = &self.0.revocations {
+            let (token, usage, verdict) = revocations.wait(asked).await;
+            (waits.revocation, waits.usage) = (Some((token, verdict)), Some(usage));
         }
     }
 }
 
 impl<'w> Waited<'w> {
-    pub(crate) const NOTHING: Waited<'static> = Waited { issuer: false, key: None, introspection: None };
+    pub(crate) const NOTHING: Waited<'static> =
+        Waited { issuer: false, key: None, introspection: None, revocation: None };
 
     /// This issuer's answer about the token, and nothing else.
     pub(super) const fn for_answer(issuer: &'w Arc<TrustedIssuer>, outcome: &'w Outcome) -> Self {
         Self { introspection: Some((issuer, outcome)), ..Self::NOTHING }
     }
 
+    /// Nothing that says how the claims are proven.
     #[inline(always)]
     pub(super) const fn is_nothing(&self) -> bool {
         !self.issuer
@@ -102,12 +125,26 @@ impl<'w> Waited<'w> {
         let (asked, outcome) = self.introspection?;
         Arc::ptr_eq(asked, issuer).then_some(outcome)
     }
+
+    /// What the revocation check said about this token, or about the same one when it was proven before.
+    #[inline]
+    pub(super) fn verdict_on(self, token: &ValidatedToken) -> Option<RevocationVerdict> {
+        let (asked, verdict) = self.revocation?;
+        asked.has_names_of(token).then_some(*verdict)
+    }
 }
 
 impl Waits {
     pub(super) fn waited(&self) -> Waited<'_> {
         let introspection = self.introspection.as_ref().map(|(issuer, outcome)| (issuer, outcome));
-        Waited { issuer: self.issuer, key: self.key, introspection }
+        Waited { issuer: self.issuer, key: self.key, introspection, revocation: self.revocation.as_ref() }
+    }
+
+    /// The token that the last wait was for, if it is new and a signature alone proves it: an answer about it may have
+    /// been replaced by now.
+    pub(super) fn new_token(&self) -> Option<&ValidatedToken> {
+        let (token, _) = self.revocation.as_ref()?;
+        (self.usage == Some(Usage::New) && token.evidence().introspected().is_none()).then_some(token)
     }
 
     pub(super) const fn is_cached(&self) -> bool {

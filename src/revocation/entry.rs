@@ -5,23 +5,9 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::error::{MAX_NAME_BYTES, RevocationError};
+use crate::revocation_kind::RevocationKind;
 use crate::time::UnixTime;
 use crate::token::ValidatedToken;
-
-/// By which of its names a token is revoked.
-#[non_exhaustive]
-#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum RevocationKind {
-    /// `jti`: this token alone.
-    TokenId,
-    /// `sid`: every token of one login.
-    Session,
-    /// The [client](ValidatedToken::client_id) that tokens were issued to.
-    Client,
-    /// `sub`: the user or service that tokens speak for.
-    Subject,
-}
 
 /// What is revoked: an entry of a [`RevocationList`](super::RevocationList).
 ///
@@ -165,24 +151,6 @@ impl Revocation {
         }
         let mut times = [self.issued_up_to, self.until].into_iter().flatten();
         if times.any(|time| time > UnixTime::MAX.as_secs()) { Err(RevocationError::Time) } else { Ok(()) }
-    }
-}
-
-impl RevocationKind {
-    /// A stable name for logs and reports, in snake case.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::TokenId => "token_id",
-            Self::Session => "session",
-            Self::Client => "client",
-            Self::Subject => "subject",
-        }
-    }
-
-    /// Whether it revokes only what was issued up to some time.
-    const fn has_issued_up_to(self) -> bool {
-        matches!(self, Self::Client | Self::Subject)
     }
 }
 

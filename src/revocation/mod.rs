@@ -2,6 +2,7 @@
 
 mod entry;
 mod error;
+mod health;
 mod list;
 mod signal;
 mod status;
@@ -9,14 +10,17 @@ mod status;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
-pub use entry::{Revocation, RevocationKind};
+pub use entry::Revocation;
 pub use error::RevocationError;
+pub use health::RevocationHealth;
 pub use list::{RevocationList, RevocationListBuilder};
 pub use signal::RevocationSignal;
 pub use status::{RevocationState, RevocationStatus};
 
+use crate::revocation_kind::RevocationKind;
 use crate::token::ValidatedToken;
 
 /// Says whether a token was revoked. A [`ResourceServer`](crate::ResourceServer) asks at every use of every token: when
@@ -90,6 +94,7 @@ pub trait RevocationCheck: fmt::Debug + Send + Sync + 'static {
 }
 
 /// What a [`RevocationCheck`] answers.
+#[non_exhaustive]
 pub enum RevocationAnswer {
     /// The verdict.
     Now(RevocationVerdict),
@@ -114,6 +119,28 @@ pub enum RevocationVerdict {
         /// When to try again.
         retry_after: Duration,
     },
+}
+
+impl<C: RevocationCheck + ?Sized> RevocationCheck for Arc<C> {
+    fn check(&self, token: &ValidatedToken) -> RevocationAnswer {
+        (**self).check(token)
+    }
+
+    fn max_token_lifetime(&self) -> Option<Duration> {
+        (**self).max_token_lifetime()
+    }
+
+    fn max_leeway(&self) -> Option<Duration> {
+        (**self).max_leeway()
+    }
+
+    fn changes(&self) -> Option<&RevocationSignal> {
+        (**self).changes()
+    }
+
+    fn status(&self) -> RevocationStatus {
+        (**self).status()
+    }
 }
 
 impl From<RevocationVerdict> for RevocationAnswer {

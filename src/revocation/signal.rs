@@ -18,6 +18,10 @@ impl RevocationSignal {
     pub fn notify(&self) {
         self.0.send_replace(());
     }
+
+    pub(crate) fn subscribe(&self) -> watch::Receiver<()> {
+        self.0.subscribe()
+    }
 }
 
 impl Default for RevocationSignal {

@@ -61,13 +61,13 @@ impl Drop for TokenCacheMeter {
     }
 }
 
-/// What one cache adds to a sum.
+/// What one cache or list adds to a sum.
 #[derive(Default)]
-struct Share(AtomicU64);
+pub(super) struct Share(AtomicU64);
 
 impl Share {
     /// Changes it, and gives the new sum.
-    fn set(&self, share: u64, sum: &AtomicU64) -> u64 {
+    pub(super) fn set(&self, share: u64, sum: &AtomicU64) -> u64 {
         // What is less now is added as what goes around the end of the numbers.
         let change = share.wrapping_sub(self.0.swap(share, Ordering::Relaxed));
         sum.fetch_add(change, Ordering::Relaxed).wrapping_add(change)
@@ -75,6 +75,6 @@ impl Share {
 }
 
 /// By way of a duration, whose conversion is the one without a cast.
-fn to_float(number: u64) -> f64 {
+pub(super) fn to_float(number: u64) -> f64 {
     Duration::from_secs(number).as_secs_f64()
 }

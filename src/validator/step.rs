@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use crate::jose::{Algorithm, TokenType};
+use crate::revocation_kind::RevocationKind;
 use crate::time::UnixTime;
 
 /// The checks of a token, in the order in which they are made.
@@ -45,10 +46,13 @@ pub enum Check {
     IssuedAt,
     /// The claims that RFC 9068 §2.2 requires, when `require_at_jwt` is set.
     RequiredClaims,
+    /// The token was not revoked. Only made by a resource server with a
+    /// [revocation check](crate::ResourceServerBuilder::revocation).
+    Revocation,
 }
 
 impl Check {
-    /// Every check of a JWT that its issuer is not asked about, in order.
+    /// Every check of a JWT that its issuer is not asked about, in order, by a resource server without a revocation check.
     pub const ALL: &'static [Self] = &[
         Self::Structure,
         Self::IssuerChoice,
@@ -89,6 +93,7 @@ impl Check {
             Self::NotBefore => "not_before",
             Self::IssuedAt => "issued_at",
             Self::RequiredClaims => "required_claims",
+            Self::Revocation => "revocation",
         }
     }
 }
@@ -140,6 +145,8 @@ pub enum Found<'a> {
     Time(UnixTime),
     /// Whether the issuer says that the token is active; `None` if nobody can tell.
     Activity(Option<bool>),
+    /// Whether the token is revoked, and by what; `None` if that is unknown.
+    Revocation(Option<Option<RevocationKind>>),
     /// Those claims of RFC 9068 §2.2 that no other check covers and that are present.
     Claims([Option<&'static str>; 4]),
 }
@@ -164,6 +171,9 @@ impl fmt::Display for Found<'_> {
             Self::Activity(Some(true)) => f.write_str("active"),
             Self::Activity(Some(false)) => f.write_str("not active"),
             Self::Activity(None) => f.write_str("no answer"),
+            Self::Revocation(Some(None)) => f.write_str("not revoked"),
+            Self::Revocation(Some(Some(kind))) => write!(f, "revoked by its {}", kind.name()),
+            Self::Revocation(None) => f.write_str("unknown"),
             Self::Claims(names) => {
                 let mut names = names.into_iter().flatten();
                 f.write_str(names.next().unwrap_or("none"))?;

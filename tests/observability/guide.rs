@@ -50,6 +50,7 @@ async fn full_scrape() -> Scrape {
     for _ in 0..2 {
         assert_eq!(reason(&server, "opaque").await, "token_inactive");
     }
+    crate::revocation::count_everything();
     Scrape::of(address).await
 }
 

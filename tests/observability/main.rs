@@ -15,5 +15,6 @@ mod introspection;
 mod keys;
 mod labels;
 mod requests;
+mod revocation;
 mod scrape;
 mod token_cache;

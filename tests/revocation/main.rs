@@ -11,7 +11,15 @@
 #[allow(dead_code, reason = "no request is made over a socket")]
 #[path = "../fixtures/mod.rs"]
 mod fixtures;
+#[path = "../fixtures/log.rs"]
+mod log;
 
+mod every_use;
+mod health;
+mod held;
 mod list;
 mod model;
+mod rules;
 mod support;
+mod verdicts;
+mod world;

@@ -17,10 +17,11 @@ use std::sync::atomic::AtomicU64 as Counter;
 use std::sync::{Arc, LazyLock, PoisonError};
 use std::time::Duration;
 
-use super::super::entry::{Revocation, RevocationKind};
+use super::super::entry::Revocation;
 use super::super::error::RevocationError;
 use super::shard::{Found, Merged, Now, Shard};
 use crate::digest::{Digest, Digester};
+use crate::revocation_kind::RevocationKind;
 use crate::revocation_memo::{ListState, Places, RevocationMemo};
 use crate::sync::{AtomicU64, Mutex, MutexGuard, Ordering};
 use crate::time::{Clock, UnixTime};
@@ -60,6 +61,16 @@ pub(super) struct Core {
     places: Box<[AtomicU64]>,
     shards: Box<[Mutex<Shard>]>,
     updating: Mutex<Updating>,
+}
+
+/// What adding an entry did.
+pub(super) struct Added {
+    /// Merged with the one that was there.
+    pub(super) entry: Revocation,
+    /// More is revoked than before.
+    pub(super) revokes_more: bool,
+    /// How many there are.
+    pub(super) entries: usize,
 }
 
 /// Additions come one after the other.
@@ -106,18 +117,19 @@ impl Core {
     }
 
     /// Adds an entry, or merges it into the one that is there, and returns the result. It counts once this returns.
-    pub(super) fn revoke(&self, added: &Revocation) -> Result<(Revocation, bool), RevocationError> {
+    pub(super) fn revoke(&self, added: &Revocation) -> Result<Added, RevocationError> {
         added.check()?;
         let now = self.now();
         let wall = now.wall.ok_or(RevocationError::ClockUnavailable)?;
         let until = self.end_of_tokens(added, wall);
         let end = now.end_at(UnixTime::from_secs(until).saturating_add(self.twice_the_leeway()));
-        if wall > end.wall {
-            // All tokens that it revokes have expired.
-            return Ok((Revocation { until: Some(until), ..added.clone() }, false));
-        }
         let digest = self.digest(added.kind, &added.issuer, &added.name);
         let mut updating = self.updating();
+        if wall > end.wall {
+            // All tokens that it revokes have expired.
+            let entry = Revocation { until: Some(until), ..added.clone() };
+            return Ok(Added { entry, revokes_more: false, entries: updating.entries });
+        }
         let Some(shard) = self.shard(digest) else { return Err(RevocationError::Name) };
         let is_there = {
             let mut shard = lock(shard);
@@ -142,7 +154,7 @@ impl Core {
             }
             self.state.store(state.as_u64(), Ordering::Release);
         }
-        Ok((entry, revokes_more))
+        Ok(Added { entry, revokes_more, entries: updating.entries })
     }
 
     /// How many entries there are that have not ended.

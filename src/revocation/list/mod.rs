@@ -1,19 +1,23 @@
 //! The built-in revocation list, in memory.
 
 mod core;
+#[cfg(test)]
+#[cfg(feature = "unit-tests")]
+mod exploration;
 mod shard;
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use self::core::{Core, Settings, TokenNames};
+use self::core::{Added, Core, Settings, TokenNames};
 use super::entry::Revocation;
 use super::error::RevocationError;
 use super::signal::RevocationSignal;
 use super::status::{RevocationState, RevocationStatus};
 use super::{RevocationAnswer, RevocationCheck, RevocationVerdict};
 use crate::config_error::ConfigError;
+use crate::telemetry::{self, RevocationMeter};
 use crate::time::{Clock, SystemClock, UnixTime};
 use crate::token::ValidatedToken;
 
@@ -48,6 +52,7 @@ pub struct RevocationList(Arc<Inner>);
 struct Inner {
     core: Core,
     signal: RevocationSignal,
+    meter: RevocationMeter,
 }
 
 /// Configures a [`RevocationList`].
@@ -85,11 +90,12 @@ impl RevocationList {
     ///
     /// When the list is full, or the entry cannot be of any token.
     pub fn revoke(&self, entry: &Revocation) -> Result<Revocation, RevocationError> {
-        let (merged, revokes_more) = self.0.core.revoke(entry)?;
+        let Added { entry, revokes_more, entries } = self.0.core.revoke(entry)?;
+        self.0.meter.entries(entries);
         if revokes_more {
             self.0.signal.notify();
         }
-        Ok(merged)
+        Ok(entry)
     }
 
     /// Revokes this token alone, by its `jti`.
@@ -143,7 +149,9 @@ impl RevocationList {
     /// How many entries have not ended.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.0.core.len()
+        let entries = self.0.core.len();
+        self.0.meter.entries(entries);
+        entries
     }
 
     /// Whether nothing is revoked.
@@ -239,7 +247,8 @@ impl RevocationListBuilder {
                 "this machine provides no random numbers, or a million lists were made: make one and clone it";
             ConfigError::new("revocation", problem)
         })?;
-        Ok(RevocationList(Arc::new(Inner { core, signal: RevocationSignal::new() })))
+        telemetry::describe();
+        Ok(RevocationList(Arc::new(Inner { core, signal: RevocationSignal::new(), meter: RevocationMeter::new() })))
     }
 }
 

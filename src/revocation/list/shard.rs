@@ -4,8 +4,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::super::entry::{Revocation, RevocationKind};
+use super::super::entry::Revocation;
 use crate::digest::Digest;
+use crate::revocation_kind::RevocationKind;
 use crate::time::UnixTime;
 
 /// Both clocks at one moment.

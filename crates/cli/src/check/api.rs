@@ -182,6 +182,7 @@ fn consequence(setting: OmittedSetting) -> Option<&'static str> {
         OmittedSetting::OnRefusal => "the code of `on_refusal`: the API's responses may differ from what is shown here",
         OmittedSetting::Clock => "the API's own clock: give its time with `--at`",
         OmittedSetting::IssuerResolver => "the `issuer_resolver`: the API may accept issuers that are refused here",
+        OmittedSetting::Revocation => "the `revocation` of the API: it refuses tokens that were revoked",
         OmittedSetting::KeySource => "the `key_source` of an issuer: give its keys with `--jwks`",
         OmittedSetting::FailoverKeySource => "a `failover_key_source`: the API may have keys when there are none here",
         OmittedSetting::HttpClient => "the `http_client` of an issuer: for its authority, see `--ca-certificate`",
