@@ -108,8 +108,8 @@ impl ValidatedToken {
         rules.markers.speaks_for(&self.0.claims, &client)
     }
 
-    /// `jti`: the token's own id. Key a deny-list by this, never by the token's text: an ECDSA signature has two valid
-    /// forms.
+    /// `jti`: the token's own id, by which it can be [revoked](crate::RevocationList::revoke_token). Key a list of your own
+    /// by this, never by the token's text: an ECDSA signature has two valid forms.
     #[must_use]
     pub fn token_id(&self) -> Option<&str> {
         self.0.claims.token_id()

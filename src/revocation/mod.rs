@@ -102,7 +102,7 @@ pub enum RevocationAnswer {
     Later(RevocationFuture),
 }
 
-/// A verdict that takes time. It is dropped when nobody waits for it any more.
+/// A verdict that takes time. It is dropped when no request waits for it any more.
 pub type RevocationFuture = Pin<Box<dyn Future<Output = RevocationVerdict> + Send + 'static>>;
 
 /// Whether a token is revoked.

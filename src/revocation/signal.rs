@@ -8,7 +8,7 @@ use tokio::sync::watch;
 pub struct RevocationSignal(watch::Sender<()>);
 
 impl RevocationSignal {
-    /// A signal that nobody waits for yet.
+    /// A signal without subscribers.
     #[must_use]
     pub fn new() -> Self {
         Self(watch::Sender::new(()))

@@ -18,7 +18,7 @@ use serde::{Serialize, Serializer};
 #[non_exhaustive]
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct RevocationStatus {
-    /// Whether it knows who is revoked.
+    /// Whether it knows what is revoked.
     pub state: RevocationState,
     /// How many entries the list has.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -40,7 +40,7 @@ pub struct RevocationStatus {
     pub last_error: Option<String>,
 }
 
-/// Whether a [`RevocationCheck`](super::RevocationCheck) knows who is revoked.
+/// Whether a [`RevocationCheck`](super::RevocationCheck) knows what is revoked.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]

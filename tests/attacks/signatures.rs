@@ -1,10 +1,12 @@
 //! B: signatures that are almost right.
 
+use std::time::Duration;
+
 use aws_lc_rs::digest::{SHA256, SHA384, SHA512, digest};
 use num_bigint::BigUint;
 use serde_json::json;
-use tower_bearer::Issuer;
 use tower_bearer::jose::{Algorithm, KeyFault, VerifyingKey};
+use tower_bearer::{Issuer, RevocationList};
 use tower_bearer_test::{SigningKey, TestIssuer, TokenBuilder};
 
 use crate::rsa::{RawKey, SHA256_PREFIX, fixed, pkcs1_padded, pss_padded, sha256};
@@ -92,20 +94,41 @@ async fn b02_es256_signatures_in_other_forms() {
     }
 }
 
+/// The same token with the other valid form of its signature.
+fn malleated(token: &str) -> String {
+    let honest = signature_of(token);
+    let (r, s) = honest.split_at(32);
+    let twin_s = fixed(&(number(P256_ORDER) - BigUint::from_bytes_be(s)), 32);
+    let twin = with_signature(token, [r, &twin_s].concat());
+    assert_ne!(token, twin);
+    twin
+}
+
 /// Documented: an ECDSA signature has two valid forms, so that neither it nor the token's text can name a token.
 #[tokio::test]
 async fn b03_the_malleated_twin_of_an_es256_signature_is_the_same_token() {
     let trial = Trial::of(issuer_with(Algorithm::ES256).trusted()).await;
     let good = token_with(Algorithm::ES256).sign();
-    let honest = signature_of(&good);
-    let (r, s) = honest.split_at(32);
-    let twin_s = fixed(&(number(P256_ORDER) - BigUint::from_bytes_be(s)), 32);
-    let twin = with_signature(&good, [r, &twin_s].concat());
-    assert_ne!(good, twin);
+    let twin = malleated(&good);
     trial.accepts(&twin).await;
     let [one, other] = [trial.server.validate(&good).await.unwrap(), trial.server.validate(&twin).await.unwrap()];
     assert!(one.token_id().is_some());
     assert_eq!(one.token_id(), other.token_id(), "a deny-list by `jti` hits both");
+}
+
+#[tokio::test]
+async fn b03_k02_a_token_is_revoked_with_its_malleated_twin() {
+    let list = RevocationList::builder(Duration::from_secs(3_600)).clock(clock()).build().unwrap();
+    let issuer = issuer_with(Algorithm::ES256).trusted();
+    let server = builder().issuer(issuer).revocation(list.clone()).build().unwrap();
+    let good = token_with(Algorithm::ES256).sign();
+    let twin = malleated(&good);
+    // The twin is in the cache, and the token itself is not.
+    assert_eq!(reason(&server, &twin).await, "accepted");
+    list.revoke_token(&server.validate(&twin).await.unwrap()).unwrap();
+    for token in [&good, &twin] {
+        assert_eq!(reason(&server, token).await, "token_revoked");
+    }
 }
 
 fn raw_token(alg: &str) -> TokenBuilder {

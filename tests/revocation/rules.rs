@@ -1,4 +1,4 @@
-//! What revocation asks of tokens and of the configuration, and what a refused request is told.
+//! What revocation asks of tokens and of the configuration, and the response to a refused request.
 
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ fn token() -> TokenBuilder {
     token_with(Algorithm::EdDSA)
 }
 
-/// Without it nobody could say whether a token was issued before its subject was revoked.
+/// Without it, there is no telling whether a token was issued before its subject was revoked.
 #[tokio::test]
 async fn n09_a_token_without_iat_is_refused() {
     let (with, without) = (with_list(LIFETIME).build().unwrap(), token().without_claim("iat").sign());
@@ -124,7 +124,7 @@ async fn accept(_: Request<()>) -> Result<http::Response<String>, std::convert::
 
 /// Four reasons in the log, one text for clients.
 #[tokio::test]
-async fn r28_k02_a_client_is_not_told_why_its_token_ended() {
+async fn r28_k02_the_response_does_not_say_why_a_token_ended() {
     for (kind, expected) in [
         (RevocationKind::TokenId, "token_revoked"),
         (RevocationKind::Session, "session_revoked"),
@@ -180,7 +180,7 @@ impl StepListener for Steps {
 }
 
 #[tokio::test]
-async fn k02_a_listener_is_told_of_the_check() {
+async fn k02_a_listener_receives_the_step() {
     let world = World::new(Kind::Jwt);
     let later = RevocationVerdict::Revoked(RevocationKind::Subject);
     type Answer = fn(&World);
@@ -253,7 +253,6 @@ async fn k02_a_token_of_a_resolved_issuer_is_revoked() {
     assert_eq!(reason(&server, &token().without_claim("iat").sign()).await, "claim_missing");
 }
 
-/// What one resource server is told, its other half knows.
 #[tokio::test]
 async fn k02_both_halves_with_different_statuses_share_the_check() {
     let world = World::new(Kind::Jwt);

@@ -84,7 +84,7 @@ async fn n08_a_bounded_number_of_requests_wait_and_others_are_refused_at_once() 
 
 /// Dropped with the request, or when its time is over.
 #[tokio::test(start_paused = true)]
-async fn n08_a_verdict_that_nobody_waits_for_is_dropped() {
+async fn n08_a_verdict_without_a_waiting_request_is_dropped() {
     struct Guard(Arc<AtomicUsize>);
     impl Drop for Guard {
         fn drop(&mut self) {
@@ -131,7 +131,7 @@ async fn n08_a_verdict_that_blocks_its_thread_holds_no_request() {
     drop(release);
 }
 
-/// Without a runtime that has timers nobody can wait.
+/// A wait needs a runtime with timers.
 #[test]
 fn r18_without_timers_a_verdict_that_takes_time_is_unavailable() {
     let world = World::new(Kind::Opaque);

@@ -167,7 +167,7 @@ impl World {
             (Way::Layer, _) => self.respond(self.server.layer()).await,
             (Way::OptionalLayer, _) => self.respond(self.server.layer().optional()).await,
             (Way::Validate, _) => self.server.validate(&self.text).await.map(drop),
-            (Way::ValidateExplained, _) => self.server.validate_explained(&self.text, &mut Nobody).await.map(drop),
+            (Way::ValidateExplained, _) => self.server.validate_explained(&self.text, &mut NoListener).await.map(drop),
             (Way::ValidatePresentation, _) => {
                 self.server.validate_presentation(Presentation::in_request(&self.request())).await.map(drop)
             }
@@ -201,9 +201,9 @@ async fn accept(_: Request<()>) -> Result<Response<()>, Infallible> {
     Ok(Response::new(()))
 }
 
-struct Nobody;
+struct NoListener;
 
-impl StepListener for Nobody {
+impl StepListener for NoListener {
     fn step(&mut self, _: Step<'_>) {}
 }
 

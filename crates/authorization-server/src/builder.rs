@@ -12,7 +12,7 @@ use tower_bearer_test::{SigningError, SigningKey};
 
 #[cfg(feature = "tls")]
 use super::Certificate;
-use super::grants::DeviceSettings;
+use super::grants::{DeviceSettings, OnRevocation};
 use super::listening::Listening;
 use super::paths::Paths;
 use super::registration::{Clients, Users, demo};
@@ -37,6 +37,7 @@ pub struct AuthorizationServerBuilder {
     pub(super) legacy_grants: bool,
     pub(super) faults: BTreeMap<Endpoint, Fault>,
     pub(super) admin_port: Option<u16>,
+    pub(super) on_revocation: OnRevocation,
     #[cfg(feature = "tls")]
     pub(super) certificate: Option<Certificate>,
 }
@@ -72,6 +73,7 @@ impl AuthorizationServerBuilder {
             legacy_grants: false,
             faults: BTreeMap::new(),
             admin_port: None,
+            on_revocation: OnRevocation::default(),
             #[cfg(feature = "tls")]
             certificate: None,
         }

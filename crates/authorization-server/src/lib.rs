@@ -132,7 +132,9 @@
 //! - [`script_next_token`](AuthorizationServer::script_next_token) gives the next token other claims or a defect, or
 //!   the next request an error; [`script_device`](AuthorizationServer::script_device) decides for the users of devices.
 //! - [`issued_tokens`](AuthorizationServer::issued_tokens) lists what was issued,
-//!   [`revoke`](AuthorizationServer::revoke) and [`revoke_issued`](AuthorizationServer::revoke_issued) end it.
+//!   [`revoke`](AuthorizationServer::revoke), [`revoke_issued`](AuthorizationServer::revoke_issued) and
+//!   [`revoke_subject`](AuthorizationServer::revoke_subject) end it;
+//!   [`on_revocation`](AuthorizationServerBuilder::on_revocation) is called for each token that is revoked.
 //! - [`requests`](AuthorizationServer::requests) counts an endpoint's requests, faulty responses included, and
 //!   [`request_log`](AuthorizationServer::request_log) has the client and the outcome of each. `introspections` of an
 //!   issued token counts the introspection calls about it.
@@ -182,6 +184,7 @@
 //! | `GET /tokens` | `{"tokens": [..]}`, what was issued, each an [`IssuedTokenSummary`] |
 //! | `POST /tokens/revoke` with `{"token": ".."}` | `{"revoked": true}`: ends an access token, or a refresh token with all of its consent; false when there is none |
 //! | `POST /tokens/revoke` with `{"number": 7}` | the same for the access token that `GET /tokens` lists under this `number`, and for no refresh token; 404 when it lists none |
+//! | `POST /tokens/revoke` with `{"subject": "alice"}` | ends every access and refresh token of this subject; false when there is none |
 //! | `POST /next-tokens` with a [`NextToken`] | scripts an answer of the token endpoint: `{"claims": {"scope": null}}` |
 //! | `GET`, `DELETE /next-tokens` | `{"next_tokens": [..]}`, those that wait; forgets them |
 //! | `POST /devices/next` with `{"polls": ["pending", ..]}` | scripts what the next device hears, each a [`DevicePoll`] |
@@ -222,6 +225,7 @@ mod pushed_requests;
 mod registration;
 mod request_log;
 mod requested;
+mod revocation_hook;
 mod router;
 mod scope;
 mod scripts;

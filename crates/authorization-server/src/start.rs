@@ -138,11 +138,19 @@ impl Checked {
             device_settings,
             faults,
             admin_port,
+            on_revocation,
             ..
         } = settings;
         paths.issuer = listening.issuer_path(&paths.issuer)?;
-        let registered =
-            Registered { clients, users, scope_descriptions, client_summaries, user_summaries, device_settings };
+        let registered = Registered {
+            clients,
+            users,
+            scope_descriptions,
+            client_summaries,
+            user_summaries,
+            device_settings,
+            on_revocation,
+        };
         let admin = match admin_port {
             Some(port) => Some(listen(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).await?),
             None => None,

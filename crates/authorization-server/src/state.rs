@@ -8,7 +8,7 @@ use http::HeaderValue;
 use tower_bearer_test::TestIssuer;
 
 use super::endpoint::PerEndpoint;
-use super::grants::{DeviceSettings, Grants, Issuing};
+use super::grants::{DeviceSettings, Grants, Issuing, OnRevocation};
 use super::misbehaviour::Faults;
 use super::pages::Sessions;
 use super::paths::{self, Paths};
@@ -30,6 +30,7 @@ pub(super) struct Registered {
     pub(super) client_summaries: Vec<ClientSummary>,
     pub(super) user_summaries: Vec<UserSummary>,
     pub(super) device_settings: DeviceSettings,
+    pub(super) on_revocation: OnRevocation,
 }
 
 /// Issuer, clients, users, grants, faults and counters; it outlives a stop and a restart.
@@ -63,12 +64,19 @@ pub(super) struct ServerState {
 
 impl ServerState {
     pub(super) fn new(issuer: TestIssuer, registered: Registered, paths: Paths, port: u16) -> Self {
-        let Registered { clients, users, scope_descriptions, client_summaries, user_summaries, device_settings } =
-            registered;
+        let Registered {
+            clients,
+            users,
+            scope_descriptions,
+            client_summaries,
+            user_summaries,
+            device_settings,
+            on_revocation,
+        } = registered;
         let url = |path: &str| format!("{}{path}", issuer.url());
         Self {
             sessions: Sessions::new(port, &paths.issuer, issuer.url().starts_with("https:")),
-            grants: Grants::default(),
+            grants: Grants::new(on_revocation),
             pushed_requests: PushedRequests::default(),
             used_assertions: UsedAssertions::default(),
             authorization_endpoint: url(&paths.authorize),

@@ -109,6 +109,12 @@ impl AuthorizationServer {
         self.state.grants.revoke(token, None, self.state.issuer.now())
     }
 
+    /// Revokes every access and refresh token that was issued for this subject: logs a user out everywhere. Whether there
+    /// was any. What the user allows from now on is not affected.
+    pub fn revoke_subject(&self, subject: &str) -> bool {
+        self.state.grants.revoke_subject(subject, self.state.issuer.now())
+    }
+
     /// Revokes an access token by its number among the [issued](Self::issued_tokens) ones, for a test that does not get
     /// to see it: that token alone. Whether it had not been revoked before.
     ///

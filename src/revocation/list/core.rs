@@ -9,8 +9,8 @@
 //!    addition, a use looks at four numbers; only a token that shares a place with the addition looks at the entries.
 //! 3. **The entries are in shards**, so that no lock is held for longer than it takes to drop the ended ones of a few
 //!    thousand, or to make room for more of them.
-//! 4. **The names are not compared**, but keyed digests of them, as in the [token cache](crate::token_cache): nobody can
-//!    choose names that meet in one place.
+//! 4. **The names are not compared**, but keyed digests of them, as in the [token cache](crate::token_cache): an
+//!    attacker cannot choose names that share a place.
 
 use std::borrow::Cow;
 use std::sync::atomic::AtomicU64 as Counter;

@@ -57,13 +57,15 @@ pub(super) async fn issued(State(state): State<AdminState>) -> Json<Value> {
     Json(json!({ "tokens": state.server.grants.issued(state.server.issuer.now()) }))
 }
 
-/// One of the two, by its name.
+/// One of the three, by its name.
 #[derive(Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Revocation {
     Token(String),
     /// Of an access token that was issued.
     Number(u64),
+    /// All of a user.
+    Subject(String),
 }
 
 /// `POST /tokens/revoke`
@@ -76,6 +78,7 @@ pub(super) async fn revoke(
     let revoked = match revocation {
         Revocation::Token(token) => grants.revoke(&token, None, now),
         Revocation::Number(number) => grants.revoke_issued(number, now)?,
+        Revocation::Subject(subject) => grants.revoke_subject(&subject, now),
     };
     Ok(Json(json!({ "revoked": revoked })))
 }

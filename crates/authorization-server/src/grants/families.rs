@@ -118,6 +118,12 @@ impl Families {
         Some(id)
     }
 
+    /// All families of a user.
+    pub(super) fn of_subject(&self, subject: &str, now: UnixTime) -> Vec<FamilyId> {
+        let families = self.families.iter(now).filter(|(_, family)| family.grant.subject == subject);
+        families.map(|(id, _)| id).collect()
+    }
+
     /// A token that has not been used, in the form of an access token for all that was granted.
     pub(super) fn unused(&self, token: &str, now: UnixTime) -> Option<IssuedToken> {
         let digest = HandleDigest::of(token);

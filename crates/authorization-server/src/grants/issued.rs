@@ -103,6 +103,9 @@ pub struct IssuedTokenSummary {
     /// Counted from 1, for whoever does not have the token and wants to
     /// [revoke](crate::AuthorizationServer::revoke_issued) it.
     pub number: u64,
+    /// `jti` of a JWT, unless it was scripted to be another; an opaque token has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token_id: Option<String>,
     /// Whose it is.
     pub client_id: String,
     /// Of whom it speaks; of the client itself without a user.
@@ -127,6 +130,7 @@ impl IssuedTokenSummary {
         let Entry { token, number, introspections, .. } = entry;
         Self {
             number: *number,
+            token_id: token.jti.clone(),
             client_id: token.client_id.clone(),
             subject: token.subject.clone(),
             scopes: token.scopes.clone(),
@@ -196,8 +200,15 @@ impl IssuedTokens {
         self.tokens.iter(now).map(|(_, entry)| entry)
     }
 
-    /// Whether there was such a token, not revoked before.
-    pub(super) fn revoke(&mut self, digest: HandleDigest) -> bool {
-        self.tokens.get_mut(digest).is_some_and(|entry| !mem::replace(&mut entry.revoked, true))
+    /// The digests of those that are like this and have not been revoked.
+    pub(super) fn digests(&self, now: UnixTime, is_meant: impl Fn(&Entry) -> bool) -> Vec<HandleDigest> {
+        let meant = self.tokens.iter(now).filter(|(_, entry)| !entry.revoked && is_meant(entry));
+        meant.map(|(digest, _)| digest).collect()
+    }
+
+    /// The token, if there is one that had not been revoked before.
+    pub(super) fn revoke(&mut self, digest: HandleDigest) -> Option<&Entry> {
+        let entry = self.tokens.get_mut(digest)?;
+        (!mem::replace(&mut entry.revoked, true)).then_some(entry)
     }
 }

@@ -12,6 +12,7 @@ mod families;
 mod handle;
 mod issued;
 mod refusal;
+mod revocations;
 mod user_code;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -23,7 +24,6 @@ use self::codes::Codes;
 use self::devices::Devices;
 use self::families::Families;
 use self::issued::{Entry, IssuedTokens};
-use self::refusal::GrantRefusal;
 use super::oauth_error::OAuthError;
 use super::registration::RegisteredClient;
 use super::requested::among;
@@ -35,6 +35,7 @@ pub(super) use self::expiring::Expiring;
 pub(super) use self::handle::{Handle, HandleDigest};
 pub(super) use self::issued::IssuedToken;
 pub use self::issued::{IssuedTokenSummary, NoSuchTokenError};
+pub(super) use self::revocations::OnRevocation;
 pub(super) use self::user_code::UserCode;
 
 /// What a user let a client do.
@@ -89,7 +90,10 @@ impl UserLogin {
 
 /// All grants of a server.
 #[derive(Default)]
-pub(super) struct Grants(Mutex<Store>);
+pub(super) struct Grants {
+    store: Mutex<Store>,
+    on_revocation: OnRevocation,
+}
 
 #[derive(Default)]
 struct Store {
@@ -100,6 +104,10 @@ struct Store {
 }
 
 impl Grants {
+    pub(super) fn new(on_revocation: OnRevocation) -> Self {
+        Self { on_revocation, ..Self::default() }
+    }
+
     /// A code for this grant.
     pub(super) fn issue_code(&self, code: Code, now: UnixTime) -> Result<Handle, OAuthError> {
         let handle = Handle::random()?;
@@ -114,10 +122,11 @@ impl Grants {
         presented: &PresentedCode<'_>,
     ) -> Result<Tokens, OAuthError> {
         let (refresh_token, handle) = (Handle::random()?, Handle::random()?);
+        let mut revoked = self.on_revocation.none_yet();
         let mut store = self.store();
         let code = store.codes.check(presented, &issuing.client.id, issuing.now);
         let granted = code.map(|code| (Arc::clone(&code.grant), code.nonce.clone()));
-        let (grant, nonce) = granted.map_err(|refusal| store.refuse(refusal, issuing))?;
+        let (grant, nonce) = granted.map_err(|refusal| store.refuse(refusal, issuing, &mut revoked))?;
         // RFC 8707 §2.2: fewer audiences than were granted, for this token alone.
         let audiences = among(&grant.audiences, &presented.resources).ok_or(OAuthError::InvalidTarget)?;
 
@@ -160,9 +169,10 @@ impl Grants {
     ) -> Result<Tokens, OAuthError> {
         let (refresh_token, handle) = (Handle::random()?, Handle::random()?);
         let device_code = HandleDigest::of(device_code);
+        let mut revoked = self.on_revocation.none_yet();
         let mut store = self.store();
         let grant = store.devices.poll(device_code, &issuing.client.id, issuing.now);
-        let grant = grant.map_err(|refusal| store.refuse(refusal, issuing))?;
+        let grant = grant.map_err(|refusal| store.refuse(refusal, issuing, &mut revoked))?;
         // RFC 8707 §2.2, as for a code.
         let audiences = among(&grant.audiences, resources).ok_or(OAuthError::InvalidTarget)?;
 
@@ -181,9 +191,10 @@ impl Grants {
         resources: &[&str],
     ) -> Result<Tokens, OAuthError> {
         let (refresh_token, handle) = (Handle::random()?, Handle::random()?);
+        let mut revoked = self.on_revocation.none_yet();
         let mut store = self.store();
         let found = store.families.check(presented, issuing);
-        let (family, grant) = found.map_err(|refusal| store.refuse(refusal, issuing))?;
+        let (family, grant) = found.map_err(|refusal| store.refuse(refusal, issuing, &mut revoked))?;
         let scopes = among(&grant.scopes, &scopes.unwrap_or_default()).ok_or(OAuthError::InvalidScope)?;
         let audiences = among(&grant.audiences, resources).ok_or(OAuthError::InvalidTarget)?;
 
@@ -251,29 +262,6 @@ impl Grants {
         self.store().families.unused(refresh_token, now)
     }
 
-    /// Ends a token (RFC 7009 §2.1): an access token alone, a refresh token with all that came of the same consent.
-    /// Nothing happens to one that is not the client's own, when there is one; whether something did.
-    pub(super) fn revoke(&self, token: &str, client_id: Option<&str>, now: UnixTime) -> bool {
-        let mut store = self.store();
-        let is_own = |owner: &str| client_id.is_none_or(|client_id| client_id == owner);
-        let is_access_token = store.issued.get(token, now).is_some_and(|issued| is_own(&issued.client_id));
-        if is_access_token {
-            store.issued.revoke(HandleDigest::of(token));
-        }
-        let family = store.families.of_token(token, is_own, now);
-        if let Some(family) = family {
-            store.families.revoke(family);
-        }
-        is_access_token || family.is_some()
-    }
-
-    /// Ends the access token of this number, as its text would; whether it had not been revoked before.
-    pub(super) fn revoke_issued(&self, number: u64, now: UnixTime) -> Result<bool, NoSuchTokenError> {
-        let mut store = self.store();
-        let token = store.issued.of_number(number, now).ok_or(NoSuchTokenError { number })?;
-        Ok(store.issued.revoke(token))
-    }
-
     /// Every access token that has not expired, in the order in which they were issued, and whether it is good.
     pub(super) fn issued(&self, now: UnixTime) -> Vec<IssuedTokenSummary> {
         let store = self.store();
@@ -282,7 +270,7 @@ impl Grants {
     }
 
     fn store(&self) -> MutexGuard<'_, Store> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.store.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -294,21 +282,6 @@ impl Store {
 
     fn is_of_active_family(&self, token: &IssuedToken, now: UnixTime) -> bool {
         token.family.is_none_or(|family| self.families.is_active(family, now))
-    }
-
-    /// Ends all that came of the same consent as a code or a token that was used again.
-    fn refuse(&mut self, refusal: GrantRefusal, issuing: &Issuing<'_>) -> OAuthError {
-        let GrantRefusal { error, reused } = refusal;
-        if let Some(family) = reused {
-            let (_, reason) = error.texts();
-            tracing::warn!(
-                client_id = issuing.client.id,
-                reason,
-                "used again: all that came of the same consent is revoked"
-            );
-            self.families.revoke(family);
-        }
-        error
     }
 
     fn hand_out(

@@ -348,6 +348,8 @@ async fn what_was_sent_as_a_token_does_not_come_back() {
         json!({ "token": "canary", "number": 1 }),
         json!({ "number": "canary" }),
         json!({ "number": -20_260_718 }),
+        json!({ "subject": ["canary"] }),
+        json!({ "subject": "canary", "number": 1 }),
     ] {
         let sentence = refused(to().json(&bad), 400, "unreadable_body").await;
         assert!(!sentence.contains("canary") && !sentence.contains("20260718"), "{sentence}");

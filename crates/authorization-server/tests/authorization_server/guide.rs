@@ -32,7 +32,7 @@ async fn requests_of_the_guide_are_taken() {
         assert!(answer.status().is_success(), "{line}: {}", answer.text().await.unwrap());
         sent += 1;
     }
-    assert_eq!(sent, 11);
+    assert_eq!(sent, 12);
 }
 
 #[tokio::test]

@@ -31,6 +31,7 @@ mod pushed_requests;
 mod real_clients;
 mod refresh_tokens;
 mod request_log;
+mod revocation_hook;
 mod rotation;
 mod secrecy;
 mod settings;
