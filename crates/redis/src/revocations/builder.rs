@@ -21,7 +21,7 @@ use crate::server::RedisServer;
 
 const DEFAULT_PREFIX: &str = "tower-bearer";
 const DEFAULT_TOLERATED_OUTAGE: Duration = Duration::from_secs(300);
-/// The list is confirmed twice a second, and a lost connection takes a second and a half to notice.
+/// A connection that is stuck takes a second and a half to notice.
 const LEAST_TOLERATED_OUTAGE: Duration = Duration::from_secs(2);
 const DEFAULT_WRITE_TIMEOUT: Duration = Duration::from_millis(250);
 /// For all writes that are under way at once; their replies are short.
@@ -79,9 +79,11 @@ impl RedisRevocationsBuilder {
 
     /// For how long the replica goes on with the list that it has while the server cannot be read; then requests get
     /// 503, `revocation_unavailable`. Default 5 minutes: enough to restart a server, and what is revoked elsewhere in
-    /// the meantime is accepted here for no longer. At least 2 seconds.
+    /// the meantime is accepted here for no longer. At least 2 seconds. The list may be a second older than this, because
+    /// it was last confirmed some time before the outage, and it takes a moment to connect again.
     ///
-    /// It is also how recent the list of a replica must be for it to fill a server that lost its own.
+    /// It is also how recent the list of a replica must be for it to say that a server which lost its own holds it
+    /// again.
     pub fn tolerate_outage(mut self, outage: Duration) -> Self {
         self.tolerated_outage = outage;
         self

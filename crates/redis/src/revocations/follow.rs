@@ -11,7 +11,7 @@ use super::session::{FIRST_BACKOFF, REPLY_LIMIT, Session};
 use crate::failure::ServerFailure;
 
 /// How long the server waits for news before it replies that there is none.
-const BLOCK: Duration = Duration::from_millis(500);
+const BLOCK: Duration = Duration::from_millis(400);
 const ROUND_LIMIT: Duration = BLOCK.saturating_add(REPLY_LIMIT);
 /// Records a round.
 const MAX_RECORDS: usize = 1_000;

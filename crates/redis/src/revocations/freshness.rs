@@ -8,12 +8,16 @@ use std::time::Duration;
 use tower_bearer::RevocationState;
 use tower_bearer::time::Clock;
 
-/// In normal operation the list is confirmed twice a second.
+/// In normal operation the list is confirmed more than twice a second.
 const CURRENT_WITHIN: Duration = Duration::from_secs(2);
+/// What an outage adds to the age of the list in addition to its duration: the list was confirmed some time before, and
+/// it takes another moment to connect again.
+const AROUND_AN_OUTAGE: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
 pub(super) struct Freshness {
     clock: Arc<dyn Clock>,
+    /// The highest age.
     tolerated: Duration,
     is_accepted_after: bool,
     /// When the list last had every entry of the server: milliseconds of monotonic time, plus one; 0 for never.
@@ -22,6 +26,7 @@ pub(super) struct Freshness {
 
 impl Freshness {
     pub(super) fn new(clock: Arc<dyn Clock>, tolerated: Duration, is_accepted_after: bool) -> Self {
+        let tolerated = tolerated.saturating_add(AROUND_AN_OUTAGE);
         Self { clock, tolerated, is_accepted_after, complete_at: AtomicU64::new(0) }
     }
 
@@ -79,7 +84,7 @@ mod tests {
         let (clock, freshness) = freshness(false);
         assert_eq!((freshness.state(), freshness.is_usable()), (Unavailable, false));
         freshness.set_complete(freshness.now());
-        for (milliseconds, state) in [(2_000, Current), (1, Stale), (297_999, Stale), (1, Unavailable)] {
+        for (milliseconds, state) in [(2_000, Current), (1, Stale), (298_999, Stale), (1, Unavailable)] {
             clock.advance(Duration::from_millis(milliseconds));
             assert_eq!((freshness.state(), freshness.is_usable()), (state, state != Unavailable), "{milliseconds}");
         }

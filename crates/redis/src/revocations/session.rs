@@ -21,7 +21,7 @@ const READ_LIMIT: Duration = Duration::from_secs(60);
 const MAX_REPLY_BYTES: usize = 32 * 1024 * 1024;
 
 pub(super) const FIRST_BACKOFF: Duration = Duration::from_millis(50);
-const MAX_BACKOFF: Duration = Duration::from_secs(1);
+const MAX_BACKOFF: Duration = Duration::from_millis(500);
 /// How often a server that does not hold the list is asked whether it does now.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(500);
 

@@ -126,7 +126,7 @@ async fn n09_a_replica_that_has_not_read_the_server_for_too_long_does_not_speak_
     replica.revocations.revoke_token(&revoked).await.unwrap();
     double.kill();
     double.until("it noticed", || replica.status().connected == Some(false)).await;
-    replica.clock.advance(std::time::Duration::from_secs(301));
+    replica.clock.advance(std::time::Duration::from_secs(302));
     double.restart(Store::default());
     double.until("it is connected", || replica.last_error().contains("does not hold")).await;
     assert!(replica.is_unavailable(&good) && replica.revoked_by(&revoked).is_some());

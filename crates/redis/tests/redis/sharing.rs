@@ -51,3 +51,24 @@ async fn n09_a_token_without_a_name_to_revoke_it_by_is_an_error() {
     assert_eq!(replica.revocations.entries().count(), 0);
     assert!(double.state().commands.iter().all(|words| words[0] != "EXEC" || words.len() == 1));
 }
+
+#[tokio::test]
+async fn n09_what_is_revoked_while_the_list_is_read_is_not_missed() {
+    let (double, [replica]) = fleet().await;
+    for name in ["b", "c", "d", "e"] {
+        replica.revocations.revoke(&Revocation::token_id(ISSUER, name)).await.unwrap();
+    }
+    // Between two pages, in the one that was read.
+    double.state().before = Some(("ZSCAN {tower-bearer}:revocations 17", |store| {
+        let member = format!(r#"{{"kind":"token_id","issuer":"{ISSUER}","name":"a"}}"#);
+        let words = ["ZADD", "{tower-bearer}:revocations", "GT", "1800003600", &member].map(String::from);
+        store.run(&words, 1_800_000_000_000);
+        let add = ["XADD", "{tower-bearer}:revocations:news", "MAXLEN", "~", "10", "*", "member", &member];
+        let words: Vec<_> = add.into_iter().chain(["until", "1800003600"]).map(String::from).collect();
+        store.run(&words, 1_800_000_000_000);
+    }));
+    let new = Replica::start(&double);
+    new.revocations.ready().await;
+    assert!(double.state().before.is_none(), "it was revoked");
+    assert!(new.revoked_by(&token_with_id("a").await).is_some());
+}

@@ -51,7 +51,7 @@ pub(crate) struct State {
     pub(crate) login: Option<(String, String)>,
     /// The first word of a command, and what it gets in place of a reply.
     pub(crate) faults: BTreeMap<String, Fault>,
-    /// Runs once, before this command.
+    /// Runs once, before the command that begins with these words.
     pub(crate) before: Option<(&'static str, Change)>,
     pub(crate) commands: Vec<Vec<String>>,
     pub(crate) logins: usize,
@@ -185,6 +185,7 @@ impl Double {
         let mut connections = JoinSet::new();
         loop {
             let (stream, _) = listener.accept().await.unwrap();
+            stream.set_nodelay(true).unwrap();
             self.happened();
             let (double, tls, mut epoch) = (self.clone(), tls.clone(), self.epoch.subscribe());
             let life = epoch.borrow_and_update().life;
@@ -286,7 +287,7 @@ impl Double {
     fn note(&self, words: &[String]) {
         let mut state = self.state();
         state.commands.push(words.to_vec());
-        if let Some((_, change)) = state.before.take_if(|(command, _)| *command == words[0]) {
+        if let Some((_, change)) = state.before.take_if(|(command, _)| words.join(" ").starts_with(*command)) {
             change(&mut state.store);
         }
     }
