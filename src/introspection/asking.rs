@@ -52,7 +52,8 @@ impl Introspector {
             return Some(self.calls().crowded_out(self.memory.class(&token)));
         }
         let mut limit = pin!(sleep(self.settings.request_wait));
-        let (mut seat, mut interruptions) = (None, 0);
+        let (mut seat, mut interruptions, mut is_early) = (None, 0, None);
+        let most_of_the_time = self.settings.timeout.min(self.settings.request_wait).mul_f64(0.75);
         loop {
             // Read before the memory and the cache: a call that ends after this look makes `step` look again.
             let landings = self.calls().landings();
@@ -85,13 +86,17 @@ impl Introspector {
                 }
                 Step::Join { seat: Seat { id, slot, mut wake, .. }, mut waiter, start } => {
                     Taken::renew(&mut seat, self, token, id);
+                    let is_early =
+                        *is_early.get_or_insert_with(|| sleep(most_of_the_time).deadline() <= limit.deadline());
                     if let Some(started) = start {
                         self.run(token, started, job());
                     }
                     let wakeup = within(limit.as_mut(), ended_or_sent_away(&mut waiter, &mut wake)).await;
                     match (slot.get(), wakeup) {
                         (Some(outcome), _) => return Some(outcome.clone()),
-                        (None, None) => return Some(Outcome::down(RETRY_AFTER)),
+                        (None, None) if is_early => return Some(Outcome::down(RETRY_AFTER)),
+                        // Most of its time went by before the call, so that says nothing about the endpoint.
+                        (None, None) => return Some(self.calls().crowded_out(class)),
                         (None, Some(Wakeup::Interrupted)) => interruptions += 1,
                         (None, Some(Wakeup::Ended)) => {}
                     }

@@ -24,6 +24,8 @@ pub(super) struct Calls {
     /// How many calls have ended.
     landings: u64,
     is_closed: bool,
+    /// When places were last looked for among requests that nobody polls.
+    drained_at: Duration,
 }
 
 impl Calls {
@@ -37,6 +39,7 @@ impl Calls {
             is_found,
             landings: 0,
             is_closed: false,
+            drained_at: Duration::ZERO,
         }
     }
 
@@ -83,7 +86,7 @@ impl Calls {
         }
         // It waits for what is asked about its token, whatever it was for when this request looked.
         let class = known.map_or(class, |(class, _)| class);
-        if !has_seat && !self.admit(class, wakeups) {
+        if !has_seat && !self.admit(class, now, wakeups) {
             return Step::Busy;
         }
         if matches!(known, None | Some((_, Stage::Queued))) && !self.may_call(class) {
@@ -97,14 +100,18 @@ impl Calls {
         if seat.stage == Stage::Queued {
             return Step::Queue(seat);
         }
-        self.turns.begin(&token);
-        match self.flights.join(&token, now) {
-            Some(waiter) => Step::Join { seat, waiter, start: None },
-            None => {
-                let (started, waiter) = self.flights.start(token, now, self.limits.call);
-                Step::Join { seat, waiter, start: Some(started) }
-            }
+        if let Some(waiter) = self.flights.join(&token, now) {
+            return Step::Join { seat, waiter, start: None };
         }
+        if let Some(left) = self.health(class).pause(now) {
+            // Its turn came, or the call before began, ahead of this pause.
+            wakeups.cancelled.extend(self.flights.cancel(&token));
+            wakeups.dismiss_all(self.turns.remove(&token), &Outcome::down(left));
+            return Step::Paused(left);
+        }
+        self.turns.begin(&token);
+        let (started, waiter) = self.flights.start(token, now, self.limits.call);
+        Step::Join { seat, waiter, start: Some(started) }
     }
 
     /// Starts a call that nobody waits for, if that is possible at once.
@@ -122,7 +129,7 @@ impl Calls {
 
     /// A request no longer waits for this token.
     pub(super) fn leave(&mut self, token: &Digest, seats: u64, now: Duration, wakeups: &mut Wakeups) {
-        if self.turns.leave(token, seats).is_some() {
+        if self.turns.leave(token, seats) {
             self.grant(now, wakeups);
         }
     }
@@ -157,21 +164,20 @@ impl Calls {
         };
         let was_failing = health.is_failing();
         let counts = match landing {
-            Landing::Succeeded => {
-                health.succeeded();
+            Landing::Succeeded { began } => {
+                health.succeeded(began);
                 true
             }
             Landing::Failed { began, retry_after, jitter } => health.failed(began, now, retry_after, jitter),
             Landing::Neutral => true,
         };
         let health = *health;
+        let has_recovered = was_failing && !health.is_failing();
         if let Some(retry_after) = health.pause(now) {
-            for ended in self.turns.remove_waiting(ended.class) {
-                wakeups.dismiss(ended, &Outcome::down(retry_after));
-            }
+            wakeups.dismiss_all(self.turns.remove_waiting(ended.class), &Outcome::down(retry_after));
         }
         self.grant(now, wakeups);
-        Some(Landed { _wakes_last: wakes_last, slot: ended.slot, _wake: ended.wake, health, was_failing, counts })
+        Some(Landed { _wakes_last: wakes_last, slot: ended.slot, _wake: ended.wake, health, has_recovered, counts })
     }
 
     /// The runtime of a call has ended: its waiters start another at once.
@@ -196,22 +202,34 @@ impl Calls {
     pub(super) fn close(&mut self, wakeups: &mut Wakeups) {
         self.is_closed = true;
         wakeups.cancelled.extend(self.flights.cancel_all());
-        wakeups.closed.extend(self.turns.clear().into_iter().map(|ended| ended.wake));
+        wakeups.dismiss_all(self.turns.clear(), &Outcome::crowded_out(false));
     }
 
     /// Whether one more request may wait.
-    fn admit(&mut self, class: Class, wakeups: &mut Wakeups) -> bool {
+    fn admit(&mut self, class: Class, now: Duration, wakeups: &mut Wakeups) -> bool {
+        if self.admit_at_once(class, now, wakeups) {
+            return true;
+        }
+        // The places may be those of requests that nobody polls any more. A flood looks for them now and then only.
+        if now < self.drained_at.saturating_add(self.limits.turn) {
+            return false;
+        }
+        self.drained_at = now;
+        self.take_back(now, wakeups);
+        self.admit_at_once(class, now, wakeups)
+    }
+
+    fn admit_at_once(&mut self, class: Class, now: Duration, wakeups: &mut Wakeups) -> bool {
         match self.limits.waiting.admit(class, self.turns.waiting()) {
             Admission::Wait => true,
             Admission::Refuse => false,
             Admission::Displace => {
-                let displaced = self.turns.displace();
-                let is_displaced = displaced.is_some();
-                if let Some(ended) = displaced {
-                    let outcome = self.crowded_out(ended.class);
-                    wakeups.dismiss(ended, &outcome);
-                }
-                is_displaced
+                let Some(displaced) = self.turns.displace() else { return false };
+                let outcome = self.crowded_out(displaced.class);
+                wakeups.dismiss_all([displaced], &outcome);
+                // It may have had its turn.
+                self.grant(now, wakeups);
+                true
             }
         }
     }
@@ -247,22 +265,86 @@ impl Calls {
         {
             for ended in self.turns.remove_overdue(latest) {
                 let outcome = self.crowded_out(ended.class);
-                wakeups.dismiss(ended, &outcome);
+                wakeups.dismiss_all([ended], &outcome);
             }
         }
         self.grant(now, wakeups);
     }
 
-    /// Each total is the one that the entries give, and each call has its entry.
+    /// Totals fit the entries, and each call has its entry.
     #[cfg(all(test, feature = "unit-tests"))]
     pub(super) fn assert_consistent(&self) {
         self.turns.assert_consistent();
         assert!(self.flights.len() <= self.calls());
     }
 
-    /// How many tokens are asked about or wait for their turn.
     #[cfg(all(test, feature = "unit-tests"))]
     pub(super) fn tokens(&self) -> usize {
         self.turns.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::policy::Limit;
+    use super::*;
+    use crate::digest::Digester;
+    use crate::keys::Jitter;
+
+    const NOW: Duration = Duration::from_secs(100);
+    const TURN: Duration = Duration::from_secs(1);
+    struct World {
+        calls: Calls,
+        digester: Digester,
+    }
+    impl World {
+        fn new(calls: usize, waiting: usize) -> Self {
+            let limits = Limits { calls: Limit(calls), waiting: Limit(waiting), call: 5 * TURN, turn: TURN };
+            Self { calls: Calls::new(limits, true), digester: Digester::new().unwrap() }
+        }
+
+        fn step(&mut self, token: &str, now: Duration) -> Step {
+            let (token, landings) = (self.digester.digest(token.as_bytes()), self.calls.landings());
+            let request = Request { token, class: Class::New, landings, seat: None };
+            self.calls.step(request, now, &mut Wakeups::default())
+        }
+
+        fn start(&mut self, token: &str, now: Duration) -> u64 {
+            let Step::Join { start: Some(started), .. } = self.step(token, now) else { panic!("it has to wait") };
+            started.number
+        }
+
+        fn interrupt(&mut self, token: &str, number: u64, now: Duration) {
+            let token = &self.digester.digest(token.as_bytes());
+            assert!(self.calls.interrupted(token, number, now, &mut Wakeups::default()).is_some());
+        }
+    }
+
+    #[test]
+    fn n08_an_interrupted_call_is_not_made_again_during_a_pause() {
+        let mut world = World::new(4, 8);
+        let (interrupted, failed) = (world.start("a", NOW), world.start("b", NOW));
+        let (token, retry_after) = (world.digester.digest(b"b"), Some(Duration::from_secs(20)));
+        let landing = Landing::Failed { began: NOW, retry_after, jitter: Jitter::EVEN };
+        assert!(world.calls.begin_landing(&token, failed));
+        assert!(world.calls.land(&token, failed, landing, true, NOW, &mut Wakeups::default()).is_some());
+        world.interrupt("a", interrupted, NOW + TURN);
+        assert!(matches!(world.step("a", NOW + TURN), Step::Paused(left) if left == Duration::from_secs(19)));
+        assert_eq!((world.calls.calls(), world.calls.waiting()), (0, 0));
+        world.start("a", NOW + Duration::from_secs(20));
+    }
+
+    /// Nobody polls the requests that have all places, so their turns are taken back, and then their places.
+    #[test]
+    fn n08_places_of_requests_that_nobody_polls_go_to_others() {
+        let mut world = World::new(1, 2);
+        let number = world.start("a", NOW);
+        assert!(matches!(world.step("b", NOW), Step::Queue(_)));
+        assert!(matches!(world.step("c", NOW), Step::Busy));
+        world.interrupt("a", number, NOW);
+        assert!(matches!(world.step("c", NOW + TURN / 2), Step::Busy), "it looked a moment ago");
+        assert!(matches!(world.step("c", NOW + TURN), Step::Queue(_)));
+        assert!(matches!(world.step("d", NOW + 2 * TURN), Step::Queue(_)));
+        assert_eq!((world.calls.calls(), world.calls.waiting()), (1, 2));
     }
 }

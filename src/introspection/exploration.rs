@@ -161,7 +161,7 @@ impl User {
         self.under_way.fetch_sub(1, Ordering::SeqCst);
         let landed = self.with_calls(|calls, wakeups| {
             assert!(calls.begin_landing(&token, number));
-            let landed = calls.land(&token, number, Landing::Succeeded, true, NOW, wakeups).unwrap();
+            let landed = calls.land(&token, number, Landing::Succeeded { began: NOW }, true, NOW, wakeups).unwrap();
             let _ = landed.slot.set(Outcome::Refused(TokenError::Inactive));
             landed
         });
@@ -281,6 +281,20 @@ fn n08_an_interrupted_call_is_made_again_by_those_who_wait() {
         assert!(known[0] && known[1]);
         settle(&user);
         assert_eq!(user.made.load(Ordering::SeqCst), 2);
+        assert!(visit(&user, &[(tokens[1], New, Waits)])[0], "no place and no turn is lost");
+    });
+}
+
+/// The runtime of a call ends while all places are taken, so a token that has its turn back may be displaced.
+#[test]
+fn n08_a_token_that_is_displaced_after_an_interruption_gives_up_its_turn() {
+    explore(|tokens| {
+        let user = User::new(1, 4);
+        user.interruptions.store(1, Ordering::SeqCst);
+        let new = [tokens[0]; 4].map(|token| (token, New, Waits));
+        let requests: Vec<_> = new.into_iter().chain([(tokens[2], Seen, Waits)]).collect();
+        assert_eq!(visit(&user, &requests).last(), Some(&true), "one that was seen active has a place and a turn");
+        settle(&user);
         assert!(visit(&user, &[(tokens[1], New, Waits)])[0], "no place and no turn is lost");
     });
 }

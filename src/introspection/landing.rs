@@ -83,7 +83,7 @@ impl Introspector {
                 return Landing::Failed { began, retry_after, jitter: jitter() };
             }
         }
-        Landing::Succeeded
+        Landing::Succeeded { began: question.started_at }
     }
 
     /// The call for one token failed, and no other is made for a while.

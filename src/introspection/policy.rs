@@ -134,8 +134,14 @@ impl Limit {
 }
 
 impl Health {
-    pub(super) const fn succeeded(&mut self) {
-        *self = Self { failures: 0, paused_until: Duration::ZERO };
+    /// A call that began then has succeeded. One from before a pause does not end it: the server may have asked for that
+    /// pause since, and answers some calls even while it fails others.
+    pub(super) fn succeeded(&mut self, began: Duration) {
+        if began >= self.paused_until {
+            *self = Self::default();
+        } else if !self.is_on_trial() {
+            self.failures = 0;
+        }
     }
 
     /// A call that began then has failed. `asked` is the server's `Retry-After`, which counts at once. Many calls are
@@ -263,8 +269,31 @@ mod tests {
         assert_eq!(pauses, [0, 0, 0, 0, 1, 2, 4, 8, 16, 30, 30, 30]);
         assert!(health.is_on_trial());
         assert_eq!(health.pause(now + MAX_PAUSE), None);
-        health.succeeded();
+        health.succeeded(now);
         assert!(!health.is_on_trial() && health.pause(now).is_none());
+    }
+
+    /// Many calls are under way when a pause begins. Those that succeed then do not end it.
+    #[test]
+    fn n08_a_success_from_before_a_pause_does_not_end_it() {
+        let seconds = Duration::from_secs;
+        let mut asked = Health::default();
+        asked.failed(seconds(99), seconds(100), Some(seconds(20)), EVEN);
+        asked.succeeded(seconds(98));
+        assert_eq!((asked.pause(seconds(101)), asked.is_failing()), (Some(seconds(19)), false));
+        asked.succeeded(seconds(120));
+        assert_eq!(asked.pause(seconds(120)), None);
+
+        let mut down = Health::default();
+        let failures = (0..5).filter(|_| down.failed(seconds(99), seconds(100), None, EVEN)).count();
+        assert_eq!(failures, 5);
+        down.succeeded(seconds(98));
+        assert!(down.is_on_trial() && down.pause(seconds(100)).is_some());
+        // Nor does one that ends after it, and says nothing about the time since.
+        down.succeeded(seconds(99));
+        assert!(down.is_on_trial());
+        down.succeeded(seconds(101));
+        assert!(!down.is_on_trial());
     }
 
     /// As many calls as may be under way fail at the same time: that is one outage, not 48 of them.

@@ -31,12 +31,12 @@ pub(super) struct Last {
 
 impl Introspector {
     pub(super) fn report_ended(&self, asked: &Asked, landed: &Landed, took: Duration) {
-        let was_failing = landed.was_failing;
+        let has_recovered = landed.has_recovered;
         let failure = match (&asked.reply, &asked.refusal) {
             (Reply::Failed(failure), _) => failure,
-            (Reply::Active(_), None) => return self.report_answer("active", was_failing, took),
-            (Reply::Active(_), Some(_)) => return self.report_answer("refused", was_failing, took),
-            (Reply::Refused(_), _) => return self.report_answer("inactive", was_failing, took),
+            (Reply::Active(_), None) => return self.report_answer("active", has_recovered, took),
+            (Reply::Active(_), Some(_)) => return self.report_answer("refused", has_recovered, took),
+            (Reply::Refused(_), _) => return self.report_answer("inactive", has_recovered, took),
             (Reply::Undecided(error), _) => return self.meter.asked(error.reason(), took),
         };
         self.meter.asked(failure.reason(), took);
@@ -44,10 +44,10 @@ impl Introspector {
         self.reports.note(|last| last.failure = Some(failure.clone()));
     }
 
-    fn report_answer(&self, result: &'static str, was_failing: bool, took: Duration) {
+    fn report_answer(&self, result: &'static str, has_recovered: bool, took: Duration) {
         self.meter.asked(result, took);
         self.reports.note(|last| (last.failure, last.has_succeeded) = (None, true));
-        if was_failing {
+        if has_recovered {
             tracing::info!(issuer = %self.issuer, "the introspection endpoint responds again");
         }
     }

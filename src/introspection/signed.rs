@@ -50,8 +50,10 @@ impl SignedAnswers {
             }
         };
         let mut claims = AnswerClaims::default();
-        walk_object(&bytes, MAX_MEMBERS, &mut claims)
-            .map_err(|_| Failure::signed("is not one JSON object with claims of the right types"))?;
+        walk_object(&bytes, MAX_MEMBERS, &mut claims).map_err(|error| match error {
+            WalkError::Json(fault) => Failure::json(fault),
+            WalkError::WrongType => Failure::signed("has claims of other types than RFC 9701 §5 says"),
+        })?;
         self.check(&claims, now).map_err(Failure::signed)?;
         Ok(claims.answer.unwrap_or_default().as_bytes().to_vec())
     }

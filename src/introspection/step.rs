@@ -45,8 +45,8 @@ pub(super) struct Landed {
     /// Closing it wakes them, too.
     pub(super) _wake: watch::Sender<()>,
     pub(super) health: Health,
-    /// The call before failed.
-    pub(super) was_failing: bool,
+    /// Calls failed before this one, and do not any more.
+    pub(super) has_recovered: bool,
     /// It changes what is known about the endpoint: it did not begin before calls paused.
     pub(super) counts: bool,
 }
@@ -54,13 +54,10 @@ pub(super) struct Landed {
 /// How a call ended, as far as it concerns others.
 #[derive(Clone, Copy)]
 pub(super) enum Landing {
-    Succeeded,
+    /// The endpoint answered, a call that began then.
+    Succeeded { began: Duration },
     /// A failure of the endpoint, of a call that began then, with the endpoint's `Retry-After`.
-    Failed {
-        began: Duration,
-        retry_after: Option<Duration>,
-        jitter: Jitter,
-    },
+    Failed { began: Duration, retry_after: Option<Duration>, jitter: Jitter },
     /// It says nothing about the endpoint.
     Neutral,
 }

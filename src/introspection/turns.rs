@@ -104,13 +104,12 @@ impl Turns {
         Some(Seat { id: *seats, stage: *stage, slot: Arc::clone(slot), wake: wake.subscribe() })
     }
 
-    /// A request leaves its seat, unless that has ended. A turn that nobody waits for is given up: then its class is
-    /// returned.
-    pub(super) fn leave(&mut self, token: &Digest, seats: u64) -> Option<Class> {
-        let found = self.tokens.get_mut(token).filter(|found| found.seats == seats)?;
-        found.waiting = found.waiting.saturating_sub(1);
+    /// A request leaves its seat, unless that has ended. Whether a turn is given up by that: nobody else waits for it.
+    pub(super) fn leave(&mut self, token: &Digest, seats: u64) -> bool {
+        let Some(found) = self.tokens.get_mut(token).filter(|found| found.seats == seats) else { return false };
+        found.waiting = less(found.waiting, 1);
         let waiting = self.waiting.of_mut(found.class);
-        *waiting = waiting.saturating_sub(1);
+        *waiting = less(*waiting, 1);
         self.remove_unwanted(token)
     }
 
@@ -142,16 +141,11 @@ impl Turns {
 
     /// Ends the seats at this token.
     pub(super) fn remove(&mut self, token: &Digest) -> Option<Ended> {
-        let Token { class, stage, waiting: seats, slot, wake, .. } = self.tokens.remove(token)?;
-        let waiting = self.waiting.of_mut(class);
-        *waiting = waiting.saturating_sub(seats);
+        let (ended, stage) = self.take(token)?;
         if stage == Stage::Queued {
-            self.queue(class).retain(|queued| queued != token);
-        } else {
-            let calls = self.calls.of_mut(class);
-            *calls = calls.saturating_sub(1);
+            self.queue(ended.class).retain(|queued| queued != token);
         }
-        Some(Ended { class, slot, wake })
+        Some(ended)
     }
 
     /// Ends the seats at tokens of this class whose calls have not begun.
@@ -169,17 +163,21 @@ impl Turns {
         self.remove_all(|_| true)
     }
 
-    /// Ends the seats at a new token: the youngest in the queue or, if the calls for all of them have begun, the one
-    /// with the most waiting. Its call goes on without them.
+    /// Ends the seats at a new token: the youngest in the queue or, if all of them had their turns, the one with the most
+    /// waiting. If the call for that one has begun, it goes on without them.
     pub(super) fn displace(&mut self) -> Option<Ended> {
-        if let Some(youngest) = self.new_queue.back().copied() {
-            return self.remove(&youngest);
+        if let Some(youngest) = self.new_queue.pop_back() {
+            return self.take(&youngest).map(|(ended, _)| ended);
         }
         let seats = self.next_seats();
-        let new = self.tokens.values_mut().filter(|token| token.class == Class::New && token.waiting > 0);
-        let most = new.max_by_key(|token| token.waiting)?;
+        let new = self.tokens.iter_mut().filter(|(_, token)| token.class == Class::New && token.waiting > 0);
+        let (digest, most) = new.max_by_key(|(_, token)| token.waiting)?;
+        if most.stage != Stage::UnderWay {
+            let digest = *digest;
+            return self.remove(&digest);
+        }
         most.seats = seats;
-        self.waiting.new = self.waiting.new.saturating_sub(std::mem::take(&mut most.waiting));
+        self.waiting.new = less(self.waiting.new, std::mem::take(&mut most.waiting));
         let slot = std::mem::take(&mut most.slot);
         let wake = std::mem::replace(&mut most.wake, watch::Sender::new(()));
         Some(Ended { class: Class::New, slot, wake })
@@ -188,17 +186,34 @@ impl Turns {
     fn remove_all(&mut self, is_meant: impl Fn(&Token) -> bool) -> Vec<Ended> {
         let tokens: Vec<_> =
             self.tokens.iter().filter(|(_, token)| is_meant(token)).map(|(digest, _)| *digest).collect();
-        tokens.iter().filter_map(|token| self.remove(token)).collect()
+        let ended = tokens.iter().filter_map(|token| self.take(token)).map(|(ended, _)| ended).collect();
+        // Once for all of them: there may be thousands.
+        for queue in [&mut self.new_queue, &mut self.seen_queue] {
+            queue.retain(|queued| self.tokens.contains_key(queued));
+        }
+        ended
     }
 
-    /// Removes a token that nobody waits for, unless its call has begun. Its class, if it had its turn.
-    fn remove_unwanted(&mut self, token: &Digest) -> Option<Class> {
-        let found = self.tokens.get(token)?;
-        if found.waiting > 0 || found.stage == Stage::UnderWay {
-            return None;
+    /// Removes a token that nobody waits for, unless its call has begun. Whether it had its turn.
+    fn remove_unwanted(&mut self, token: &Digest) -> bool {
+        let is_unwanted = |found: &Token| found.waiting == 0 && found.stage != Stage::UnderWay;
+        let Some(stage) = self.tokens.get(token).filter(|found| is_unwanted(found)).map(|found| found.stage) else {
+            return false;
+        };
+        self.remove(token);
+        stage != Stage::Queued
+    }
+
+    /// Takes the entry out. If it is in a queue, the caller takes it out there.
+    fn take(&mut self, token: &Digest) -> Option<(Ended, Stage)> {
+        let Token { class, stage, waiting: seats, slot, wake, .. } = self.tokens.remove(token)?;
+        let waiting = self.waiting.of_mut(class);
+        *waiting = less(*waiting, seats);
+        if stage != Stage::Queued {
+            let calls = self.calls.of_mut(class);
+            *calls = less(*calls, 1);
         }
-        let had_turn = found.stage != Stage::Queued;
-        self.remove(token).filter(|_| had_turn).map(|ended| ended.class)
+        Some((Ended { class, slot, wake }, stage))
     }
 
     const fn next_seats(&mut self) -> u64 {
@@ -231,4 +246,10 @@ impl Turns {
     pub(super) fn len(&self) -> usize {
         self.tokens.len()
     }
+}
+
+/// A total without some of what it counts, which it has.
+fn less(total: usize, part: usize) -> usize {
+    debug_assert!(part <= total, "the total has drifted");
+    total.saturating_sub(part)
 }

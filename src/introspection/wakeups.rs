@@ -14,13 +14,12 @@ pub(super) struct Wakeups {
     /// Those who wait no longer, with their outcome.
     pub(super) dismissed: Vec<(Slot, Outcome, watch::Sender<()>)>,
     pub(super) cancelled: Vec<Landed>,
-    pub(super) closed: Vec<watch::Sender<()>>,
 }
 
 impl Wakeups {
-    /// Gives the waiters of a token their outcome.
-    pub(super) fn dismiss(&mut self, Ended { slot, wake, .. }: Ended, outcome: &Outcome) {
-        self.dismissed.push((slot, outcome.clone(), wake));
+    /// Gives the waiters of these tokens their outcome.
+    pub(super) fn dismiss_all(&mut self, tokens: impl IntoIterator<Item = Ended>, outcome: &Outcome) {
+        self.dismissed.extend(tokens.into_iter().map(|Ended { slot, wake, .. }| (slot, outcome.clone(), wake)));
     }
 
     pub(super) fn wake(self) {
@@ -31,6 +30,6 @@ impl Wakeups {
         for turn in self.turns {
             turn.send_replace(());
         }
-        drop((self.cancelled, self.closed));
+        drop(self.cancelled);
     }
 }

@@ -15,13 +15,23 @@ type Break = fn(&Double);
 const OUTAGES: [(&str, &str, Break); 14] = [
     ("killed", "connect", |double| double.kill()),
     ("stopped", "no reply within", |double| double.pause(true)),
-    ("loading", "LOADING: it is still reading", |double| double.fault("XREAD", Fault::Error("LOADING Redis is loading the dataset in memory"))),
-    ("no password", "refuses the user or the password", |double| double.fault("XREAD", Fault::Error("NOAUTH Authentication required."))),
-    ("not permitted", "NOPERM: its ACL", |double| double.fault("XREAD", Fault::Error("NOPERM No permissions to run the command"))),
+    ("loading", "LOADING: it is still reading", |double| {
+        double.fault("XREAD", Fault::Error("LOADING Redis is loading the dataset in memory"))
+    }),
+    ("no password", "refuses the user or the password", |double| {
+        double.fault("XREAD", Fault::Error("NOAUTH Authentication required."))
+    }),
+    ("not permitted", "NOPERM: its ACL", |double| {
+        double.fault("XREAD", Fault::Error("NOPERM No permissions to run the command"))
+    }),
     ("moved", "MOVED: another node", |double| double.fault("XREAD", Fault::Error("MOVED 3999 127.0.0.1:6381"))),
     ("a replica", "connect to its primary", |double| double.state().role = "slave"),
-    ("half a reply", "the connection ended", |double| double.fault("XREAD", Fault::BytesAndEnd(b"*1\r\n*2\r\n$31\r\n{tower-bea"))),
-    ("no protocol", "could not be read", |double| double.fault("XREAD", Fault::BytesAndEnd(b"HTTP/1.1 400 Bad Request\r\n\r\n"))),
+    ("half a reply", "the connection ended", |double| {
+        double.fault("XREAD", Fault::BytesAndEnd(b"*1\r\n*2\r\n$31\r\n{tower-bea"))
+    }),
+    ("no protocol", "could not be read", |double| {
+        double.fault("XREAD", Fault::BytesAndEnd(b"HTTP/1.1 400 Bad Request\r\n\r\n"))
+    }),
     ("another reply", "could not be read", |double| double.fault("XREAD", Fault::Bytes(b":42\r\n"))),
     ("a huge array", "no reply within", |double| double.fault("XREAD", Fault::Bytes(b"*4000000000\r\n"))),
     ("a deep array", "could not be read", |double| double.fault("XREAD", Fault::Bytes(DEEP.as_slice()))),
@@ -50,7 +60,8 @@ fn repair(double: &Double) {
 #[tokio::test]
 async fn n09_an_outage_refuses_no_good_token_while_it_is_tolerated_and_every_one_afterwards() {
     // Some last until a limit: all at the same time.
-    let outages: JoinSet<()> = OUTAGES.into_iter().map(|(outage, text, break_it)| survive(outage, text, break_it)).collect();
+    let outages: JoinSet<()> =
+        OUTAGES.into_iter().map(|(outage, text, break_it)| survive(outage, text, break_it)).collect();
     outages.join_all().await;
 }
 
