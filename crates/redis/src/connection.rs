@@ -3,6 +3,7 @@
 //! Nothing is sent twice: whether a command may be repeated is known to its caller alone.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
@@ -23,6 +24,8 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(2);
 pub(crate) struct Connection {
     redis: MultiplexedConnection,
     driver: JoinHandle<()>,
+    max_reply_bytes: usize,
+    is_reply_too_large: Arc<AtomicBool>,
 }
 
 impl Connection {
@@ -38,10 +41,11 @@ impl Connection {
         let prepared = spawn_blocking(move || prepare(&files)).await;
         let (tls, login) = prepared.map_err(|_| ServerFailure::File(String::from("the runtime ended")))??;
         let stream = Bounded::new(connect(&server.url.place, tls).await?, max_reply_bytes);
+        let is_reply_too_large = stream.is_exceeded();
         let without_limit = AsyncConnectionConfig::new().set_response_timeout(None);
         let connected = MultiplexedConnection::new_with_config(&login, stream, without_limit).await;
         let (redis, driver) = connected.map_err(|error| ServerFailure::of_command("AUTH", error))?;
-        Ok(Self { redis, driver: spawn(driver) })
+        Ok(Self { redis, driver: spawn(driver), max_reply_bytes, is_reply_too_large })
     }
 
     /// Sends these commands, and returns their replies, or the first error. After any failure but `Refused`, the
@@ -49,13 +53,18 @@ impl Connection {
     ///
     /// `name` is that of the commands, for errors.
     pub(crate) async fn send<T: FromRedisValue>(
-        &mut self,
+        &self,
         name: &'static str,
         commands: &Pipeline,
         within: Duration,
     ) -> Result<T, ServerFailure> {
-        let replies = timeout(within, commands.query_async(&mut self.redis)).await;
-        replies.map_err(|_| ServerFailure::TimedOut(within))?.map_err(|error| ServerFailure::of_command(name, error))
+        let replies = timeout(within, commands.query_async(&mut self.redis.clone())).await;
+        replies.map_err(|_| ServerFailure::TimedOut(within))?.map_err(|error| {
+            if self.is_reply_too_large.load(Ordering::Acquire) {
+                return ServerFailure::ReplyTooLarge { max_bytes: self.max_reply_bytes };
+            }
+            ServerFailure::of_command(name, error)
+        })
     }
 }
 
@@ -77,13 +86,13 @@ pub(crate) fn transaction(add: impl FnOnce(&mut Pipeline)) -> Pipeline {
     commands
 }
 
-/// Whether a transaction was run. It is not when a key that is watched has changed.
-pub(crate) fn was_run(replies: Vec<Value>) -> Result<bool, ServerFailure> {
+/// The replies to the commands of a transaction. `None` if it was not run, because a key that is watched has changed.
+pub(crate) fn results(replies: Vec<Value>) -> Result<Option<Vec<Value>>, ServerFailure> {
     match replies.into_iter().next_back() {
-        Some(Value::Nil) => Ok(false),
+        Some(Value::Nil) => Ok(None),
         Some(Value::Array(results)) => {
-            let results = results.into_iter().map(Value::extract_error).collect::<Result<Vec<_>, _>>();
-            results.map(|_| true).map_err(|error| ServerFailure::of_command("EXEC", error))
+            let results = results.into_iter().map(Value::extract_error).collect::<Result<_, _>>();
+            results.map(Some).map_err(|error| ServerFailure::of_command("EXEC", error))
         }
         _ => Err(ServerFailure::UnexpectedReply("EXEC")),
     }
@@ -130,9 +139,9 @@ impl Commands {
     ) -> Result<T, ServerFailure> {
         let sent = timeout(within, async {
             let connection = self.connection().await?;
-            let sent = commands.query_async(&mut connection.redis.clone()).await;
+            let sent = connection.send(name, commands, within).await;
             // A server that refuses one command, such as a primary that became a replica, may not be the right one.
-            sent.map_err(|error| (self.close_this(&connection), ServerFailure::of_command(name, error)).1)
+            sent.inspect_err(|_| self.close_this(&connection))
         });
         sent.await.unwrap_or_else(|_| {
             self.close_current();

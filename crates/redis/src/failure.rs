@@ -114,7 +114,7 @@ impl ServerFailure {
             return Self::Authentication;
         }
         if error.kind() == ErrorKind::Io {
-            return io_error(&error).map_or(Self::ConnectionLost(io::ErrorKind::BrokenPipe), Self::of_io);
+            return Self::ConnectionLost(io_error(&error).map_or(io::ErrorKind::BrokenPipe, io::Error::kind));
         }
         let errors = error.into_server_errors();
         // `EXECABORT` only says that an earlier error aborts the transaction.
@@ -126,25 +126,11 @@ impl ServerFailure {
             None => Self::UnexpectedReply(command),
         }
     }
-
-    fn of_io(error: &io::Error) -> Self {
-        match error.get_ref().and_then(|inner| inner.downcast_ref::<TooLarge>()) {
-            Some(&TooLarge { max_bytes }) => Self::ReplyTooLarge { max_bytes },
-            None => Self::ConnectionLost(error.kind()),
-        }
-    }
 }
 
 /// The client library keeps it behind an `Arc`.
 fn io_error(error: &RedisError) -> Option<&io::Error> {
     error.source()?.downcast_ref::<Arc<dyn Error + Send + Sync>>()?.downcast_ref()
-}
-
-/// More was received for one request than any reply has.
-#[derive(Debug, thiserror::Error)]
-#[error("the reply is larger than {max_bytes} bytes")]
-pub(crate) struct TooLarge {
-    pub(crate) max_bytes: usize,
 }
 
 /// The server chose it, and it goes to the log.

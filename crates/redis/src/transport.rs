@@ -2,6 +2,8 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -11,7 +13,7 @@ use tokio::net::UnixStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::ServerName;
 
-use crate::failure::{ServerFailure, TooLarge};
+use crate::failure::ServerFailure;
 use crate::server_url::Place;
 
 /// No error of the TLS library is longer.
@@ -55,11 +57,18 @@ pub(crate) struct Bounded<S> {
     stream: S,
     max_bytes: usize,
     left: usize,
+    /// The client library does not hand the error to the request.
+    is_exceeded: Arc<AtomicBool>,
 }
 
 impl<S> Bounded<S> {
     pub(crate) fn new(stream: S, max_bytes: usize) -> Self {
-        Self { stream, max_bytes, left: max_bytes }
+        Self { stream, max_bytes, left: max_bytes, is_exceeded: Arc::default() }
+    }
+
+    /// Becomes true when more came back.
+    pub(crate) fn is_exceeded(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.is_exceeded)
     }
 }
 
@@ -73,7 +82,10 @@ impl<S: AsyncRead + Unpin> AsyncRead for Bounded<S> {
                 self.left = left;
                 Poll::Ready(Ok(()))
             }
-            None => Poll::Ready(Err(io::Error::other(TooLarge { max_bytes: self.max_bytes }))),
+            None => {
+                self.is_exceeded.store(true, Ordering::Release);
+                Poll::Ready(Err(io::ErrorKind::FileTooLarge.into()))
+            }
         }
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use redis::{Pipeline, Value, pipe};
 
+use super::marker::add_marker_read;
 use super::replies::{self, News};
 use super::session::{FIRST_BACKOFF, REPLY_LIMIT, Session};
 use crate::failure::ServerFailure;
@@ -101,7 +102,7 @@ impl Session<'_> {
         // Records are removed oldest first, so nothing is missing as long as there is one that was read before.
         commands.cmd("XRANGE").arg(&names.news).arg("-").arg("+").arg("COUNT").arg(1);
         commands.cmd("XREVRANGE").arg(&names.news).arg("+").arg("-").arg("COUNT").arg(1);
-        self.add_marker_command(&mut commands);
+        add_marker_read(&mut commands, names);
         commands.cmd("INFO").arg("replication");
         commands.cmd("TIME");
         commands

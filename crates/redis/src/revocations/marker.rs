@@ -8,6 +8,10 @@ use std::fmt;
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::time::Duration;
 
+use redis::Pipeline;
+
+use super::names::Names;
+
 const START: &str = "list:1:";
 
 /// Any version's marker.
@@ -48,6 +52,12 @@ impl fmt::Display for Marker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{START}{}:{}:{}", self.run_id, self.nonce, self.lifetime.as_secs())
     }
+}
+
+/// Reads the members with an infinite score. The marker sorts before what uploads left behind.
+pub(super) fn add_marker_read(commands: &mut Pipeline, names: &Names) {
+    let command = commands.cmd("ZRANGE").arg(&names.entries).arg("+inf").arg("+inf").arg("BYSCORE");
+    command.arg("LIMIT").arg(0).arg(16);
 }
 
 /// Text that no other replica makes.

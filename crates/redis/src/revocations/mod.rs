@@ -27,9 +27,10 @@ use tower_bearer::{
 
 pub use self::builder::RedisRevocationsBuilder;
 use self::entry::StoredEntry;
+use self::marker::{Marker, add_marker_read};
 use self::report::Phase;
 use self::shared::Shared;
-use crate::connection::{transaction, was_run};
+use crate::connection::{results, transaction};
 use crate::failure::ServerFailure;
 use crate::server::RedisServer;
 
@@ -104,17 +105,19 @@ impl RedisRevocations {
     pub async fn revoke(&self, entry: &Revocation) -> Result<Revocation, RevokeError> {
         let shared = &self.0.shared;
         let mut unshared = Unshared { flag: Some(&shared.has_unshared) };
-        let revoked = shared.for_all_replicas(entry).and_then(|entry| shared.list.revoke(&entry));
-        let revoked = revoked.inspect_err(|_| unshared.flag = None)?;
-        let Some(stored) = StoredEntry::of(&revoked) else { return Err(RevocationError::Time.into()) };
-        let writes = transaction(|commands| {
-            write::add_entry(commands, &shared.names, &stored);
-            write::add_news(commands, &shared.names, &stored);
-        });
-        let written = shared.commands.send_repeatable("EXEC", &writes, shared.write_timeout).await;
-        written.and_then(was_run).map_err(RevokeError::NotShared)?;
-        unshared.flag = None;
-        Ok(revoked)
+        // A replica that accepts tokens for longer can have joined a moment ago: then once more, for its lifetime.
+        for _ in 0..2 {
+            let longest = shared.longest_lifetime();
+            let revoked = shared.for_all_replicas(entry).and_then(|entry| shared.list.revoke(&entry));
+            let revoked = revoked.inspect_err(|_| unshared.flag = None)?;
+            let Some(stored) = StoredEntry::of(&revoked) else { return Err(RevocationError::Time.into()) };
+            let marker = self.write(&stored).await.map_err(RevokeError::NotShared)?;
+            if marker.is_none_or(|marker| marker.lifetime <= longest) {
+                unshared.flag = None;
+                return Ok(revoked);
+            }
+        }
+        Err(RevokeError::NotShared(ServerFailure::UnexpectedReply("EXEC")))
     }
 
     /// Revokes this token alone, by its `jti`.
@@ -184,6 +187,23 @@ impl RedisRevocations {
 
     fn new(shared: Arc<Shared>, task: AbortHandle) -> Self {
         Self(Arc::new(Inner { shared, task }))
+    }
+
+    /// Returns the marker, if the server holds the list.
+    async fn write(&self, entry: &StoredEntry) -> Result<Option<Marker>, ServerFailure> {
+        let Shared { names, commands, write_timeout, .. } = &*self.0.shared;
+        let writes = transaction(|commands| {
+            write::add_entry(commands, names, entry);
+            write::add_news(commands, names, entry);
+            add_marker_read(commands, names);
+        });
+        let replies = commands.send_repeatable("EXEC", &writes, *write_timeout).await?;
+        let results = results(replies)?.unwrap_or_default();
+        let marker = replies::marker(results.last().ok_or(ServerFailure::UnexpectedReply("EXEC"))?)?;
+        if let Some(marker) = &marker {
+            self.0.shared.longest_lifetime.fetch_max(marker.lifetime.as_secs(), Ordering::AcqRel);
+        }
+        Ok(marker)
     }
 }
 

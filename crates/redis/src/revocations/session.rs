@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use redis::{Pipeline, Value, pipe};
+use redis::{Value, pipe};
 use tokio::time::{sleep, timeout};
 
-use super::marker::{Marker, random};
+use super::marker::{Marker, add_marker_read, random};
 use super::replies::{self, RecordId, ServerInfo};
 use super::shared::Shared;
 use crate::connection::Connection;
@@ -61,7 +61,7 @@ impl<'s> Session<'s> {
     async fn open(shared: &'s Shared) -> Result<Self, ServerFailure> {
         // What is written from here on goes to the server that is read.
         shared.commands.close().await;
-        let mut connection = Connection::open(&shared.server, MAX_REPLY_BYTES).await?;
+        let connection = Connection::open(&shared.server, MAX_REPLY_BYTES).await?;
         let mut info = pipe();
         for section in ["server", "replication", "memory"] {
             info.cmd("INFO").arg(section);
@@ -111,7 +111,7 @@ impl<'s> Session<'s> {
     pub(super) async fn look(&mut self) -> Result<Look, ServerFailure> {
         let mut commands = pipe();
         commands.cmd("XREVRANGE").arg(&self.shared.names.news).arg("+").arg("-").arg("COUNT").arg(1);
-        self.add_marker_command(&mut commands);
+        add_marker_read(&mut commands, &self.shared.names);
         commands.cmd("PTTL").arg(&self.shared.names.order);
         let replies: [Value; 3] = self.connection.send("XREVRANGE", &commands, REPLY_LIMIT).await?;
         let [last_record, markers, order] = &replies;
@@ -121,11 +121,6 @@ impl<'s> Session<'s> {
             // One that never expires would still be there when an old snapshot is restored.
             is_ordered: matches!(order, Value::Int(1..)),
         })
-    }
-
-    pub(super) fn add_marker_command(&self, commands: &mut Pipeline) {
-        let command = commands.cmd("ZRANGE").arg(&self.shared.names.entries).arg("+inf").arg("+inf").arg("BYSCORE");
-        command.arg("LIMIT").arg(0).arg(16);
     }
 
     /// Whether a replica confirmed that this process of the server has every entry.

@@ -16,7 +16,7 @@ use super::marker::{ANY_VERSION, Marker, UPLOADING, nonce};
 use super::replies::{self, READ_AGAIN, RecordId};
 use super::session::{REPLY_LIMIT, Session};
 use super::write::{add_entry, add_news, add_record};
-use crate::connection::{transaction, was_run};
+use crate::connection::{results, transaction};
 use crate::failure::ServerFailure;
 
 /// Members a page, and entries an upload command. The server is busy for less than a millisecond with each.
@@ -134,7 +134,7 @@ impl Session<'_> {
                     }
                 }
             });
-            was_run(self.connection.send("EXEC", &commands, PAGE_LIMIT).await?)?;
+            results(self.connection.send("EXEC", &commands, PAGE_LIMIT).await?)?;
         }
         if missing.len() > MAX_NEWS {
             let mut command = pipe();
@@ -171,7 +171,7 @@ impl Session<'_> {
                 self.connection.send::<Value>("UNWATCH", &unwatch, REPLY_LIMIT).await?;
                 return Ok(None);
             }
-            if was_run(self.connection.send("EXEC", &mark, REPLY_LIMIT).await?)? {
+            if results(self.connection.send("EXEC", &mark, REPLY_LIMIT).await?)?.is_some() {
                 self.shared.report_marked();
                 return Ok(Some(marker));
             }

@@ -26,6 +26,7 @@ fn the_guides_commands_are_those_that_are_sent() {
         REPORT,
         include_str!("../../src/connection.rs"),
         include_str!("../../src/revocations/follow.rs"),
+        include_str!("../../src/revocations/marker.rs"),
         include_str!("../../src/revocations/mod.rs"),
         include_str!("../../src/revocations/session.rs"),
         include_str!("../../src/revocations/synchronize.rs"),

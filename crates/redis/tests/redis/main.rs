@@ -17,5 +17,6 @@ mod emptied;
 mod guide;
 mod log;
 mod outages;
+mod requests;
 mod sharing;
 mod tls;

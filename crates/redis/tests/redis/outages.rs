@@ -29,12 +29,12 @@ const OUTAGES: [(&str, &str, Break); 14] = [
     ("half a reply", "the connection ended", |double| {
         double.fault("XREAD", Fault::BytesAndEnd(b"*1\r\n*2\r\n$31\r\n{tower-bea"))
     }),
-    ("no protocol", "could not be read", |double| {
+    ("no protocol", "the connection ended", |double| {
         double.fault("XREAD", Fault::BytesAndEnd(b"HTTP/1.1 400 Bad Request\r\n\r\n"))
     }),
     ("another reply", "could not be read", |double| double.fault("XREAD", Fault::Bytes(b":42\r\n"))),
     ("a huge array", "no reply within", |double| double.fault("XREAD", Fault::Bytes(b"*4000000000\r\n"))),
-    ("a deep array", "could not be read", |double| double.fault("XREAD", Fault::Bytes(DEEP.as_slice()))),
+    ("a deep array", "the connection ended", |double| double.fault("XREAD", Fault::Bytes(DEEP.as_slice()))),
     ("endless", "larger than 33554432 bytes", |double| double.fault("XREAD", Fault::Endless)),
     ("silent", "no reply within", |double| double.fault("XREAD", Fault::Silence)),
 ];
