@@ -26,7 +26,7 @@ export class Replica {
   static async start(server, settings = {}) {
     const replica = new Replica()
     const environment = { REDIS_URL: server.url, TOKEN_SECRET: secret, ...settings }
-    const child = spawn(process.env.REPLICA, { env: environment, stdio: ['pipe', 'pipe', 'inherit'] })
+    const child = spawn(`${process.env.EXAMPLES}/replica`, { env: environment, stdio: ['pipe', 'pipe', 'inherit'] })
     process.on('exit', () => child.kill('SIGKILL'))
     const [line] = await Promise.race([
       new Promise((resolve) => createInterface(child.stdout).once('line', (line) => resolve([line]))),

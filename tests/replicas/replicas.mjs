@@ -1,6 +1,7 @@
 // What must hold for replicas that share a revocation list, whatever happens to the server. Each check is made with Redis
 // and with Valkey; the tolerated outage of the replicas is 5 seconds.
 
+import { execFileSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { Replica, Watch, allOf, allReady, token } from './replica.mjs'
 import { Server, aclUser, certificates } from './server.mjs'
@@ -169,6 +170,10 @@ async function plain(kind) {
     for (const revoked of [old, late]) assert(await allOf(replicas, (replica) => replica.refuses(revoked)), 'accepted again')
   })
   replicas.forEach((replica) => replica.kill())
+
+  await check(`${kind}: the example with two replicas`, () => {
+    execFileSync(`${process.env.EXAMPLES}/two_replicas`, [server.url, '--once'], { stdio: ['ignore', 'ignore', 'inherit'] })
+  })
   server.end()
 }
 
