@@ -86,13 +86,12 @@ pub(crate) fn transaction(add: impl FnOnce(&mut Pipeline)) -> Pipeline {
     commands
 }
 
-/// The replies to the commands of a transaction. `None` if it was not run, because a key that is watched has changed.
-pub(crate) fn results(replies: Vec<Value>) -> Result<Option<Vec<Value>>, ServerFailure> {
+/// The replies to the commands of a transaction.
+pub(crate) fn results(replies: Vec<Value>) -> Result<Vec<Value>, ServerFailure> {
     match replies.into_iter().next_back() {
-        Some(Value::Nil) => Ok(None),
         Some(Value::Array(results)) => {
             let results = results.into_iter().map(Value::extract_error).collect::<Result<_, _>>();
-            results.map(Some).map_err(|error| ServerFailure::of_command("EXEC", error))
+            results.map_err(|error| ServerFailure::of_command("EXEC", error))
         }
         _ => Err(ServerFailure::UnexpectedReply("EXEC")),
     }

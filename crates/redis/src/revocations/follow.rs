@@ -76,7 +76,7 @@ impl Session<'_> {
         for (id, news) in news {
             match news {
                 News::Revoked(entry) => self.shared.apply(&entry)?,
-                News::ReadAgain => has_gap = true,
+                News::ReadAgain => has_gap |= self.own_hint != Some(id),
             }
             self.position = id;
             let took = server_time.saturating_sub(id.milliseconds);

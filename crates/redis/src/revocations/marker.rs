@@ -17,9 +17,9 @@ const START: &str = "list:1:";
 /// Any version's marker.
 pub(super) const ANY_VERSION: &str = "list:";
 
-/// What a replica adds before it reads and uploads: if it is gone when the marker is set, the server lost what was
-/// uploaded in the meantime.
-pub(super) const UPLOADING: &str = "upload:";
+/// The score of a marker that a replica announces before it reads and uploads: if it is gone afterwards, the server lost
+/// what was uploaded in the meantime. With an infinite score, the marker counts. No entry has either.
+pub(super) const ANNOUNCED: u64 = 9_007_199_254_740_991;
 
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct Marker {
@@ -54,14 +54,14 @@ impl fmt::Display for Marker {
     }
 }
 
-/// Reads the members with an infinite score. The marker sorts before what uploads left behind.
+/// Reads the members with an infinite score: one marker, or none.
 pub(super) fn add_marker_read(commands: &mut Pipeline, names: &Names) {
     let command = commands.cmd("ZRANGE").arg(&names.entries).arg("+inf").arg("+inf").arg("BYSCORE");
     command.arg("LIMIT").arg(0).arg(16);
 }
 
 /// Text that no other replica makes.
-pub(super) fn nonce() -> String {
+fn nonce() -> String {
     format!("{:016x}{:016x}", random(), random())
 }
 
@@ -79,7 +79,7 @@ mod tests {
         let marker = Marker::new("0123abcd", Duration::from_secs(3_600));
         assert_eq!(Marker::parse(&marker.to_string()), Some(marker.clone()));
         assert_ne!(Marker::new("0123abcd", Duration::from_secs(3_600)), marker);
-        for other in ["list:2:a:b:1", "list:1:a:b", "list:1:a:b:1:c", "list:1::b:1", "list:1:a:b:-1", "upload:a", ""] {
+        for other in ["list:2:a:b:1", "list:1:a:b", "list:1:a:b:1:c", "list:1::b:1", "list:1:a:b:-1", "list:", ""] {
             assert_eq!(Marker::parse(other), None, "{other}");
         }
     }

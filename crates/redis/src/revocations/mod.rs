@@ -193,12 +193,12 @@ impl RedisRevocations {
     async fn write(&self, entry: &StoredEntry) -> Result<Option<Marker>, ServerFailure> {
         let Shared { names, commands, write_timeout, .. } = &*self.0.shared;
         let writes = transaction(|commands| {
-            write::add_entry(commands, names, entry);
+            write::add_entries(commands, names, std::slice::from_ref(entry));
             write::add_news(commands, names, entry);
             add_marker_read(commands, names);
         });
         let replies = commands.send_repeatable("EXEC", &writes, *write_timeout).await?;
-        let results = results(replies)?.unwrap_or_default();
+        let results = results(replies)?;
         let marker = replies::marker(results.last().ok_or(ServerFailure::UnexpectedReply("EXEC"))?)?;
         if let Some(marker) = &marker {
             self.0.shared.longest_lifetime.fetch_max(marker.lifetime.as_secs(), Ordering::AcqRel);

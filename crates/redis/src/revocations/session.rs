@@ -7,7 +7,7 @@ use std::time::Duration;
 use redis::{Value, pipe};
 use tokio::time::{sleep, timeout};
 
-use super::marker::{Marker, add_marker_read, random};
+use super::marker::{ANNOUNCED, Marker, add_marker_read, random};
 use super::replies::{self, RecordId, ServerInfo};
 use super::shared::Shared;
 use crate::connection::Connection;
@@ -18,7 +18,7 @@ pub(super) const REPLY_LIMIT: Duration = Duration::from_secs(1);
 /// For the whole list. A million entries take some seconds.
 const READ_LIMIT: Duration = Duration::from_secs(60);
 /// A page of the list, or a batch of news, is far smaller.
-const MAX_REPLY_BYTES: usize = 32 * 1024 * 1024;
+const MAX_REPLY_BYTES: usize = 64 * 1024 * 1024;
 
 pub(super) const FIRST_BACKOFF: Duration = Duration::from_millis(50);
 const MAX_BACKOFF: Duration = Duration::from_millis(500);
@@ -33,12 +33,16 @@ pub(super) struct Session<'s> {
     pub(super) marker: Option<Marker>,
     /// Every record up to here is in the list.
     pub(super) position: RecordId,
+    /// The record by which this replica told the others to read again.
+    pub(super) own_hint: Option<RecordId>,
 }
 
 /// What the server has, short of the entries.
 pub(super) struct Look {
     pub(super) last_record: Option<RecordId>,
     pub(super) marker: Option<Marker>,
+    /// A replica is uploading, or gave up.
+    pub(super) is_announced: bool,
     /// An operator asked for initialization.
     pub(super) is_ordered: bool,
 }
@@ -74,7 +78,7 @@ impl<'s> Session<'s> {
             return Err(ServerFailure::TooOld);
         }
         shared.report_eviction_policy(server.eviction_policy.as_deref());
-        Ok(Self { shared, connection, server, marker: None, position: RecordId::default() })
+        Ok(Self { shared, connection, server, marker: None, position: RecordId::default(), own_hint: None })
     }
 
     /// Until the connection ends. The backoff starts again once the list was complete.
@@ -108,16 +112,19 @@ impl<'s> Session<'s> {
     }
 
     /// The position is what was there before anything else is read.
-    pub(super) async fn look(&mut self) -> Result<Look, ServerFailure> {
+    pub(super) async fn look(&self) -> Result<Look, ServerFailure> {
         let mut commands = pipe();
         commands.cmd("XREVRANGE").arg(&self.shared.names.news).arg("+").arg("-").arg("COUNT").arg(1);
         add_marker_read(&mut commands, &self.shared.names);
         commands.cmd("PTTL").arg(&self.shared.names.order);
-        let replies: [Value; 3] = self.connection.send("XREVRANGE", &commands, REPLY_LIMIT).await?;
-        let [last_record, markers, order] = &replies;
+        let announced = commands.cmd("ZRANGE").arg(&self.shared.names.entries).arg(ANNOUNCED).arg(ANNOUNCED);
+        announced.arg("BYSCORE").arg("LIMIT").arg(0).arg(1);
+        let replies: [Value; 4] = self.connection.send("XREVRANGE", &commands, REPLY_LIMIT).await?;
+        let [last_record, markers, order, announced] = &replies;
         Ok(Look {
             last_record: replies::record_id(last_record)?,
             marker: replies::marker(markers)?,
+            is_announced: replies::marker(announced)?.is_some(),
             // One that never expires would still be there when an old snapshot is restored.
             is_ordered: matches!(order, Value::Int(1..)),
         })
@@ -130,7 +137,7 @@ impl<'s> Session<'s> {
 }
 
 /// Between half of it and all of it, so that replicas do not come back all at once.
-fn jittered(duration: Duration) -> Duration {
+pub(super) fn jittered(duration: Duration) -> Duration {
     let half = duration / 2;
     let range = u64::try_from(half.as_micros()).unwrap_or(u64::MAX).saturating_add(1);
     half.saturating_add(Duration::from_micros(random() % range))

@@ -10,22 +10,27 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use redis::{Value, pipe};
+use tokio::time::sleep;
 
 use super::entry::StoredEntry;
-use super::marker::{ANY_VERSION, Marker, UPLOADING, nonce};
+use super::marker::{ANNOUNCED, ANY_VERSION, Marker};
 use super::replies::{self, READ_AGAIN, RecordId};
-use super::session::{REPLY_LIMIT, Session};
-use super::write::{add_entry, add_news, add_record};
+use super::session::{Look, REPLY_LIMIT, Session, jittered};
+use super::write::{add_entries, add_news, add_record};
 use crate::connection::{results, transaction};
 use crate::failure::ServerFailure;
 
-/// Members a page, and entries an upload command. The server is busy for less than a millisecond with each.
-const PAGE: usize = 500;
+/// Members a page: the server is busy with one for a millisecond or two.
+const PAGE: usize = 4_000;
+/// Entries a command, and commands that are sent at once.
+const BATCH: usize = 500;
+/// One that does not end was given up.
+const LOOKS_AT_UPLOADS: u32 = 20;
+const BETWEEN_LOOKS_AT_UPLOADS: Duration = Duration::from_millis(100);
+const BATCHES: usize = 20;
 const PAGE_LIMIT: Duration = Duration::from_secs(5);
 /// So many missing entries are reported one by one; more, by one record that says to read again.
 const MAX_NEWS: usize = 100;
-/// Writes of others between reading and setting the marker make it necessary to try again.
-const MARK_ATTEMPTS: usize = 20;
 
 /// What the server has: digests of its members, with their scores.
 struct Seen {
@@ -48,10 +53,13 @@ impl Session<'_> {
     }
 
     async fn synchronize_all(&mut self) -> Result<(), ServerFailure> {
-        let look = self.look().await?;
+        // Now, not after others were waited for, nor after the upload: the server has what is written from here on.
+        let is_recent = self.shared.freshness.is_usable();
+        let look = self.look_after_uploads().await?;
         self.position = match look.last_record {
             Some(id) => id,
-            None => self.add_first_record().await?,
+            // It always has a record, so that one which was deleted is noticed.
+            None => self.add_hint().await?,
         };
         let own = self.shared.own_lifetime;
         let shared = look.marker.as_ref().map_or(self.shared.longest_lifetime(), |marker| marker.lifetime);
@@ -62,18 +70,18 @@ impl Session<'_> {
         if is_believed && shared < own && !is_ordered {
             return Err(ServerFailure::Lifetime { shared, own });
         }
-        let may_mark = is_ordered || is_believed || self.shared.freshness.is_usable();
+        let may_mark = is_ordered || is_believed || is_recent;
         let will_mark = may_mark && (is_ordered || !is_confirmed);
-        let upload_name = will_mark.then(|| format!("{UPLOADING}{}", nonce()));
-        if let Some(name) = &upload_name {
+        let announced = will_mark.then(|| Marker::new(&self.server.run_id, shared.max(own)));
+        if let Some(marker) = &announced {
             let mut command = pipe();
-            command.cmd("ZADD").arg(&self.shared.names.entries).arg("+inf").arg(name);
+            command.cmd("ZADD").arg(&self.shared.names.entries).arg(ANNOUNCED).arg(marker.to_string());
             self.connection.send::<Value>("ZADD", &command, REPLY_LIMIT).await?;
         }
         let seen = self.read_entries().await?;
         self.upload_missing(&seen).await?;
-        self.marker = match upload_name {
-            Some(name) => self.mark(&name, is_ordered, shared.max(own)).await?,
+        self.marker = match announced {
+            Some(marker) => self.mark(marker).await?,
             None if is_confirmed => look.marker,
             None => None,
         };
@@ -83,8 +91,21 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// The stream always has a record, so that one which was deleted is noticed.
-    async fn add_first_record(&mut self) -> Result<RecordId, ServerFailure> {
+    /// Waits for a replica that is uploading: most of what it uploads, this one would upload, too.
+    async fn look_after_uploads(&self) -> Result<Look, ServerFailure> {
+        let mut look = self.look().await?;
+        for _ in 0..LOOKS_AT_UPLOADS {
+            if !look.is_announced || look.marker.as_ref().is_some_and(|marker| self.is_believed(marker)) {
+                break;
+            }
+            sleep(jittered(BETWEEN_LOOKS_AT_UPLOADS)).await;
+            look = self.look().await?;
+        }
+        Ok(look)
+    }
+
+    /// Tells the others to read again.
+    async fn add_hint(&self) -> Result<RecordId, ServerFailure> {
         let mut command = pipe();
         add_record(&mut command, &self.shared.names, &[(READ_AGAIN, "1")]);
         let [reply] = self.connection.send::<[Value; 1]>("XADD", &command, REPLY_LIMIT).await?;
@@ -100,16 +121,14 @@ impl Session<'_> {
             let [reply] = self.connection.send::<[Value; 1]>("ZSCAN", &command, PAGE_LIMIT).await?;
             let (next, members) = replies::page(&reply)?;
             for (member, score) in members {
-                match score {
-                    Some(until) => {
-                        let entry = StoredEntry::read(&member, until).ok_or(ServerFailure::UnreadableEntry);
-                        let entry = entry.inspect_err(|failure| self.shared.note_unreadable(failure))?;
-                        self.shared.apply(&entry)?;
-                        seen.insert(&member, until);
-                    }
-                    None if member.starts_with(ANY_VERSION) || member.starts_with(UPLOADING) => {}
-                    None => return Err(ServerFailure::UnreadableEntry),
+                if member.starts_with(ANY_VERSION) {
+                    continue;
                 }
+                let entry = score.and_then(|until| Some((until, StoredEntry::read(&member, until)?)));
+                let entry = entry.ok_or(ServerFailure::UnreadableEntry);
+                let (until, entry) = entry.inspect_err(|failure| self.shared.note_unreadable(failure))?;
+                self.shared.apply(&entry)?;
+                seen.insert(&member, until);
             }
             if next == "0" {
                 return Ok(seen);
@@ -125,58 +144,42 @@ impl Session<'_> {
         if missing.is_empty() {
             return Ok(());
         }
-        for batch in missing.chunks(PAGE) {
+        if missing.len() <= MAX_NEWS {
             let commands = transaction(|commands| {
-                for entry in batch {
-                    add_entry(commands, names, entry);
-                    if missing.len() <= MAX_NEWS {
-                        add_news(commands, names, entry);
-                    }
-                }
+                add_entries(commands, names, &missing);
+                missing.iter().for_each(|entry| add_news(commands, names, entry));
             });
             results(self.connection.send("EXEC", &commands, PAGE_LIMIT).await?)?;
-        }
-        if missing.len() > MAX_NEWS {
-            let mut command = pipe();
-            add_record(&mut command, names, &[(READ_AGAIN, "1")]);
-            self.connection.send::<Value>("XADD", &command, REPLY_LIMIT).await?;
+        } else {
+            for part in missing.chunks(BATCH * BATCHES) {
+                let mut commands = pipe();
+                part.chunks(BATCH).for_each(|batch| add_entries(&mut commands, names, batch));
+                self.connection.send::<Value>("ZADD", &commands, PAGE_LIMIT).await?;
+            }
+            self.own_hint = Some(self.add_hint().await?);
         }
         self.shared.report_uploaded(missing.len());
         Ok(())
     }
 
     /// Says that the server holds the list, unless it lost what was uploaded in the meantime; then `None`.
-    async fn mark(
-        &mut self,
-        upload_name: &str,
-        is_ordered: bool,
-        lifetime: Duration,
-    ) -> Result<Option<Marker>, ServerFailure> {
+    async fn mark(&self, marker: Marker) -> Result<Option<Marker>, ServerFailure> {
         let names = &self.shared.names;
-        let marker = Marker::new(&self.server.run_id, lifetime);
-        let (mut watch, mut unwatch) = (pipe(), pipe());
-        watch.cmd("WATCH").arg(&names.entries);
-        watch.cmd("ZSCORE").arg(&names.entries).arg(upload_name);
-        unwatch.cmd("UNWATCH");
         let mark = transaction(|commands| {
+            // Those of another process, and of another replica that was here a moment ago.
             commands.cmd("ZREMRANGEBYSCORE").arg(&names.entries).arg("+inf").arg("+inf");
-            commands.cmd("ZADD").arg(&names.entries).arg("+inf").arg(marker.to_string());
+            // Only if it is still there.
+            commands.cmd("ZADD").arg(&names.entries).arg("XX").arg("CH").arg("+inf").arg(marker.to_string());
+            // Those that other replicas announced: they will find this one.
+            commands.cmd("ZREMRANGEBYSCORE").arg(&names.entries).arg(ANNOUNCED).arg(ANNOUNCED);
             commands.cmd("DEL").arg(&names.order);
         });
-        for _ in 0..MARK_ATTEMPTS {
-            let [_, score] = self.connection.send::<[Value; 2]>("WATCH", &watch, REPLY_LIMIT).await?;
-            // Reading may have taken a while.
-            let may_mark = is_ordered || self.shared.believes_after_restart || self.shared.freshness.is_usable();
-            if score == Value::Nil || !may_mark {
-                self.connection.send::<Value>("UNWATCH", &unwatch, REPLY_LIMIT).await?;
-                return Ok(None);
-            }
-            if results(self.connection.send("EXEC", &mark, REPLY_LIMIT).await?)?.is_some() {
-                self.shared.report_marked();
-                return Ok(Some(marker));
-            }
+        let replies = results(self.connection.send("EXEC", &mark, REPLY_LIMIT).await?)?;
+        if !matches!(replies.as_slice(), [_, Value::Int(1), ..]) {
+            return Ok(None);
         }
-        Err(ServerFailure::UnexpectedReply("EXEC"))
+        self.shared.report_marked();
+        Ok(Some(marker))
     }
 }
 

@@ -9,9 +9,12 @@ use super::replies::{MEMBER, UNTIL};
 /// How much news the stream keeps. A replica that missed more reads the whole list.
 const MAX_NEWS_KEPT: usize = 10_000;
 
-/// Adds an entry; the later end of an entry that is there stays.
-pub(super) fn add_entry(commands: &mut Pipeline, names: &Names, entry: &StoredEntry) {
-    commands.cmd("ZADD").arg(&names.entries).arg("GT").arg(entry.until).arg(&entry.member);
+/// Adds entries; the later end of an entry that is there stays.
+pub(super) fn add_entries(commands: &mut Pipeline, names: &Names, entries: &[StoredEntry]) {
+    let command = commands.cmd("ZADD").arg(&names.entries).arg("GT");
+    for entry in entries {
+        command.arg(entry.until).arg(&entry.member);
+    }
 }
 
 /// Reports an entry to the replicas that follow.

@@ -35,7 +35,7 @@ const OUTAGES: [(&str, &str, Break); 14] = [
     ("another reply", "could not be read", |double| double.fault("XREAD", Fault::Bytes(b":42\r\n"))),
     ("a huge array", "no reply within", |double| double.fault("XREAD", Fault::Bytes(b"*4000000000\r\n"))),
     ("a deep array", "the connection ended", |double| double.fault("XREAD", Fault::Bytes(DEEP.as_slice()))),
-    ("endless", "larger than 33554432 bytes", |double| double.fault("XREAD", Fault::Endless)),
+    ("endless", "larger than 67108864 bytes", |double| double.fault("XREAD", Fault::Endless)),
     ("silent", "no reply within", |double| double.fault("XREAD", Fault::Silence)),
 ];
 

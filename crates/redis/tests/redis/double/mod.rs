@@ -60,11 +60,10 @@ pub(crate) struct State {
 
 pub(crate) type Change = fn(&mut Store);
 
-/// The commands after `MULTI`, the keys of `WATCH` with how often they had been written.
+/// The commands after `MULTI`.
 #[derive(Default)]
 struct Transaction {
     queued: Option<Vec<Vec<String>>>,
-    watched: Vec<(String, u64)>,
     is_aborted: bool,
 }
 
@@ -239,15 +238,6 @@ impl Double {
                     transaction.queued = Some(Vec::new());
                     Reply::Simple("OK")
                 }
-                "WATCH" => {
-                    let version = self.state().store.versions.get(&words[1]).copied().unwrap_or_default();
-                    transaction.watched.push((words[1].clone(), version));
-                    Reply::Simple("OK")
-                }
-                "UNWATCH" => {
-                    transaction.watched.clear();
-                    Reply::Simple("OK")
-                }
                 "XREAD" => self.read_stream(&words).await,
                 "INFO" => self.info(&words[1]),
                 "SELECT" => Reply::Simple("OK"),
@@ -276,10 +266,6 @@ impl Double {
             return Reply::Error(String::from("EXECABORT Transaction discarded because of previous errors."));
         }
         let mut state = self.state();
-        let version = |key: &String| state.store.versions.get(key).copied().unwrap_or_default();
-        if transaction.watched.iter().any(|(key, before)| version(key) != *before) {
-            return Reply::NilArray;
-        }
         let now = state.time;
         Reply::Array(commands.iter().map(|words| state.store.run(words, now)).collect())
     }

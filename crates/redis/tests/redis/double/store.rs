@@ -10,8 +10,6 @@ pub(crate) struct Store {
     pub(crate) streams: BTreeMap<String, Stream>,
     /// With the milliseconds for which they last; `None` for ever.
     pub(crate) strings: BTreeMap<String, (String, Option<i64>)>,
-    /// Of each key that was written, how often.
-    pub(crate) versions: BTreeMap<String, u64>,
 }
 
 type Record = ((u64, u64), Vec<String>);
@@ -49,6 +47,12 @@ impl Store {
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         match words.as_slice() {
             ["ZADD", key, rest @ ..] => {
+                if let ["XX", "CH", score, member] = rest {
+                    let old = self.sets.get_mut(*key).and_then(|set| set.get_mut(*member));
+                    let new = score.parse().unwrap();
+                    let is_changed = old.is_some_and(|old| std::mem::replace(old, new) != new);
+                    return Reply::Int(is_changed.into());
+                }
                 let (greater, rest) = if rest[0] == "GT" { (true, &rest[1..]) } else { (false, rest) };
                 let set = self.sets.entry(String::from(*key)).or_default();
                 for [score, member] in rest.as_chunks::<2>().0 {
@@ -56,13 +60,8 @@ impl Store {
                     let old = set.entry(String::from(*member)).or_insert(score);
                     *old = if greater { old.max(score) } else { score };
                 }
-                self.written(key);
                 Reply::Int(1)
             }
-            ["ZSCORE", key, member] => match self.sets.get(*key).and_then(|set| set.get(*member)) {
-                Some(score) => Reply::Bulk(score_text(*score)),
-                None => Reply::Nil,
-            },
             // In two parts, as a large set comes in many; the cursor is opaque.
             ["ZSCAN", key, cursor, "COUNT", _] => {
                 let members: Vec<_> = self.sets.get(*key).into_iter().flatten().collect();
@@ -72,14 +71,15 @@ impl Store {
                     part.iter().flat_map(|(member, score)| [Reply::bulk(member), Reply::Bulk(score_text(**score))]);
                 Reply::Array(vec![Reply::bulk(next), Reply::Array(pairs.collect())])
             }
-            ["ZRANGE", key, "+inf", "+inf", "BYSCORE", "LIMIT", "0", most] => {
-                let members = self.sets.get(*key).into_iter().flatten().filter(|(_, score)| score.is_infinite());
+            ["ZRANGE", key, from, to, "BYSCORE", "LIMIT", "0", most] if from == to => {
+                let wanted: f64 = from.parse().unwrap();
+                let members = self.sets.get(*key).into_iter().flatten().filter(|(_, score)| **score == wanted);
                 Reply::Array(members.map(|(member, _)| Reply::bulk(member)).take(most.parse().unwrap()).collect())
             }
             ["ZREMRANGEBYSCORE", key, from, to] => {
                 let is_meant = |score: f64| match (*from, to.strip_prefix('(')) {
-                    ("+inf", None) => score.is_infinite(),
                     ("-inf", Some(end)) => score < end.parse().unwrap(),
+                    (from, None) if from == *to => score == from.parse::<f64>().unwrap(),
                     range => panic!("{range:?}"),
                 };
                 let set = self.sets.entry(String::from(*key)).or_default();
@@ -87,7 +87,6 @@ impl Store {
                 set.retain(|_, score| !is_meant(*score));
                 let removed = before - set.len();
                 self.sets.retain(|_, set| !set.is_empty());
-                self.written(key);
                 Reply::Int(removed.try_into().unwrap())
             }
             ["XADD", key, "MAXLEN", "~", most, "*", fields @ ..] => {
@@ -97,9 +96,7 @@ impl Store {
                 stream.records.push((stream.last, fields.iter().map(ToString::to_string).collect()));
                 let excess = stream.records.len().saturating_sub(most.parse().unwrap());
                 stream.records.drain(..excess);
-                let reply = Reply::Bulk(id_text(stream.last));
-                self.written(key);
-                reply
+                Reply::Bulk(id_text(stream.last))
             }
             ["XRANGE", key, "-", "+", "COUNT", "1"] => records(
                 self.streams
@@ -131,20 +128,14 @@ impl Store {
             ["SET", key, value, "EX", seconds] => {
                 let lasts = Some(seconds.parse::<i64>().unwrap() * 1_000);
                 self.strings.insert(String::from(*key), (String::from(*value), lasts));
-                self.written(key);
                 Reply::Simple("OK")
             }
             ["DEL", key] => {
                 let removed = self.strings.remove(*key).is_some();
-                self.written(key);
                 Reply::Int(removed.into())
             }
             ["TIME"] => Reply::Array(vec![Reply::bulk(now / 1_000), Reply::bulk(now % 1_000 * 1_000)]),
             _ => Reply::Error(format!("ERR unknown command {words:?}")),
         }
-    }
-
-    pub(crate) fn written(&mut self, key: &str) {
-        *self.versions.entry(String::from(key)).or_default() += 1;
     }
 }

@@ -8,7 +8,6 @@ pub(crate) enum Reply {
     Error(String),
     Int(i64),
     Bulk(String),
-    Nil,
     NilArray,
     Array(Vec<Self>),
 }
@@ -24,7 +23,6 @@ impl Reply {
             Self::Error(text) => out.extend(format!("-{text}\r\n").bytes()),
             Self::Int(number) => out.extend(format!(":{number}\r\n").bytes()),
             Self::Bulk(text) => out.extend(format!("${}\r\n{text}\r\n", text.len()).bytes()),
-            Self::Nil => out.extend(b"$-1\r\n"),
             Self::NilArray => out.extend(b"*-1\r\n"),
             Self::Array(parts) => {
                 out.extend(format!("*{}\r\n", parts.len()).bytes());
