@@ -38,7 +38,7 @@ export class Replica {
     return replica
   }
 
-  /** Status and body. */
+  /** Status, header fields and body. */
   ask(path, { method = 'GET', token, body } = {}) {
     const headers = { ...(token && { authorization: `Bearer ${token.text}` }), ...(body && { 'content-type': 'application/json' }) }
     const { host, port } = this
@@ -46,7 +46,7 @@ export class Replica {
       const sent = request({ host, port, path, method, headers, agent: this.#agent }, (answer) => {
         let text = ''
         answer.on('data', (chunk) => (text += chunk))
-        answer.on('end', () => resolve({ status: answer.statusCode, text }))
+        answer.on('end', () => resolve({ status: answer.statusCode, headers: answer.headers, text }))
       })
       sent.on('error', reject).end(body && JSON.stringify(body))
     })
@@ -62,11 +62,6 @@ export class Replica {
 
   async refuses(token) {
     return (await this.answer(token)) === 401
-  }
-
-  /** Why a token was refused, for a 503. */
-  async text(token) {
-    return (await this.ask('/leads', { token })).text
   }
 
   async revoke(token) {
