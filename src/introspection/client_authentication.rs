@@ -13,7 +13,7 @@ use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue};
 use url::form_urlencoded::{Serializer, byte_serialize};
 
-use super::client_secret::ClientSecret;
+use super::client_secret::{ClientSecret, SentSecret};
 
 /// Adds our credentials to a request to an endpoint of an issuer (RFC 6749 §2.3).
 ///
@@ -28,11 +28,22 @@ pub trait ClientAuthentication: fmt::Debug + Send + Sync + 'static {
     ///
     /// When there are none. The error is logged, so it must not contain a secret. No request is sent then.
     fn authenticate<'a>(&'a self, request: &'a mut ClientRequest) -> ClientAuthenticationFuture<'a>;
+
+    /// Adds other credentials, after the endpoint refused ours with 401; the request is then sent once more. False if
+    /// there are no others, which is the default. A [secret in a file](ClientSecret::file) may have changed.
+    ///
+    /// # Errors
+    ///
+    /// As for [`authenticate`](Self::authenticate).
+    fn authenticate_again<'a>(&'a self, request: &'a mut ClientRequest) -> ClientAuthenticationFuture<'a, bool> {
+        let _ = request;
+        Box::pin(std::future::ready(Ok(false)))
+    }
 }
 
-/// What [`ClientAuthentication::authenticate`] returns.
-pub type ClientAuthenticationFuture<'a> =
-    Pin<Box<dyn Future<Output = Result<(), ClientAuthenticationError>> + Send + 'a>>;
+/// What [`ClientAuthentication::authenticate`] and [`ClientAuthentication::authenticate_again`] return.
+pub type ClientAuthenticationFuture<'a, T = ()> =
+    Pin<Box<dyn Future<Output = Result<T, ClientAuthenticationError>> + Send + 'a>>;
 
 /// Why a request could not be authenticated. Its `Display` is logged.
 pub type ClientAuthenticationError = Box<dyn Error + Send + Sync>;
@@ -43,11 +54,14 @@ pub struct ClientRequest {
     endpoint: Arc<str>,
     headers: HeaderMap,
     form: String,
+    /// The secret in it; before that, the one that was refused.
+    secret: Option<SentSecret>,
 }
 
 impl ClientRequest {
-    pub(super) fn new(issuer: Arc<str>, endpoint: Arc<str>) -> Self {
-        Self { issuer, endpoint, headers: HeaderMap::new(), form: String::new() }
+    /// `refused` is the secret of the request before.
+    pub(super) fn new(issuer: Arc<str>, endpoint: Arc<str>, refused: Option<SentSecret>) -> Self {
+        Self { issuer, endpoint, headers: HeaderMap::new(), form: String::new(), secret: refused }
     }
 
     /// The issuer that is asked, as it is configured: the audience of a client assertion (RFC 7523 §3).
@@ -80,8 +94,14 @@ impl ClientRequest {
         self.form = form.append_pair(name, value).finish();
     }
 
-    pub(super) fn into_parts(self) -> (HeaderMap, String) {
-        (self.headers, self.form)
+    /// The secret that the server refused.
+    fn refused(&self) -> &str {
+        self.secret.as_ref().map_or("", |secret| &secret.text)
+    }
+
+    /// The header fields, the form, and the secret in them.
+    pub(super) fn into_parts(self) -> (HeaderMap, String, Option<SentSecret>) {
+        (self.headers, self.form, self.secret)
     }
 }
 
@@ -139,15 +159,35 @@ impl ClientCertificate {
     }
 }
 
+impl ClientSecretBasic {
+    fn add(&self, secret: Arc<str>, request: &mut ClientRequest) -> Result<(), ClientAuthenticationError> {
+        request.set_authorization(&basic(&self.client_id, &secret))?;
+        request.secret = Some(self.secret.sent(secret));
+        Ok(())
+    }
+}
+
+impl ClientSecretPost {
+    fn add(&self, secret: Arc<str>, request: &mut ClientRequest) {
+        request.append("client_id", &self.client_id);
+        request.append("client_secret", &secret);
+        request.secret = Some(self.secret.sent(secret));
+    }
+}
+
 impl ClientAuthentication for ClientSecretBasic {
     fn client_id(&self) -> &str {
         &self.client_id
     }
 
     fn authenticate<'a>(&'a self, request: &'a mut ClientRequest) -> ClientAuthenticationFuture<'a> {
+        Box::pin(async { self.add(self.secret.read().await?, request) })
+    }
+
+    fn authenticate_again<'a>(&'a self, request: &'a mut ClientRequest) -> ClientAuthenticationFuture<'a, bool> {
         Box::pin(async {
-            let secret = self.secret.read().await?;
-            request.set_authorization(&basic(&self.client_id, &secret))
+            let another = self.secret.another(request.refused()).await;
+            another.map(|secret| self.add(secret, request)).transpose().map(|added| added.is_some())
         })
     }
 }
@@ -159,10 +199,15 @@ impl ClientAuthentication for ClientSecretPost {
 
     fn authenticate<'a>(&'a self, request: &'a mut ClientRequest) -> ClientAuthenticationFuture<'a> {
         Box::pin(async {
-            let secret = self.secret.read().await?;
-            request.append("client_id", &self.client_id);
-            request.append("client_secret", &secret);
+            self.add(self.secret.read().await?, request);
             Ok(())
+        })
+    }
+
+    fn authenticate_again<'a>(&'a self, request: &'a mut ClientRequest) -> ClientAuthenticationFuture<'a, bool> {
+        Box::pin(async {
+            let another = self.secret.another(request.refused()).await;
+            Ok(another.map(|secret| self.add(secret, request)).is_some())
         })
     }
 }

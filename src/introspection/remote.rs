@@ -7,10 +7,11 @@ use http::HeaderValue;
 use url::Url;
 
 use super::client_authentication::{ClientAuthentication, ClientRequest};
+use super::client_secret::SentSecret;
 use super::failure::Failure;
 use super::signed::{MAX_ANSWER_BYTES, SignedAnswers};
 use crate::error::KeySetError;
-use crate::keys::{Attempts, Discovery, Form, HttpClient, Keys};
+use crate::keys::{Attempts, Discovery, Form, FormResponse, HttpClient, Keys};
 use crate::time::{Clock, UnixTime};
 use crate::urls::shown;
 
@@ -78,19 +79,9 @@ impl RemoteEndpoint {
     /// followed.
     pub(super) async fn ask(&self, token: &str, keys: Option<&Keys>, now: UnixTime) -> Result<Vec<u8>, Failure> {
         let url = self.url().await?;
-        let mut request = ClientRequest::new(Arc::clone(&self.issuer), url.as_str().into());
-        request.append("token", token);
-        request.append("token_type_hint", "access_token");
-        self.authentication.authenticate(&mut request).await.map_err(|error| Failure::authentication(&error))?;
-        let (headers, body) = request.into_parts();
-        let expected = if self.signed.is_some() { SIGNED } else { JSON };
-        let accept = HeaderValue::from_static(expected);
-        let form = Form { headers, body, accept, limit: self.limit, max_bytes: MAX_ANSWER_BYTES };
-        let response = self.client.post(&url, form).await.map_err(|error| {
-            self.note(may_mean_elsewhere(&error));
-            Failure::http(&error)
-        })?;
+        let response = self.post(token, &url).await?;
         let content_type = response.content_type.as_ref().map(|value| String::from_utf8_lossy(value.as_bytes()));
+        let expected = self.media_type();
         let media_type = content_type.as_deref().unwrap_or_default().split(';').next().unwrap_or_default().trim();
         self.note(!media_type.eq_ignore_ascii_case(expected));
         if !media_type.eq_ignore_ascii_case(expected) {
@@ -100,6 +91,47 @@ impl RemoteEndpoint {
             Some(signed) => signed.verify(&response.body, keys, now).await,
             None => Ok(response.body),
         }
+    }
+
+    /// Sends the request; again if other credentials are at hand, and the endpoint refuses the first ones.
+    async fn post(&self, token: &str, url: &Url) -> Result<FormResponse, Failure> {
+        let unusable = |error| Failure::authentication(&error);
+        let mut request = self.request(token, url, None);
+        self.authentication.authenticate(&mut request).await.map_err(unusable)?;
+        let (form, secret) = self.form(request);
+        let mut response = self.client.post(url, form).await;
+        if response.as_ref().is_err_and(is_unauthorized) {
+            let mut request = self.request(token, url, secret);
+            if self.authentication.authenticate_again(&mut request).await.map_err(unusable)? {
+                response = self.client.post(url, self.form(request).0).await;
+            }
+        } else if response.is_ok()
+            && let Some(secret) = secret
+        {
+            secret.note_accepted();
+        }
+        response.map_err(|error| {
+            self.note(may_mean_elsewhere(&error));
+            Failure::http(&error)
+        })
+    }
+
+    fn request(&self, token: &str, url: &Url, refused: Option<SentSecret>) -> ClientRequest {
+        let mut request = ClientRequest::new(Arc::clone(&self.issuer), url.as_str().into(), refused);
+        request.append("token", token);
+        request.append("token_type_hint", "access_token");
+        request
+    }
+
+    /// The form, and the secret in it.
+    fn form(&self, request: ClientRequest) -> (Form, Option<SentSecret>) {
+        let (headers, body, secret) = request.into_parts();
+        let accept = HeaderValue::from_static(self.media_type());
+        (Form { headers, body, accept, limit: self.limit, max_bytes: MAX_ANSWER_BYTES }, secret)
+    }
+
+    const fn media_type(&self) -> &'static str {
+        if self.signed.is_some() { SIGNED } else { JSON }
     }
 
     async fn url(&self) -> Result<Url, Failure> {
@@ -153,6 +185,11 @@ impl Found {
         let after = if self.may_have_moved { LOOK_AGAIN_AFTER } else { REFRESH_AFTER };
         now.saturating_sub(self.looked_at) >= after
     }
+}
+
+/// RFC 6749 §5.2: the endpoint refuses our own credentials.
+fn is_unauthorized(error: &KeySetError) -> bool {
+    matches!(error.reported(), KeySetError::Status { status: 401, .. })
 }
 
 /// Whether an endpoint that moved can cause this error.

@@ -49,7 +49,7 @@ pub(crate) use export::ExportedKeySet;
 pub(crate) use failover::FailoverSource;
 pub(crate) use file::FileSource;
 #[cfg(feature = "remote-keys")]
-pub(crate) use http_client::{Form, HttpClient};
+pub(crate) use http_client::{Form, FormResponse, HttpClient};
 #[cfg(feature = "remote-keys")]
 pub(crate) use http_clients::{ClientSettings, ConfigureClient, HttpClients};
 pub(crate) use policy::Jitter;

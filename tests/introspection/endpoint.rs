@@ -56,11 +56,15 @@ pub(crate) struct Endpoint {
 struct Script {
     default: Mutex<Answer>,
     answers: Mutex<HashMap<String, Answer>>,
+    authenticates: Mutex<Authenticates>,
     /// Requests that may be answered.
     gate: Semaphore,
     now: AtomicUsize,
     most: AtomicUsize,
 }
+
+/// Which requests have good credentials.
+type Authenticates = Box<dyn Fn(&Asked) -> bool + Send>;
 
 /// A request that is here, until it is answered or its client leaves.
 struct Here<'a>(&'a Script);
@@ -85,6 +89,7 @@ impl Endpoint {
         let script = Arc::new(Script {
             default: Mutex::new(Answer::Active),
             answers: Mutex::default(),
+            authenticates: Mutex::new(Box::new(|_| true)),
             gate: Semaphore::new(Semaphore::MAX_PERMITS),
             now: AtomicUsize::new(0),
             most: AtomicUsize::new(0),
@@ -97,10 +102,13 @@ impl Endpoint {
             let form: Vec<_> = url::form_urlencoded::parse(&body).into_owned().collect();
             let token = form.iter().find(|(name, _)| name == "token").map(|(_, value)| value.clone());
             let _here = Here::new(&shared);
-            requests.send_modify(|log: &mut Vec<Asked>| {
-                let (method, uri) = (parts.method.to_string(), parts.uri.to_string());
-                log.push(Asked { method, uri, headers: parts.headers, form });
-            });
+            let (method, uri) = (parts.method.to_string(), parts.uri.to_string());
+            let asked = Asked { method, uri, headers: parts.headers, form };
+            let is_ours = (shared.authenticates.lock().unwrap())(&asked);
+            requests.send_modify(|log: &mut Vec<Asked>| log.push(asked));
+            if !is_ours {
+                return Answer::status(401).respond().await;
+            }
             let permit = shared.gate.acquire().await.unwrap();
             let answer = shared.answers.lock().unwrap().get(&token.unwrap_or_default()).cloned();
             let answer = answer.unwrap_or_else(|| shared.default.lock().unwrap().clone());
@@ -118,6 +126,11 @@ impl Endpoint {
 
     pub(crate) fn answer_about(&self, token: &str, answer: Answer) {
         self.script.answers.lock().unwrap().insert(token.to_owned(), answer);
+    }
+
+    /// Requests without good credentials are answered with 401. At first, all have good ones.
+    pub(crate) fn authenticate(&self, is_good: impl Fn(&Asked) -> bool + Send + 'static) {
+        *self.script.authenticates.lock().unwrap() = Box::new(is_good);
     }
 
     /// From now on, requests get no response until they are released.

@@ -26,6 +26,7 @@ mod moved;
 mod outages;
 mod places;
 mod requests;
+mod secrets;
 mod signed;
 mod sources;
 mod stale;

@@ -1,12 +1,10 @@
 //! What is sent to the endpoint, and what is not.
 
-use std::io::Write as _;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use tower_bearer::{
-    ClientAuthentication, ClientAuthenticationFuture, ClientCertificate, ClientRequest, ClientSecret,
-    ClientSecretBasic, ClientSecretPost, Introspection,
+    ClientAuthentication, ClientAuthenticationFuture, ClientCertificate, ClientRequest, ClientSecretBasic,
+    ClientSecretPost, Introspection,
 };
 
 use crate::endpoint::*;
@@ -98,31 +96,6 @@ async fn r84_header_fields_for_the_keys_change_none_of_the_call() {
         let sent: Vec<String> = all("authorization");
         assert_eq!(sent, Vec::from_iter(authorization));
     }
-}
-
-#[tokio::test]
-async fn r84_a_secret_in_a_file_is_read_again_when_it_changes() {
-    let endpoint = Endpoint::start().await;
-    let path = std::env::temp_dir().join(format!("tower-bearer-secret-{}", std::process::id()));
-    let write = |text: &str| std::fs::File::create(&path).unwrap().write_all(text.as_bytes()).unwrap();
-    let client = ClientSecretPost::new("api", ClientSecret::file(&path));
-    let server = endpoint.server_with(Introspection::at(&endpoint.url).client(client));
-    let secret = || endpoint.requests().pop().unwrap().form[3].1.clone();
-    assert_eq!(reason(&server, "a").await, "introspection_unavailable", "there is no file yet");
-    assert_eq!(endpoint.calls(), 0);
-    for (token, text, expected) in
-        [("b", "one\n", "one"), ("c", "two\r\n", "two"), ("d", "", "two"), ("e", " x ", " x ")]
-    {
-        write(text);
-        assert_eq!(reason(&server, token).await, "accepted");
-        assert_eq!(secret(), expected);
-    }
-    write(&"s".repeat(16 * 1024 + 1));
-    assert_eq!(reason(&server, "g").await, "accepted");
-    assert_eq!(secret(), " x ", "one that is too large is not cut and sent");
-    std::fs::remove_file(&path).unwrap();
-    assert_eq!(reason(&server, "f").await, "accepted");
-    assert_eq!(secret(), " x ", "the last one is used while there is none");
 }
 
 #[tokio::test]

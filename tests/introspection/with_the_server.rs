@@ -167,6 +167,8 @@ async fn r84_a_secret_rotates_with_overlap_and_without_a_restart() {
     std::fs::write(&path, "a-new-secret\n").unwrap();
     assert_eq!(reason(&api, &token).await, "accepted");
     std::fs::write(&path, "a-wrong-secret").unwrap();
+    assert_eq!(reason(&api, &token).await, "accepted", "the previous one is tried");
+    provider.rotate_client_secret("api", "a-third-secret", Duration::ZERO).unwrap();
     assert_eq!(reason(&api, &token).await, "introspection_unavailable", "never the token's fault");
     std::fs::remove_file(&path).unwrap();
 }
