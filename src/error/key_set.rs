@@ -81,9 +81,9 @@ pub enum KeySetError {
     /// A URL that must be HTTPS is not.
     #[error("{0:?} is not an HTTPS URL")]
     InsecureUrl(Arc<str>),
-    /// The metadata names a place for the keys that is not on its own origin, as
+    /// The metadata names a place for the keys, or an introspection endpoint, that is not on its own origin, as
     /// [`require_same_origin_jwks_uri`](crate::Issuer::require_same_origin_jwks_uri) asks for.
-    #[error("the metadata at {metadata} names keys on another origin, {jwks_uri}")]
+    #[error("the metadata at {metadata} names a URL on another origin, {jwks_uri}")]
     OtherOrigin {
         /// Where the metadata was found.
         metadata: Arc<str>,

@@ -80,11 +80,13 @@ impl Issuer {
         self
     }
 
-    /// Refuses metadata whose `jwks_uri` is not on the origin (scheme, host and port) that the metadata came from.
+    /// Refuses metadata whose `jwks_uri` is not on the origin (scheme, host and port) that the metadata came from. The
+    /// same holds for its `introspection_endpoint` with [`Introspection::discovered`](crate::Introspection::discovered),
+    /// which gets tokens and our credentials.
     ///
     /// Off by default, because large providers keep their keys on another host: Google's issuer is
-    /// `accounts.google.com`, its keys are at `www.googleapis.com`. Refused by `build()` where keys are not found by
-    /// discovery.
+    /// `accounts.google.com`, its keys are at `www.googleapis.com`. Refused by `build()` where neither keys nor the
+    /// endpoint are found by discovery.
     #[must_use]
     pub const fn require_same_origin_jwks_uri(mut self) -> Self {
         self.key_requests.same_origin = true;

@@ -125,6 +125,13 @@ impl Issuer {
         place.is_some_and(|place| !matches!(place, IntrospectionPlace::Source(_)))
     }
 
+    /// Whether the issuer's metadata says where its introspection endpoint is.
+    #[cfg(feature = "remote-keys")]
+    pub(super) fn discovers_endpoint(&self) -> bool {
+        let place = self.introspection.as_ref().map(|introspection| &introspection.place);
+        matches!(place, Some(IntrospectionPlace::Discovery))
+    }
+
     fn check_no_introspection(&self) -> Result<(), ConfigError> {
         let setting = if self.has_no_keys {
             "without_keys"
@@ -151,6 +158,9 @@ impl Issuer {
             return Err(ConfigError::new("introspection", problem));
         };
         self.key_policy.check()?;
+        if self.has_no_keys && !self.discovers_endpoint() {
+            self.key_requests.check_no_discovery()?;
+        }
         let (location, entry) = match &introspection.place {
             IntrospectionPlace::Url(url) => {
                 let url = check_fetched("introspection", url, self.allow_http)?;
@@ -184,7 +194,8 @@ impl Issuer {
                 (Discovery::at_issuer(wanted, issuer, &url), url)
             }
         };
-        Ok((EndpointLocation::Discovery(Box::new(discovery.allow_http(self.allow_http))), entry))
+        let discovery = discovery.allow_http(self.allow_http).require_same_origin(self.key_requests.same_origin);
+        Ok((EndpointLocation::Discovery(Box::new(discovery)), entry))
     }
 
     #[cfg(feature = "remote-keys")]

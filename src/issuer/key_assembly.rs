@@ -150,7 +150,7 @@ impl Issuer {
             self.check_unused_requests()?;
         }
         if !matches!(self.key_locations.first(), None | Some(KeyLocation::MetadataUrl(_))) {
-            self.key_requests.check_no_discovery()?;
+            self.check_no_discovery()?;
         }
         Ok(sources)
     }
@@ -158,11 +158,13 @@ impl Issuer {
     /// Settings for HTTP requests of which there are none.
     #[cfg(feature = "remote-keys")]
     fn check_unused_requests(&self) -> Result<(), ConfigError> {
-        if self.introspects_over_http() {
-            self.key_requests.check_no_discovery()
-        } else {
-            self.key_requests.check_unused()
-        }
+        if self.introspects_over_http() { self.check_no_discovery() } else { self.key_requests.check_unused() }
+    }
+
+    /// Settings for metadata, of which there are none.
+    #[cfg(feature = "remote-keys")]
+    fn check_no_discovery(&self) -> Result<(), ConfigError> {
+        if self.discovers_endpoint() { Ok(()) } else { self.key_requests.check_no_discovery() }
     }
 
     #[cfg(feature = "remote-keys")]

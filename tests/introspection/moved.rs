@@ -127,6 +127,32 @@ async fn r84_n06_metadata_are_fetched_again_after_an_hour() {
     assert_eq!((old.calls(), new.calls()), (2, 4));
 }
 
+/// Tokens and credentials go to the endpoint, so it is guarded as the keys are.
+#[tokio::test]
+async fn r84_n06_an_endpoint_on_another_origin_can_be_refused() {
+    let endpoint = Endpoint::start().await;
+    endpoint.answer(active());
+    let metadata = Metadata::naming(&endpoint.url).await;
+    let issuer = metadata.issuer.lock().unwrap().clone();
+    let introspection = || Introspection::discovered().client(ClientSecretBasic::new("api", "s3cret"));
+    let guarded =
+        Issuer::new(issuer.clone()).without_keys().introspection(introspection()).require_same_origin_jwks_uri();
+    let server = endpoint.builder().issuer(guarded).build().unwrap();
+    assert_eq!(reason(&server, "a").await, "introspection_unavailable");
+    assert_eq!(endpoint.calls(), 0);
+    let failure = server.introspections().remove(0).last_error.unwrap();
+    assert!(failure.text.contains("names a URL on another origin"), "{}", failure.text);
+    // Keys that are not found by discovery leave the endpoint to be guarded.
+    let guarded = Issuer::new(issuer.clone()).jwk_set_url(format!("{issuer}/keys")).introspection(introspection());
+    let server = endpoint.builder().issuer(guarded.require_same_origin_jwks_uri()).build().unwrap();
+    assert_eq!(reason(&server, "a").await, "introspection_unavailable");
+    assert_eq!(endpoint.calls(), 0);
+    // There is nothing to guard.
+    let fixed = Issuer::new(ISSUER).without_keys().introspection(endpoint.introspection());
+    let refused = endpoint.builder().issuer(fixed.require_same_origin_jwks_uri()).build().unwrap_err();
+    assert_eq!(refused.setting(), "require_same_origin_jwks_uri");
+}
+
 /// A 404 about one token is about that token, as far as the others are concerned.
 #[tokio::test]
 async fn n08_a_404_for_one_token_slows_no_other() {

@@ -188,7 +188,7 @@ async fn j16_a_jwks_uri_of_another_origin_is_refused_where_that_is_asked_for() {
     assert_eq!(verdict(&provider, &issuer, trusted().require_same_origin_jwks_uri()).await, "keys_unavailable");
     let (log, asked) = (log::take(), elsewhere.requests());
     let (from, named) = (provider.url(METADATA), elsewhere.url(JWK_SET));
-    let expected = format!("the metadata at {from} names keys on another origin, {named}");
+    let expected = format!("the metadata at {from} names a URL on another origin, {named}");
     assert!(log.contains(&expected) && asked.is_empty(), "{log} {asked:?}");
     assert_eq!(verdict(&provider, &issuer, trusted()).await, "accepted");
 }
