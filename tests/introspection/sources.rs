@@ -2,7 +2,11 @@
 
 use std::error::Error;
 use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
+
+use tokio::task::JoinSet;
 
 use tower_bearer::{
     Introspection, IntrospectionSource, IntrospectionSourceError, IntrospectionSourceFailure,
@@ -75,6 +79,54 @@ async fn n08_a_failure_of_a_source_counts_against_whom_it_says() {
         }
         let expected = if pauses_after.is_some() { "introspection_unavailable" } else { "accepted" };
         assert_eq!(reason(&server, "good").await, expected, "{kind}");
+    }
+}
+
+/// Answers after 20 ms, with a subject for each token.
+#[derive(Debug, Default)]
+struct Distant(Arc<Load>);
+
+#[derive(Debug, Default)]
+struct Load {
+    calls: AtomicUsize,
+    now: AtomicUsize,
+    most: AtomicUsize,
+}
+
+impl IntrospectionSource for Distant {
+    fn introspect<'a>(&'a self, token: &'a str) -> IntrospectionSourceFuture<'a> {
+        Box::pin(async move {
+            self.0.calls.fetch_add(1, Ordering::SeqCst);
+            let now = self.0.now.fetch_add(1, Ordering::SeqCst) + 1;
+            self.0.most.fetch_max(now, Ordering::SeqCst);
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            self.0.now.fetch_sub(1, Ordering::SeqCst);
+            let exp = NOW.as_secs() + 3_600;
+            Ok(Some(format!(r#"{{"sub":"{token}","aud":"{AUDIENCE}","exp":{exp}}}"#)))
+        })
+    }
+}
+
+/// Within the two seconds that a request waits by default, in tokio's paused time.
+#[tokio::test(start_paused = true)]
+async fn n08_a_stampede_is_answered_within_its_deadline() {
+    for (tokens, calls) in [(1, 1), (1_000, 1_000)] {
+        let load = Arc::new(Load::default());
+        let introspection = Introspection::by(Distant(Arc::clone(&load)));
+        let issuer = Issuer::new(ISSUER).without_keys().introspection(introspection);
+        let server = ResourceServer::builder().audience(AUDIENCE).clock(clock()).issuer(issuer).build().unwrap();
+        let began = tokio::time::Instant::now();
+        let requests: JoinSet<_> = (0..1_000)
+            .map(|n| {
+                let server = server.clone();
+                let token = format!("token-{}", n % tokens);
+                async move { server.validate(&token).await.unwrap().subject() == Some(&*token) }
+            })
+            .collect();
+        assert!(requests.join_all().await.into_iter().all(|is_its_own| is_its_own));
+        assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+        assert_eq!(load.calls.load(Ordering::SeqCst), calls);
+        assert!(load.most.load(Ordering::SeqCst) <= 64);
     }
 }
 
