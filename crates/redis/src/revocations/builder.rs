@@ -12,7 +12,7 @@ use tower_bearer::{RevocationCheck as _, RevocationList, RevocationListBuilder};
 
 use super::freshness::Freshness;
 use super::names::Names;
-use super::report::Report;
+use super::progress::Report;
 use super::shared::Shared;
 use super::{RedisRevocations, session};
 use crate::config_error::RedisConfigError;

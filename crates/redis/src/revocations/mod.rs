@@ -6,6 +6,7 @@ mod follow;
 mod freshness;
 mod marker;
 mod names;
+mod progress;
 mod replies;
 mod report;
 mod session;
@@ -28,7 +29,7 @@ use tower_bearer::{
 pub use self::builder::RedisRevocationsBuilder;
 use self::entry::StoredEntry;
 use self::marker::{Marker, add_marker_read};
-use self::report::Phase;
+use self::progress::Phase;
 use self::shared::Shared;
 use crate::connection::{results, transaction};
 use crate::failure::ServerFailure;

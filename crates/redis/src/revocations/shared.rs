@@ -10,7 +10,7 @@ use tower_bearer::{Revocation, RevocationCheck as _, RevocationError, Revocation
 
 use super::freshness::Freshness;
 use super::names::Names;
-use super::report::Report;
+use super::progress::Report;
 use crate::connection::Commands;
 use crate::failure::ServerFailure;
 use crate::server::CheckedServer;
