@@ -115,10 +115,15 @@ impl Revocations {
     /// than it may wait: the verdict has a task of its own.
     pub(super) async fn wait(&self, asked: Asked) -> (ValidatedToken, Usage, RevocationVerdict) {
         let Asked { token, usage, future } = asked;
-        let verdict = self.verdict_of(future).await.unwrap_or_else(|failure| self.unavailable(&failure));
-        if matches!(verdict, RevocationVerdict::Unavailable { .. }) {
-            self.note_failure(&Failure::Unknown);
-        }
+        let verdict = match self.verdict_of(future).await {
+            Ok(verdict) => {
+                if matches!(verdict, RevocationVerdict::Unavailable { .. }) {
+                    self.note_failure(&Failure::Unknown);
+                }
+                verdict
+            }
+            Err(failure) => self.unavailable(&failure),
+        };
         (token, usage, verdict)
     }
 

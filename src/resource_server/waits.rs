@@ -62,9 +62,10 @@ impl ResourceServer {
         uses_cache: bool,
         waits: &mut Waits,
     ) {
-        // Where the answer about the token is does not change while its revocation is checked.
-        waits.is_cached &= matches!(pending, Pending::Revocation(_));
-        waits.usage = None;
+        if !matches!(pending, Pending::Revocation(_)) {
+            // The token may be revoked during this wait.
+            (waits.is_cached, waits.revocation) = (false, None);
+        }
         match pending {
             Pending::Issuer(url) => {
                 self.0.issuers.resolve(&url).await;

@@ -152,6 +152,21 @@ fn n09_an_entry_lasts_for_the_lifetime_and_twice_the_leeway() {
     }
 }
 
+/// As long as it has not been dropped: the tokens are valid again, too.
+#[test]
+fn k05_n09_an_entry_that_has_ended_counts_again_when_the_clock_is_set_back() {
+    let (builder, clock) = builder();
+    let list = builder.build().unwrap();
+    list.revoke_session(ISSUER, "s1").unwrap();
+    clock.advance(LIFETIME * 2);
+    let held = alice();
+    for _ in 0..2 {
+        assert_eq!(revoked_by(&list, &held), None);
+    }
+    clock.set_wall(Some(NOW));
+    assert_eq!(revoked_by(&list, &held), Some(RevocationKind::Session));
+}
+
 #[test]
 fn n09_what_cannot_be_of_a_token_is_an_error() {
     let list = list();

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::time::Instant;
-use tower_bearer::{RevocationAnswer, RevocationVerdict, ValidatedToken};
+use tower_bearer::{RevocationAnswer, RevocationKind, RevocationVerdict, ValidatedToken};
 
 use crate::fixtures::reason;
 use crate::log;
@@ -186,6 +186,26 @@ async fn k02_what_changes_during_the_wait_for_a_verdict_counts() {
     }
 }
 
+/// Another wait follows, and the token is revoked during that one.
+#[tokio::test]
+async fn k02_a_verdict_counts_for_no_longer_than_until_the_next_wait() {
+    let world = World::new(Kind::Opaque);
+    assert_eq!(world.use_token(Way::Validate, None).await, "accepted");
+    let (clock, action, script) = (world.clock.clone(), Arc::clone(&world.action), world.script.clone());
+    world.script.answer(move || {
+        let (clock, action, script) = (clock.clone(), Arc::clone(&action), script.clone());
+        later(async move {
+            // The issuer's answer is too old now, and the token is revoked while the issuer is asked again.
+            clock.advance(Duration::from_secs(61));
+            let revoked = RevocationVerdict::Revoked(RevocationKind::Subject);
+            *action.lock().unwrap() = Some(Box::new(move || script.answer(move || revoked.into())));
+            RevocationVerdict::NotRevoked
+        })
+    });
+    assert_eq!(world.use_token(Way::Layer, None).await, "subject_revoked");
+    assert_eq!(*world.asked.lock().unwrap(), 2);
+}
+
 /// One line when it begins, one a minute while it lasts, one when it is over.
 #[tokio::test]
 async fn an_outage_is_logged_when_it_begins_and_when_it_is_over() {
@@ -244,9 +264,9 @@ async fn n02_k02_serving_stale_answers_accepts_no_revoked_token() {
     assert_eq!(reason(&world.server, text).await, "accepted", "stale");
     world.script.answer_later(RevocationVerdict::NotRevoked);
     assert_eq!(reason(&world.server, text).await, "accepted", "stale, after a wait");
-    world.script.answer_later(RevocationVerdict::Revoked(tower_bearer::RevocationKind::Subject));
+    world.script.answer_later(RevocationVerdict::Revoked(RevocationKind::Subject));
     assert_eq!(reason(&world.server, text).await, "subject_revoked");
-    world.script.answer(|| RevocationVerdict::Revoked(tower_bearer::RevocationKind::Subject).into());
+    world.script.answer(|| RevocationVerdict::Revoked(RevocationKind::Subject).into());
     assert_eq!(reason(&world.server, text).await, "subject_revoked");
     drop(held);
 }

@@ -215,7 +215,7 @@ impl RevocationListBuilder {
         self
     }
 
-    /// How many entries the list may have. Default 1,000,000, which take about 170 MB; a list grows as it is filled.
+    /// How many entries the list may have. Default 1,000,000, which take less than 300 MB; a list grows as it is filled.
     pub const fn max_entries(mut self, entries: usize) -> Self {
         self.0.max_entries = entries;
         self

@@ -28,7 +28,8 @@ pub(super) struct End {
 /// The entries with some digests.
 #[derive(Default)]
 pub(super) struct Shard {
-    entries: HashMap<Digest, Entry>,
+    /// Boxed, because up to half of a map's places are empty.
+    entries: HashMap<Digest, Box<Entry>>,
     /// No entry ends earlier.
     earliest: Option<End>,
 }
@@ -100,7 +101,7 @@ impl Shard {
         let entry = self.entries.entry(digest).or_insert_with(|| {
             (revokes_more, is_new) = (true, true);
             let (kind, name, issued_up_to) = (added.kind, added.name.clone(), added.issued_up_to);
-            Entry { kind, issuer, name, issued_up_to, until, end }
+            Box::new(Entry { kind, issuer, name, issued_up_to, until, end })
         });
         if added.issued_up_to > entry.issued_up_to {
             entry.issued_up_to = added.issued_up_to;
@@ -126,7 +127,7 @@ impl Shard {
     }
 
     pub(super) fn revocations(&self, now: Now) -> Vec<Revocation> {
-        self.entries.values().filter(|entry| !now.is_past(entry.end)).map(Entry::revocation).collect()
+        self.entries.values().filter(|entry| !now.is_past(entry.end)).map(|entry| entry.revocation()).collect()
     }
 }
 
