@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use redis::{Pipeline, Value, pipe};
 
-use super::marker::add_marker_read;
+use super::marker::{Marker, add_marker_read};
 use super::replies::{self, News};
 use super::session::{FIRST_BACKOFF, REPLY_LIMIT, Session};
 use crate::failure::ServerFailure;
@@ -84,7 +84,7 @@ impl Session<'_> {
         }
         let [first, last] = [replies::record_id(first)?, replies::record_id(last)?];
         has_gap |= first.is_none_or(|first| first > before) || last.is_none_or(|last| last < self.position);
-        if has_gap || replies::marker(markers)? != self.marker {
+        if has_gap || Marker::choose(&replies::markers(markers)?, &self.server.run_id) != self.marker {
             return Ok((Round::ReadAgain, server_time));
         }
         Ok((if records < MAX_RECORDS { Round::Complete } else { Round::More }, server_time))

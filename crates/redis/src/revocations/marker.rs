@@ -36,6 +36,13 @@ impl Marker {
         Self { run_id: run_id.to_owned(), nonce: nonce(), lifetime }
     }
 
+    /// Of several that were set at the same time, the one that all replicas take: of this process, and with the longest
+    /// lifetime.
+    pub(super) fn choose(markers: &[Self], run_id: &str) -> Option<Self> {
+        let best = markers.iter().max_by_key(|marker| (marker.run_id == run_id, marker.lifetime, &marker.nonce));
+        best.cloned()
+    }
+
     pub(super) fn parse(member: &str) -> Option<Self> {
         let mut parts = member.strip_prefix(START)?.split(':');
         let (run_id, nonce, lifetime) = (parts.next()?, parts.next()?, parts.next()?);
@@ -54,7 +61,7 @@ impl fmt::Display for Marker {
     }
 }
 
-/// Reads the members with an infinite score: one marker, or none.
+/// Reads the members with an infinite score: one marker, or none; several if replicas set them at the same time.
 pub(super) fn add_marker_read(commands: &mut Pipeline, names: &Names) {
     let command = commands.cmd("ZRANGE").arg(&names.entries).arg("+inf").arg("+inf").arg("BYSCORE");
     command.arg("LIMIT").arg(0).arg(16);

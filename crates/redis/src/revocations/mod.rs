@@ -28,7 +28,7 @@ use tower_bearer::{
 
 pub use self::builder::RedisRevocationsBuilder;
 use self::entry::StoredEntry;
-use self::marker::{Marker, add_marker_read};
+use self::marker::add_marker_read;
 use self::progress::Phase;
 use self::shared::Shared;
 use crate::connection::{results, transaction};
@@ -112,8 +112,8 @@ impl RedisRevocations {
             let revoked = shared.for_all_replicas(entry).and_then(|entry| shared.list.revoke(&entry));
             let revoked = revoked.inspect_err(|_| unshared.flag = None)?;
             let Some(stored) = StoredEntry::of(&revoked) else { return Err(RevocationError::Time.into()) };
-            let marker = self.write(&stored).await.map_err(RevokeError::NotShared)?;
-            if marker.is_none_or(|marker| marker.lifetime <= longest) {
+            let needed = self.write(&stored).await.map_err(RevokeError::NotShared)?;
+            if needed.is_none_or(|needed| needed <= longest) {
                 unshared.flag = None;
                 return Ok(revoked);
             }
@@ -190,8 +190,8 @@ impl RedisRevocations {
         Self(Arc::new(Inner { shared, task }))
     }
 
-    /// Returns the marker, if the server holds the list.
-    async fn write(&self, entry: &StoredEntry) -> Result<Option<Marker>, ServerFailure> {
+    /// Returns for how long the replica accepts tokens that does so longest, if the server says so.
+    async fn write(&self, entry: &StoredEntry) -> Result<Option<Duration>, ServerFailure> {
         let Shared { names, commands, write_timeout, .. } = &*self.0.shared;
         let writes = transaction(|commands| {
             write::add_entries(commands, names, std::slice::from_ref(entry));
@@ -200,11 +200,12 @@ impl RedisRevocations {
         });
         let replies = commands.send_repeatable("EXEC", &writes, *write_timeout).await?;
         let results = results(replies)?;
-        let marker = replies::marker(results.last().ok_or(ServerFailure::UnexpectedReply("EXEC"))?)?;
-        if let Some(marker) = &marker {
-            self.0.shared.longest_lifetime.fetch_max(marker.lifetime.as_secs(), Ordering::AcqRel);
+        let markers = replies::markers(results.last().ok_or(ServerFailure::UnexpectedReply("EXEC"))?)?;
+        let longest = markers.iter().map(|marker| marker.lifetime).max();
+        if let Some(longest) = longest {
+            self.0.shared.longest_lifetime.fetch_max(longest.as_secs(), Ordering::AcqRel);
         }
-        Ok(marker)
+        Ok(longest)
     }
 }
 

@@ -102,13 +102,12 @@ pub(super) fn added_id(reply: &Value) -> Result<RecordId, ServerFailure> {
     text(reply).and_then(RecordId::parse).ok_or(ServerFailure::UnexpectedReply("XADD"))
 }
 
-/// The members with an infinite score: the marker, if there is one.
-pub(super) fn marker(reply: &Value) -> Result<Option<Marker>, ServerFailure> {
+/// Members that are markers.
+pub(super) fn markers(reply: &Value) -> Result<Vec<Marker>, ServerFailure> {
     let Value::Array(members) = reply else { return Err(ServerFailure::UnexpectedReply("ZRANGE")) };
-    let mut texts = members.iter().filter_map(text);
-    let Some(member) = texts.find(|text| text.starts_with(ANY_VERSION)) else { return Ok(None) };
+    let texts = members.iter().filter_map(text).filter(|text| text.starts_with(ANY_VERSION));
     // A newer version may keep entries elsewhere.
-    Marker::parse(member).map(Some).ok_or(ServerFailure::UnreadableEntry)
+    texts.map(|text| Marker::parse(text).ok_or(ServerFailure::UnreadableEntry)).collect()
 }
 
 /// A reply to `ZSCAN`: where to go on, and members with their scores; `None` for an infinite one.

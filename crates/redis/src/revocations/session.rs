@@ -41,6 +41,8 @@ pub(super) struct Session<'s> {
 pub(super) struct Look {
     pub(super) last_record: Option<RecordId>,
     pub(super) marker: Option<Marker>,
+    /// All that there are.
+    pub(super) markers: Vec<Marker>,
     /// A replica is uploading, or gave up.
     pub(super) is_announced: bool,
     /// An operator asked for initialization.
@@ -121,10 +123,12 @@ impl<'s> Session<'s> {
         announced.arg("BYSCORE").arg("LIMIT").arg(0).arg(1);
         let replies: [Value; 4] = self.connection.send("XREVRANGE", &commands, REPLY_LIMIT).await?;
         let [last_record, markers, order, announced] = &replies;
+        let markers = replies::markers(markers)?;
         Ok(Look {
             last_record: replies::record_id(last_record)?,
-            marker: replies::marker(markers)?,
-            is_announced: replies::marker(announced)?.is_some(),
+            marker: Marker::choose(&markers, &self.server.run_id),
+            markers,
+            is_announced: !replies::markers(announced)?.is_empty(),
             // One that never expires would still be there when an old snapshot is restored.
             is_ordered: matches!(order, Value::Int(1..)),
         })

@@ -81,7 +81,7 @@ impl Session<'_> {
         let seen = self.read_entries().await?;
         self.upload_missing(&seen).await?;
         self.marker = match announced {
-            Some(marker) => self.mark(marker).await?,
+            Some(marker) => self.mark(marker, &look.markers).await?,
             None if is_confirmed => look.marker,
             None => None,
         };
@@ -162,22 +162,26 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// Says that the server holds the list, unless it lost what was uploaded in the meantime; then `None`.
-    async fn mark(&self, marker: Marker) -> Result<Option<Marker>, ServerFailure> {
+    /// Says that the server holds the list, in place of what said so before. `None` if the server lost what was uploaded in
+    /// the meantime, or another replica said so: then its marker stays.
+    async fn mark(&self, marker: Marker, before: &[Marker]) -> Result<Option<Marker>, ServerFailure> {
         let names = &self.shared.names;
         let mark = transaction(|commands| {
-            // Those of another process, and of another replica that was here a moment ago.
-            commands.cmd("ZREMRANGEBYSCORE").arg(&names.entries).arg("+inf").arg("+inf");
             // Only if it is still there.
             commands.cmd("ZADD").arg(&names.entries).arg("XX").arg("CH").arg("+inf").arg(marker.to_string());
             // Those that other replicas announced: they will find this one.
             commands.cmd("ZREMRANGEBYSCORE").arg(&names.entries).arg(ANNOUNCED).arg(ANNOUNCED);
-            commands.cmd("DEL").arg(&names.order);
+            for old in before {
+                commands.cmd("ZREM").arg(&names.entries).arg(old.to_string());
+            }
         });
         let replies = results(self.connection.send("EXEC", &mark, REPLY_LIMIT).await?)?;
-        if !matches!(replies.as_slice(), [_, Value::Int(1), ..]) {
+        if !matches!(replies.as_slice(), [Value::Int(1), ..]) {
             return Ok(None);
         }
+        let mut command = pipe();
+        command.cmd("DEL").arg(&names.order);
+        self.connection.send::<Value>("DEL", &command, REPLY_LIMIT).await?;
         self.shared.report_marked();
         Ok(Some(marker))
     }

@@ -166,7 +166,7 @@ async fn n09_a_server_that_is_flushed_during_an_upload_is_not_believed() {
     let (double, [old]) = fleet().await;
     old.revocations.revoke_token(&revoked).await.unwrap();
     // Just before the marker is set, after the upload; the stream is left, and would hide it.
-    let marking = "ZREMRANGEBYSCORE {tower-bearer}:revocations +inf";
+    let marking = "ZADD {tower-bearer}:revocations XX";
     double.state().before = Some((marking, |store| store.sets.clear()));
     double.restart(Store::default());
     let new = Replica::start(&double);
@@ -212,4 +212,32 @@ async fn n09_an_upload_that_was_given_up_holds_nobody_up_for_long() {
     assert!(new.revoked_by(&revoked).is_some() && replica.accepts(&good));
     let set = double.store().sets[ENTRIES].clone();
     assert!(!set.contains_key("list:1:7:abc:3600"), "{set:?}");
+}
+
+#[tokio::test]
+async fn n09_of_two_replicas_that_carry_out_an_order_one_prevails() {
+    let good = token_with_id("good").await;
+    // The other one comes first, and the order is gone.
+    let first_to_mark: fn(&mut Store) = |store| {
+        let set = store.sets.get_mut(ENTRIES).unwrap();
+        set.retain(|_, score| *score != 9_007_199_254_740_991.0);
+        set.insert(String::from("list:1:1:abc:3600"), f64::INFINITY);
+        store.strings.clear();
+    };
+    // Or a moment later, having looked before.
+    let second_to_mark: fn(&mut Store) = |store| {
+        let set = store.sets.get_mut(ENTRIES).unwrap();
+        set.insert(String::from("list:1:1:zzz:3600"), f64::INFINITY);
+    };
+    for other in [first_to_mark, second_to_mark] {
+        let double = Double::start().await;
+        double.order_initialization();
+        double.state().before = Some(("ZADD {tower-bearer}:revocations XX", other));
+        let [one, two] = [Replica::start(&double), Replica::start(&double)];
+        for replica in [&one, &two] {
+            replica.revocations.ready().await;
+            assert!(replica.accepts(&good));
+        }
+        assert!(double.state().before.is_none());
+    }
 }

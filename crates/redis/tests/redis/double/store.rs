@@ -89,6 +89,10 @@ impl Store {
                 self.sets.retain(|_, set| !set.is_empty());
                 Reply::Int(removed.try_into().unwrap())
             }
+            ["ZREM", key, member] => {
+                let removed = self.sets.get_mut(*key).and_then(|set| set.remove(*member));
+                Reply::Int(removed.is_some().into())
+            }
             ["XADD", key, "MAXLEN", "~", most, "*", fields @ ..] => {
                 let stream = self.streams.entry(String::from(*key)).or_default();
                 let (milliseconds, number) = stream.last;
