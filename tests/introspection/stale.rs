@@ -73,7 +73,7 @@ async fn n02_no_stale_answer_counts_because_too_many_requests_wait() {
 async fn n02_a_stale_answer_counts_after_a_timeout_of_the_call_and_not_of_the_turn() {
     let endpoint = Endpoint::start().await;
     let introspection = endpoint.introspection().serve_stale(HOUR).timeout(HOUR);
-    let server = endpoint.server_with(introspection.request_wait(Duration::from_millis(50)).max_calls(1));
+    let server = endpoint.server_with(introspection.request_wait(SECOND).max_calls(1));
     for token in ["called", "queued"] {
         assert_eq!(reason(&server, token).await, "accepted");
     }
