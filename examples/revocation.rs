@@ -44,7 +44,7 @@ async fn main() -> Result<(), Failure> {
     let list = RevocationList::builder(TOKEN_LIFETIME).clock(clock.clone()).build()?;
 
     // Here, both are one process. Elsewhere, revocations arrive as messages of the authorization server.
-    let issuer = "https://as.example.com";
+    let issuer = "http://as.localhost:9000";
     let device = Client::public("player").scopes(["recordings:read"]).audience(AUDIENCE).device();
     let fed = list.clone();
     let server = AuthorizationServer::builder()

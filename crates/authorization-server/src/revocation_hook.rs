@@ -21,9 +21,9 @@ impl AuthorizationServerBuilder {
     /// let revoked = RevocationList::new(Duration::from_secs(3_600))?;
     /// let list = revoked.clone();
     /// let server = AuthorizationServer::builder().signing_algorithm(Algorithm::ES256).demo();
-    /// let server = server.issuer("https://as.example.com").on_revocation(move |token| {
+    /// let server = server.issuer("http://as.localhost:9000").on_revocation(move |token| {
     ///     let Some(token_id) = &token.token_id else { return }; // opaque: the API asks about it anyway
-    ///     let entry = Revocation::token_id("https://as.example.com", token_id);
+    ///     let entry = Revocation::token_id("http://as.localhost:9000", token_id);
     ///     if let Err(error) = list.revoke(&entry.until(UnixTime::from_secs(token.expires_at))) {
     ///         eprintln!("{error}");
     ///     }
