@@ -90,7 +90,7 @@ impl IssuerMeter {
     }
 }
 
-/// A fetch that brought a key set, or the word that the last one still stands.
+/// A fetch that brought a key set, or confirmed the last one.
 pub(crate) struct FetchRecord {
     pub(crate) took: Duration,
     /// The age of the set that it replaced or confirmed, if there was one.
